@@ -1,0 +1,72 @@
+"""Virtual time. The whole server reads one clock, so that minutes can pass in an instant and every run can be replayed.
+
+A clock is the system's clock plus an offset, or frozen at a moment. It only ever goes forward.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+
+_UNITS_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)")
+
+
+class Clock:
+    """`source_ns` gives nanoseconds since the epoch; `frozen_ns` is the moment at which time stands, or None while it runs."""
+
+    __slots__ = ("_source_ns", "frozen_ns", "offset_ns")
+
+    def __init__(self, source_ns: Callable[[], int] = time.time_ns) -> None:
+        self._source_ns = source_ns
+        self.offset_ns = 0
+        self.frozen_ns: int | None = None
+
+    def now_ns(self) -> int:
+        if self.frozen_ns is not None:
+            return self.frozen_ns
+        return self._source_ns() + self.offset_ns
+
+    def now_ms(self) -> int:
+        return self.now_ns() // 1_000_000
+
+    def now_s(self) -> int:
+        return self.now_ns() // 1_000_000_000
+
+    def advance_to(self, at_ms: int) -> None:
+        """Moves to `at_ms` (milliseconds since the epoch); does nothing if that is in the past."""
+        now_ns = self.now_ns()
+        ahead_ns = at_ms * 1_000_000 - now_ns
+        if ahead_ns <= 0:
+            return
+        if self.frozen_ns is not None:
+            self.frozen_ns += ahead_ns
+        else:
+            self.offset_ns += ahead_ns
+
+    def freeze(self) -> None:
+        if self.frozen_ns is None:
+            self.frozen_ns = self.now_ns()
+
+    def resume(self) -> None:
+        """Time runs again, from where it stood."""
+        if self.frozen_ns is not None:
+            self.offset_ns = self.frozen_ns - self._source_ns()
+            self.frozen_ns = None
+
+
+def duration_ms(text: str) -> int:
+    """`15m`, `1h30m`, `250ms`, `2d`, or plain seconds -> milliseconds. Raises ValueError naming the forms that are accepted."""
+    compact = text.strip().lower()
+    if re.fullmatch(r"\d+(\.\d+)?", compact):
+        return int(float(compact) * 1000)
+    total, end = 0.0, 0
+    for match in _DURATION.finditer(compact):
+        if match.start() != end:
+            break
+        total += float(match[1]) * _UNITS_MS[match[2]]
+        end = match.end()
+    if end != len(compact) or not compact:
+        raise ValueError(f"not a duration: {text!r}; write it like 90s, 15m, 1h30m, 2d or 250ms")
+    return int(total)

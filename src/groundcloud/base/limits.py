@@ -1,0 +1,16 @@
+"""Limits of the server itself, each with its name and source. Quotas of AWS services live in their rooms."""
+
+HEADERS_BYTES_MAX = 64 * 1024
+"""All request headers together; AWS front ends refuse beyond 8-64 KB."""
+
+BODY_BYTES_MAX = 70 * 1024 * 1024
+"""A body that is read whole (Lambda's CreateFunction accepts 50 MB of zip as base64: 67 MB). Streaming members have no limit here."""
+
+JSON_DEPTH_MAX = 128
+"""Nesting of a JSON, CBOR or XML document in a request."""
+
+QUERY_PARAMETERS_MAX = 10_000
+"""Names in a form-encoded request."""
+
+ACCOUNT_DEFAULT = "000000000000"
+REGION_DEFAULT = "us-east-1"

@@ -1,0 +1,136 @@
+"""The embedded engine: RocksDB through rocksdict.
+
+A synced write would hold the interpreter's lock for as long as the disk takes. So writes go to the log unsynced (the operating system
+has them: a killed process loses nothing), and `sync` calls fdatasync on the log files by descriptors of its own, from a thread.
+RocksDB appends a batch to its log with one write call before it returns, syncs a table file before it drops the log that it replaces,
+and on opening replays the log up to the first record that is not whole: a batch is there entirely or not at all.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+BLOCK_CACHE_BYTES = 32 * 1024 * 1024
+WRITE_BUFFER_BYTES = 32 * 1024 * 1024
+WRITE_BUFFERS_MAX = 3
+LOG_BYTES_MAX = 256 * 1024 * 1024
+OPEN_FILES_MAX = 512
+
+
+class RocksEngine:
+    def __init__(self, directory: Path) -> None:
+        """Opens or creates `directory`. Raises RuntimeError if another process holds it."""
+        import rocksdict
+
+        directory.mkdir(parents=True, exist_ok=True)
+        self._log_directory = directory / "log"
+        self._log_directory.mkdir(exist_ok=True)
+        self._rocksdict: Any = rocksdict
+        try:
+            self._db = rocksdict.Rdict(str(directory), self._options(rocksdict))
+        except Exception as error:  # rocksdict raises bare Exception
+            raise RuntimeError(f"cannot open the store in {directory}: {error}") from error
+        self._read_options = rocksdict.ReadOptions()
+        self._get = self._db.get
+        self._synced_log = ""
+        self._descriptors: dict[str, int] = {}
+        self._sync_lock = threading.Lock()
+
+    def _options(self, rocksdict: Any) -> Any:
+        options = rocksdict.Options(raw_mode=True)
+        options.create_if_missing(True)
+        options.set_wal_dir(str(self._log_directory))
+        options.set_write_buffer_size(WRITE_BUFFER_BYTES)
+        options.set_max_write_buffer_number(WRITE_BUFFERS_MAX)
+        options.set_max_total_wal_size(LOG_BYTES_MAX)
+        options.set_max_open_files(OPEN_FILES_MAX)
+        options.set_max_background_jobs(2)
+        options.set_keep_log_file_num(2)
+        options.set_compression_type(rocksdict.DBCompressionType.lz4())
+        options.set_wal_recovery_mode(rocksdict.DBRecoveryMode.point_in_time())
+        # Point reads of keys still in the write buffer skip the tables below it.
+        options.set_memtable_whole_key_filtering(True)
+        options.set_memtable_prefix_bloom_ratio(0.02)
+        table = rocksdict.BlockBasedOptions()
+        table.set_block_cache(rocksdict.Cache(BLOCK_CACHE_BYTES))
+        table.set_bloom_filter(10.0, False)
+        table.set_cache_index_and_filter_blocks(True)
+        table.set_pin_l0_filter_and_index_blocks_in_cache(True)
+        table.set_data_block_index_type(rocksdict.DataBlockIndexType.binary_and_hash())
+        options.set_block_based_table_factory(table)
+        return options
+
+    def get(self, key: bytes) -> bytes | None:
+        value: bytes | None = self._get(key)
+        return value
+
+    def scan(self, start: bytes, stop: bytes, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
+        cursor = self._db.iter(self._read_options)
+        valid, key, value = cursor.valid, cursor.key, cursor.value
+        if reverse:
+            cursor.seek_for_prev(stop)
+            if valid() and key() == stop:
+                cursor.prev()
+            while valid() and (found := key()) >= start:
+                yield found, value()
+                cursor.prev()
+        else:
+            cursor.seek(start)
+            while valid() and (found := key()) < stop:
+                yield found, value()
+                cursor.next()
+
+    def write(self, changes: Mapping[bytes, bytes | None]) -> None:
+        if len(changes) == 1:
+            for key, value in changes.items():
+                if value is None:
+                    self._db.delete(key)
+                else:
+                    self._db.put(key, value)
+            return
+        batch = self._rocksdict.WriteBatch(raw_mode=True)
+        put, delete = batch.put, batch.delete
+        for key, value in changes.items():
+            if value is None:
+                delete(key)
+            else:
+                put(key, value)
+        self._db.write(batch)
+
+    def sync(self) -> None:
+        with self._sync_lock:
+            names = sorted(name for name in os.listdir(self._log_directory) if name.endswith(".log"))
+            fresh = [name for name in names if name >= self._synced_log]
+            for name in fresh:
+                descriptor = self._descriptors.get(name)
+                if descriptor is None:
+                    try:
+                        descriptor = os.open(self._log_directory / name, os.O_RDONLY)
+                    except FileNotFoundError:  # flushed to a (synced) table file meanwhile
+                        continue
+                    self._descriptors[name] = descriptor
+                    _sync_directory(self._log_directory)
+                os.fdatasync(descriptor)
+            if fresh:
+                self._synced_log = fresh[-1]
+                for name in [name for name in self._descriptors if name < self._synced_log]:
+                    os.close(self._descriptors.pop(name))
+
+    def close(self) -> None:
+        self.sync()
+        self._db.close()
+        for descriptor in self._descriptors.values():
+            os.close(descriptor)
+        self._descriptors.clear()
+
+
+def _sync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
