@@ -34,8 +34,13 @@ class Answered:
     text: str
 
     @property
-    def document(self) -> Any:
-        return json.loads(self.text)
+    def document(self) -> dict[str, Any]:
+        """The body as a JSON object; empty where it is none."""
+        try:
+            document = json.loads(self.text)
+        except ValueError:
+            return {}
+        return document if isinstance(document, dict) else {}
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,8 @@ class Api:
             connection.request(method, self._base_path + path, body, sent)
             answer = connection.getresponse()
             return Answered(answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read().decode())
+        except (OSError, http.client.HTTPException) as error:
+            return Answered(0, {}, f"no answer: {error}")
         finally:
             connection.close()
 
@@ -152,13 +159,14 @@ def _prequalifications(calls: Round, web: Api, partner: Api, products: list[dict
     declined = calls.call("Prequalify Bob, who has a poor score", partner, "POST", path, _question(f"bob-{run}-480"), status=201)
     calls.check(declined.document.get("decision") == "declined", "he is declined")
     refused = calls.call("A question that cannot be answered", web, "POST", path, {"amount_minor": -1, "colour": "red"}, status=400)
-    calls.check({"amount_minor", "colour", "applicant_id"} <= refused.document["error"]["fields"].keys(), "each bad field is named")
+    named = refused.document.get("error", {}).get("fields", {}).keys()
+    calls.check({"amount_minor", "colour", "applicant_id"} <= named, "each bad field is named")
     calls.call("The scoring service fails once and is asked again", web, "POST", path, _question(f"flaky-{run}-720"), status=201)
     down = calls.call("The scoring service is down", web, "POST", path, _question(f"down-{run}"), status=503)
     calls.check("retry-after" in down.headers, "the answer says when to ask again")
     if not offers:
         return {}
-    return {"prequalification_id": offered.document["prequalification_id"], "product_id": offers[0]["product_id"]}
+    return {"prequalification_id": offered.document.get("prequalification_id"), "product_id": offers[0]["product_id"]}
 
 
 def _application(calls: Round, web: Api, offer: dict[str, Any], run: str) -> None:
@@ -167,7 +175,7 @@ def _application(calls: Round, web: Api, offer: dict[str, Any], run: str) -> Non
     calls.check(applied.headers.get("x-correlation-id") == correlation_id, "the answer carries our correlation id")
     if applied.status != 202:
         return
-    path = f"/applications/{applied.document['application_id']}"
+    path = f"/applications/{applied.document.get('application_id')}"
     deadline = time.monotonic() + TIMEOUT_S
     while web.call("GET", path).document.get("status") != "recorded" and time.monotonic() < deadline:
         time.sleep(0.2)
