@@ -1,0 +1,602 @@
+"""A codec for each operation and protocol: request to parameters, result or error to response. Compiled at an operation's first call.
+
+Protocols are named as botocore names them: `json` (1.0 and 1.1), `rest-json`, `rest-xml`, `query`, `smithy-rpc-v2-cbor`.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64decode
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+from groundcloud.base.errors import AwsError
+from groundcloud.base.limits import BODY_BYTES_MAX
+from groundcloud.wire import cbor, corrections, eventstream, query, validate, xml
+from groundcloud.wire.json import Reader, Writer, encode
+from groundcloud.wire.message import HttpRequest, HttpResponse
+from groundcloud.wire.model import Model, Operation
+from groundcloud.wire.rest import Bindings, RequestReader, ResponseWriter
+
+Params = dict[str, Any]
+Explain = Callable[[Model, Operation, list[validate.Violation]], AwsError]
+
+_decode_json = msgspec.json.Decoder().decode
+
+
+def explain(model: Model, operation: Operation, found: list[validate.Violation]) -> AwsError:
+    """The usual words of AWS's front ends for parameters that break their shape; a room may have its own."""
+    return AwsError(
+        "ValidationException" if model.metadata["protocol"] != "query" else "ValidationError", validate.message(found), status=400
+    )
+
+
+class Codec:
+    """What is common to the protocols: checking parameters, reading the body, the request id."""
+
+    protocol = ""
+
+    def __init__(self, operation: Operation) -> None:
+        self.operation = operation
+        self.model = operation.model
+        self._strict: Any = None
+        self._patterned = operation.input_shape is not None and validate.has_patterns(self.model, operation.input_shape)
+        self.event_stream = self._event_stream_member()
+
+    async def parse(self, request: HttpRequest, labels: dict[str, str]) -> Params:
+        """Parameters by member name, types checked, constraints not (see `check`). Raises AwsError SerializationException and the like."""
+        raise NotImplementedError
+
+    def check(self, params: Params, why: Explain = explain) -> None:
+        """Raises what `why` makes of the violations, if required members, lengths, ranges, enumerations or patterns are not kept."""
+        if self.operation.input_shape is None:
+            return
+        if self._strict is None:
+            self._strict = validate.Types(self.model, strict=True, wire_names=False).of(self.operation.input_shape)
+        if not self._patterned:
+            try:
+                msgspec.convert(params, self._strict, builtin_types=(bytes,))
+                return
+            except msgspec.ValidationError:
+                pass
+        found = [violation for violation in validate.violations(self.model, self.operation.input_shape, params) if violation.sentence]
+        if found:
+            raise why(self.model, self.operation, found)
+
+    def serialize(self, result: Params, request_id: str) -> HttpResponse:
+        raise NotImplementedError
+
+    def error(self, error: AwsError, request_id: str) -> HttpResponse:
+        raise NotImplementedError
+
+    def _event_stream_member(self) -> str | None:
+        if self.operation.output_shape is None:
+            return None
+        for member, reference in self.model.shapes[self.operation.output_shape]["members"].items():
+            if self.model.shapes[reference["shape"]].get("eventstream"):
+                return str(member)
+        return None
+
+
+class JsonCodec(Codec):
+    """AWS JSON 1.0 and 1.1: one document each way, operation in `X-Amz-Target`."""
+
+    protocol = "json"
+
+    def __init__(self, operation: Operation) -> None:
+        super().__init__(operation)
+        self._content_type = f"application/x-amz-json-{self.model.metadata.get('jsonVersion', '1.0')}"
+        self._input = _JsonDocument(operation)
+        self._output = _JsonResult(operation)
+        self._query_compatible = "awsQueryCompatible" in self.model.metadata
+
+    async def parse(self, request: HttpRequest, labels: dict[str, str]) -> Params:
+        body = request.body.whole
+        if body is None:
+            body = await request.body.read(BODY_BYTES_MAX)
+        return self._input.read(body)
+
+    def parse_raw(self, body: bytes) -> Params:
+        """The document as it is, no shape applied."""
+        value = _decode_document(body)
+        if not isinstance(value, dict):
+            raise validate.serialization_error("Start of structure or map found where not expected.")
+        return value
+
+    def serialize(self, result: Params, request_id: str) -> HttpResponse:
+        if self.event_stream is not None and result.get(self.event_stream) is not None:
+            events = result.pop(self.event_stream)
+            shape = self.model.shapes[self.operation.output_shape or ""]["members"][self.event_stream]["shape"]
+            stream = eventstream.encode_stream(self.model, shape, events, initial=self._output.write(result))
+            return HttpResponse(200, [("content-type", "application/vnd.amazon.eventstream"), ("x-amzn-requestid", request_id)], stream)
+        return HttpResponse(200, [("content-type", self._content_type), ("x-amzn-requestid", request_id)], self._output.write(result))
+
+    def serialize_raw(self, result: Params, request_id: str) -> HttpResponse:
+        return HttpResponse(200, [("content-type", self._content_type), ("x-amzn-requestid", request_id)], encode(result))
+
+    def error(self, error: AwsError, request_id: str) -> HttpResponse:
+        fault = Fault(self.model, error)
+        namespace = corrections.ERROR_NAMESPACES.get(self.model.service)
+        if namespace and fault.shape is None:
+            namespace = "com.amazon.coral.validate" if fault.code == "ValidationException" else "com.amazon.coral.service"
+        document = {"__type": f"{namespace}#{fault.type_name}" if namespace else fault.type_name, **fault.document()}
+        headers = [("content-type", self._content_type), ("x-amzn-requestid", request_id)]
+        if self._query_compatible:
+            headers.append(("x-amzn-query-error", f"{fault.code};{'Sender' if fault.sender else 'Receiver'}"))
+        return HttpResponse(fault.status, headers, encode(document))
+
+
+class RestJsonCodec(Codec):
+    """REST-JSON: members in path, query, headers and a JSON document or payload."""
+
+    protocol = "rest-json"
+
+    def __init__(self, operation: Operation) -> None:
+        super().__init__(operation)
+        self._in = Bindings(self.model, operation.input_shape) if operation.input_shape else None
+        self._out = Bindings(self.model, operation.output_shape) if operation.output_shape else None
+        self._reader = RequestReader(operation, self._in) if self._in else None
+        self._writer = ResponseWriter(self.model, self._out) if self._out else None
+        self._document = _JsonDocument(operation, self._in.body) if self._in and not self._in.payload else None
+        self._result = _JsonResult(operation, self._out.body) if self._out and not self._out.payload else None
+        self._payload_in = _payload(self.model, self._in)
+        self._payload_out = _payload(self.model, self._out)
+
+    async def parse(self, request: HttpRequest, labels: dict[str, str]) -> Params:
+        if self._reader is None or self._in is None:
+            return {}
+        params = self._reader.read(request, labels)
+        if self._in.payload is not None:
+            name, shape, reference = self._payload_in
+            if self.model.shapes[reference["shape"]].get("streaming") or reference.get("streaming"):
+                params[name] = request.body
+                return params
+            body = await request.body.read(BODY_BYTES_MAX)
+            if shape["type"] == "blob":
+                if body:
+                    params[name] = body
+            elif shape["type"] == "string":
+                if body:
+                    params[name] = _utf8(body)
+            elif body:
+                params[name] = _JsonDocument.of_shape(self.model, reference["shape"]).read(body)
+        elif self._in.body:
+            body = await request.body.read(BODY_BYTES_MAX)
+            if body:
+                assert self._document is not None
+                params.update(self._document.read(body))
+        return params
+
+    def serialize(self, result: Params, request_id: str) -> HttpResponse:
+        status = self.operation.response_code
+        headers = [("x-amzn-requestid", request_id)]
+        if self._out is None or self._writer is None:
+            return HttpResponse(status, headers, b"" if status == 204 else b"{}")
+        headers += self._writer.headers(result)
+        if self._out.status and result.get(self._out.status) is not None:
+            status = result[self._out.status]
+        if self._out.payload is not None:
+            name, shape, reference = self._payload_out
+            value = result.get(name)
+            if shape.get("eventstream"):
+                headers.append(("content-type", "application/vnd.amazon.eventstream"))
+                return HttpResponse(status, headers, eventstream.encode_stream(self.model, reference["shape"], value or _nothing()))
+            if shape["type"] in ("blob", "string"):
+                if not any(header == "content-type" for header, _ in headers) and value is not None:
+                    headers.append(("content-type", "application/octet-stream" if shape["type"] == "blob" else "text/plain"))
+                body = value if value is not None else b""
+                return HttpResponse(status, headers, body.encode() if isinstance(body, str) else body)
+            headers.append(("content-type", "application/json"))
+            body = b"{}" if value is None else _JsonResult.of_shape(self.model, reference["shape"], reference).write(value)
+            return HttpResponse(status, headers, body)
+        if status == 204:
+            return HttpResponse(status, headers)
+        assert self._result is not None
+        headers.append(("content-type", "application/json"))
+        return HttpResponse(status, headers, self._result.write(result))
+
+    def error(self, error: AwsError, request_id: str) -> HttpResponse:
+        fault = Fault(self.model, error)
+        headers = [("content-type", "application/json"), ("x-amzn-requestid", request_id), ("x-amzn-errortype", fault.code)]
+        document = fault.document()
+        if fault.shape is not None:
+            bindings = Bindings(self.model, fault.shape_name or "")
+            headers += ResponseWriter(self.model, bindings).headers({**error.fields, **document})
+            located = {member for member, *_ in bindings.headers}
+            document = {name: value for name, value in document.items() if name not in located}
+        return HttpResponse(fault.status, headers, encode(document))
+
+
+class RestXmlCodec(Codec):
+    """REST-XML: as REST-JSON, with XML documents."""
+
+    protocol = "rest-xml"
+
+    def __init__(self, operation: Operation) -> None:
+        super().__init__(operation)
+        self._in = Bindings(self.model, operation.input_shape) if operation.input_shape else None
+        self._out = Bindings(self.model, operation.output_shape) if operation.output_shape else None
+        self._reader = RequestReader(operation, self._in) if self._in else None
+        self._writer = ResponseWriter(self.model, self._out) if self._out else None
+        self._serializer = xml.Serializer(self.model)
+        self._parser = xml.Parser(self.model)
+        self._payload_in = _payload(self.model, self._in)
+        self._payload_out = _payload(self.model, self._out)
+        self._request_id_header = "x-amz-request-id" if self.model.service in ("s3", "s3control") else "x-amzn-requestid"
+
+    async def parse(self, request: HttpRequest, labels: dict[str, str]) -> Params:
+        if self._reader is None or self._in is None:
+            return {}
+        params = self._reader.read(request, labels)
+        if self._in.payload is not None:
+            name, shape, reference = self._payload_in
+            if reference.get("streaming") or shape.get("streaming"):
+                params[name] = request.body
+                return params
+            body = await request.body.read(BODY_BYTES_MAX)
+            if shape["type"] in ("blob", "string"):
+                if body:
+                    params[name] = body if shape["type"] == "blob" else _utf8(body)
+            elif body:
+                params[name] = self._document(body, self._parser.of(reference["shape"]))
+        elif self._in.body:
+            body = await request.body.read(BODY_BYTES_MAX)
+            if body:
+                params.update(self._document(body, self._parser.structure(self._in.body)))
+        return params
+
+    def _document(self, body: bytes, reader: xml.Read) -> Any:
+        try:
+            return reader(xml.root_of(body))
+        except (ValueError, TypeError):
+            raise xml.malformed() from None
+
+    def serialize(self, result: Params, request_id: str) -> HttpResponse:
+        status = self.operation.response_code
+        headers = [(self._request_id_header, request_id)]
+        if self._request_id_header == "x-amz-request-id":
+            headers.append(("x-amz-id-2", request_id))
+        if self._out is None or self._writer is None:
+            return HttpResponse(status, headers)
+        headers += self._writer.headers(result)
+        if self._out.status and result.get(self._out.status) is not None:
+            status = result[self._out.status]
+        if self._out.payload is not None:
+            name, shape, reference = self._payload_out
+            value = result.get(name)
+            if shape.get("eventstream"):
+                headers.append(("content-type", "application/vnd.amazon.eventstream"))
+                return HttpResponse(
+                    status, headers, eventstream.encode_stream(self.model, reference["shape"], value or _nothing(), xml=True)
+                )
+            if shape["type"] in ("blob", "string") or value is None:
+                body = value if value is not None else b""
+                return HttpResponse(status, headers, body.encode() if isinstance(body, str) else body)
+            headers.append(("content-type", "application/xml"))
+            return HttpResponse(status, headers, self._serializer.document(reference["shape"], value, reference))
+        if not self._out.body:
+            return HttpResponse(status, headers)
+        headers.append(("content-type", "application/xml"))
+        assert self.operation.output_shape is not None
+        return HttpResponse(status, headers, self._serializer.document(self.operation.output_shape, result, self.operation.output))
+
+    def error(self, error: AwsError, request_id: str) -> HttpResponse:
+        fault = Fault(self.model, error)
+        headers = [("content-type", "application/xml"), (self._request_id_header, request_id)]
+        out = [xml.DECLARATION]
+        fields = {name: value for name, value in error.fields.items() if value is not None}
+        if self.model.service in corrections.UNWRAPPED_ERRORS:
+            out.append(f"<Error><Code>{xml.escape(fault.code)}</Code><Message>{xml.escape(error.message)}</Message>")
+            for name, value in fields.items():
+                out.append(f"<{name}>{xml.escape(str(value))}</{name}>")
+            out.append(f"<RequestId>{request_id}</RequestId><HostId>{request_id}</HostId></Error>")
+            headers.append(("x-amz-id-2", request_id))
+        else:
+            namespace = xml.namespace_attribute(self.model.metadata.get("xmlNamespace"))
+            out.append(f"<ErrorResponse{namespace}><Error><Type>{'Sender' if fault.sender else 'Receiver'}</Type>")
+            out.append(f"<Code>{xml.escape(fault.code)}</Code><Message>{xml.escape(error.message)}</Message>")
+            if fault.shape is not None and fields:
+                bindings = Bindings(self.model, fault.shape_name or "")
+                headers += ResponseWriter(self.model, bindings).headers(fields)
+                body = {name: value for name, value in fields.items() if name in bindings.body}
+                if body:
+                    self._serializer.members(out, fault.shape_name or "", body)
+            out.append(f"</Error><RequestId>{request_id}</RequestId></ErrorResponse>")
+        return HttpResponse(fault.status, headers, "".join(out).encode())
+
+
+class QueryCodec(Codec):
+    """The query protocol: a form in, XML out."""
+
+    protocol = "query"
+
+    def __init__(self, operation: Operation) -> None:
+        super().__init__(operation)
+        self._parser = query.Parser(self.model)
+        self._serializer = xml.Serializer(self.model, query=True)
+        self._namespace = xml.namespace_attribute(self.model.metadata.get("xmlNamespace"))
+
+    async def parse(self, request: HttpRequest, labels: dict[str, str]) -> Params:
+        if self.operation.input_shape is None:
+            return {}
+        body = await request.body.read(BODY_BYTES_MAX)
+        form = query.form_of(body or request.query_string.encode())
+        if body and request.query_string:
+            form = {**query.form_of(request.query_string.encode()), **form}
+        result = self._parser.of(self.operation.input_shape)(form, "")
+        return result if result is not None else {}
+
+    def serialize(self, result: Params, request_id: str) -> HttpResponse:
+        name = self.operation.name
+        out = [f"{xml.DECLARATION}<{name}Response{self._namespace}>"]
+        if self.operation.output_shape is not None:
+            wrapper = self.operation.result_wrapper
+            if wrapper:
+                out.append(f"<{wrapper}>")
+            self._serializer.members(out, self.operation.output_shape, result)
+            if wrapper:
+                out.append(f"</{wrapper}>")
+        out.append(f"<ResponseMetadata><RequestId>{request_id}</RequestId></ResponseMetadata></{name}Response>")
+        return HttpResponse(200, [("content-type", "text/xml"), ("x-amzn-requestid", request_id)], "".join(out).encode())
+
+    def error(self, error: AwsError, request_id: str) -> HttpResponse:
+        fault = Fault(self.model, error)
+        out = [f"{xml.DECLARATION}<ErrorResponse{self._namespace}><Error><Type>{'Sender' if fault.sender else 'Receiver'}</Type>"]
+        out.append(f"<Code>{xml.escape(fault.code)}</Code><Message>{xml.escape(error.message)}</Message>")
+        if fault.shape is not None and error.fields:
+            known = {name: value for name, value in error.fields.items() if name in fault.shape["members"]}
+            self._serializer.members(out, fault.shape_name or "", known)
+        out.append(f"</Error><RequestId>{request_id}</RequestId></ErrorResponse>")
+        return HttpResponse(fault.status, [("content-type", "text/xml"), ("x-amzn-requestid", request_id)], "".join(out).encode())
+
+
+class CborCodec(Codec):
+    """Smithy RPC v2 CBOR."""
+
+    protocol = "smithy-rpc-v2-cbor"
+
+    def __init__(self, operation: Operation) -> None:
+        super().__init__(operation)
+        self._query_compatible = "awsQueryCompatible" in self.model.metadata
+        self._loose: Any = None
+        self._reader = Reader(self.model)
+
+    async def parse(self, request: HttpRequest, labels: dict[str, str]) -> Params:
+        if self.operation.input_shape is None:
+            return {}
+        body = await request.body.read(BODY_BYTES_MAX)
+        if not body:
+            return {}
+        value = cbor.decode(body)
+        if not isinstance(value, dict):
+            raise validate.serialization_error("Start of structure or map found where not expected.")
+        if self._loose is None:
+            self._loose = validate.Types(self.model, strict=False, wire_names=True).of(self.operation.input_shape)
+        try:
+            value = msgspec.convert(value, self._loose, builtin_types=(bytes,))
+        except msgspec.ValidationError as error:
+            raise validate.serialization_error(_friendly(error)) from None
+        walker = self._reader.of(self.operation.input_shape)
+        try:
+            return walker(value) if walker else value
+        except ValueError as error:
+            raise validate.serialization_error(str(error)) from None
+
+    def serialize(self, result: Params, request_id: str) -> HttpResponse:
+        headers = [("smithy-protocol", "rpc-v2-cbor"), ("x-amzn-requestid", request_id)]
+        if self.operation.output_shape is None:
+            return HttpResponse(200, headers)
+        headers.append(("content-type", "application/cbor"))
+        return HttpResponse(200, headers, cbor.encode(result, self.model, self.operation.output_shape))
+
+    def error(self, error: AwsError, request_id: str) -> HttpResponse:
+        import cbor2
+
+        fault = Fault(self.model, error)
+        headers = [("smithy-protocol", "rpc-v2-cbor"), ("content-type", "application/cbor"), ("x-amzn-requestid", request_id)]
+        if self._query_compatible:
+            headers.append(("x-amzn-query-error", f"{fault.code};{'Sender' if fault.sender else 'Receiver'}"))
+        return HttpResponse(fault.status, headers, cbor2.dumps({"__type": fault.type_name, **fault.document()}))
+
+
+class Fault:
+    """An AwsError as the model sees it: its shape if it has one, the code on the wire, the status, whose fault it is."""
+
+    def __init__(self, model: Model, error: AwsError) -> None:
+        name = error.code if error.code in model.shapes and model.shapes[error.code].get("exception") else model.error_codes.get(error.code)
+        self.shape_name = name
+        self.shape: dict[str, Any] | None = model.shapes[name] if name else None
+        traits = (self.shape or {}).get("error", {})
+        self.type_name = name or error.code
+        self.code = traits.get("code") or corrections.QUERY_ERROR_CODES.get((model.service, self.type_name)) or self.type_name
+        self.status: int = error.status or traits.get("httpStatusCode") or (500 if (self.shape or {}).get("fault") else 400)
+        self.sender = self.status < 500
+        self._model = model
+        self._error = error
+
+    def document(self) -> Params:
+        """The members of a JSON or CBOR error document, by their names on the wire."""
+        error = self._error
+        members = self.shape["members"] if self.shape else {}
+        key = next((name for name in members if name.lower() == "message"), "message")
+        out: Params = {}
+        if error.message or key in members:
+            out[members.get(key, {}).get("locationName", key)] = error.message
+        if not error.fields:
+            return out
+        if self.shape is None:
+            return {**out, **error.fields}
+        walker = Writer(self._model, prune=True).structure(members)
+        return {**out, **(walker(error.fields) if walker else error.fields)}
+
+
+class _JsonDocument:
+    """A JSON document of one structure: bytes to parameters."""
+
+    def __init__(self, operation: Operation, members: dict[str, Any] | None = None) -> None:
+        self._model = operation.model
+        self._shape_name = operation.input_shape
+        self._members = members
+        self._decoder: Any = None
+        self._walker: Callable[[Any], Any] | None = None
+        self._prune: Callable[[Any], Any] | None = None
+
+    @classmethod
+    @lru_cache(maxsize=1024)
+    def of_shape(cls, model: Model, shape_name: str) -> _JsonDocument:
+        document = cls.__new__(cls)
+        document._model, document._shape_name, document._members = model, shape_name, None
+        document._decoder = document._walker = document._prune = None
+        return document
+
+    def _compile(self) -> None:
+        types = validate.Types(self._model, strict=False, wire_names=True)
+        reader = Reader(self._model)
+        assert self._shape_name is not None
+        if self._members is None:
+            built = types.of(self._shape_name)
+            self._walker = reader.of(self._shape_name)
+        else:
+            built = types.structure(f"{self._shape_name}_body", self._members)
+            self._walker = reader.structure(self._members)
+        self._decoder = msgspec.json.Decoder(built)
+
+    def read(self, body: bytes) -> Any:
+        """Raises AwsError SerializationException for what is not JSON or not of the shape's types."""
+        if self._shape_name is None or not body:
+            return {}
+        if self._decoder is None:
+            self._compile()
+        try:
+            value = self._decoder.decode(body)
+        except msgspec.ValidationError as error:
+            raise validate.serialization_error(_friendly(error)) from None
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            raise validate.serialization_error("Unable to parse the request body as JSON.") from None
+        except RecursionError:
+            raise validate.serialization_error("The request is nested too deeply.") from None
+        try:
+            if b"null" in body:
+                if self._prune is None:
+                    reader = Reader(self._model, prune=True)
+                    self._prune = reader.of(self._shape_name) if self._members is None else reader.structure(self._members)
+                return self._prune(value) if self._prune else value
+            return value if self._walker is None else self._walker(value)
+        except ValueError as error:
+            raise validate.serialization_error(str(error)) from None
+
+
+class _JsonResult:
+    """A result to a JSON document."""
+
+    def __init__(self, operation: Operation, members: dict[str, Any] | None = None) -> None:
+        self._setup(operation.model, operation.output_shape, members, "unixTimestamp")
+
+    @classmethod
+    def of_shape(cls, model: Model, shape_name: str, reference: dict[str, Any]) -> _JsonResult:
+        result = cls.__new__(cls)
+        result._setup(model, shape_name, None, "unixTimestamp")
+        return result
+
+    def _setup(self, model: Model, shape_name: str | None, members: dict[str, Any] | None, timestamp: str) -> None:
+        self._empty = shape_name is None
+        self._walker = self._prune = None
+        if shape_name is not None:
+            writer, pruner = Writer(model, default_timestamp=timestamp), Writer(model, prune=True, default_timestamp=timestamp)
+            self._walker = writer.of(shape_name) if members is None else writer.structure(members)
+            self._prune = pruner.of(shape_name) if members is None else pruner.structure(members)
+
+    def write(self, result: Any) -> bytes:
+        if self._empty or result is None:
+            return b"{}"
+        out = encode(self._walker(result) if self._walker else result)
+        if b"null" in out and self._prune is not None:
+            out = encode(self._prune(result))
+        return out
+
+
+def _decode_document(body: bytes) -> Any:
+    if not body:
+        return {}
+    try:
+        return _decode_json(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise validate.serialization_error("Unable to parse the request body as JSON.") from None
+    except RecursionError:
+        raise validate.serialization_error("The request is nested too deeply.") from None
+
+
+def _payload(model: Model, bindings: Bindings | None) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    if bindings is None or bindings.payload is None:
+        return "", {}, {}
+    reference = bindings.body[bindings.payload]
+    return bindings.payload, model.shapes[reference["shape"]], reference
+
+
+def _utf8(body: bytes) -> str:
+    try:
+        return body.decode()
+    except UnicodeDecodeError:
+        raise validate.serialization_error("The request body is not UTF-8.") from None
+
+
+_TYPE_NAMES = {
+    "str": "STRING_VALUE",
+    "int": "NUMBER_VALUE",
+    "float": "DECIMAL_VALUE",
+    "bool": "TRUE_VALUE",
+    "object": "START_OBJECT",
+    "array": "START_ARRAY",
+}
+_MISMATCH = re.compile(r"Expected `([a-z]+)[^`]*`, got `([a-z]+)`")
+
+
+def _friendly(error: Exception) -> str:
+    """msgspec's complaint in the words of AWS's JSON front end."""
+    match = _MISMATCH.search(str(error))
+    if match is None:
+        return str(error)
+    wanted, got = match[1], match[2]
+    if wanted == "str":
+        return f"{_TYPE_NAMES.get(got, got.upper())} can not be converted to a String"
+    if wanted in ("int", "float"):
+        return f"{_TYPE_NAMES.get(got, got.upper())} cannot be converted to {'Integer' if wanted == 'int' else 'Double'}"
+    if wanted == "bool":
+        return f"{_TYPE_NAMES.get(got, got.upper())} cannot be converted to Boolean"
+    if wanted == "object":
+        return "Expected start of structure or map; found " + _TYPE_NAMES.get(got, got.upper())
+    return "Expected list or null"
+
+
+async def _nothing() -> Any:
+    return
+    yield
+
+
+_CODECS = {codec.protocol: codec for codec in (JsonCodec, RestJsonCodec, RestXmlCodec, QueryCodec, CborCodec)}
+
+
+class Codecs:
+    """The codecs of a model, made when they are first wanted."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self._made: dict[tuple[str, str], Codec] = {}
+
+    def get(self, operation_name: str, protocol: str) -> Codec:
+        """Raises KeyError if the service has no such operation."""
+        found = self._made.get((operation_name, protocol))
+        if found is None:
+            found = self._made[operation_name, protocol] = _CODECS[protocol](self._model.operation(operation_name))
+        return found
+
+
+def decode_base64(text: str) -> bytes:
+    """Base64 as clients write it. Raises AwsError SerializationException."""
+    try:
+        return b64decode(text, validate=True)
+    except ValueError:
+        raise validate.serialization_error("Invalid Base64") from None

@@ -1,0 +1,90 @@
+"""Corrections to the models, as data: where AWS's services speak otherwise than botocore's models say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+ERROR_NAMESPACES = {
+    "dynamodb": "com.amazonaws.dynamodb.v20120810",
+    "dynamodbstreams": "com.amazonaws.dynamodb.v20120810",
+    "sqs": "com.amazonaws.sqs",
+}
+"""What stands before `#` in the `__type` of a JSON error."""
+
+UNWRAPPED_ERRORS = {"s3", "s3control"}
+"""REST-XML services whose error document is `<Error>` itself."""
+
+
+def correct(service: str, raw: dict[str, Any]) -> None:
+    if service == "sqs":
+        raw["metadata"]["protocols"] = ["json", "query"]
+        raw["metadata"]["xmlNamespace"] = "http://queue.amazonaws.com/doc/2012-11-05/"
+        for operation in raw["operations"].values():
+            if operation.get("output"):
+                operation["output"]["resultWrapper"] = f"{operation['name']}Result"
+    elif service == "s3":
+        # Present in requests though the model leaves it to the client's customisations.
+        raw["shapes"].setdefault("BucketLocationConstraint", {"type": "string"}).pop("enum", None)
+
+
+# SQS spoke the query protocol until 2023; botocore's model no longer says how its lists and maps are written there.
+# Source: Amazon SQS API Reference (query request parameters, for example `Attribute.1.Name`, `SendMessageBatchRequestEntry.1.Id`).
+_SQS_NAMES = {
+    "QueueAttributeMap": ("Attribute", "Name", "Value"),
+    "MessageBodyAttributeMap": ("MessageAttribute", "Name", "Value"),
+    "MessageBodySystemAttributeMap": ("MessageSystemAttribute", "Name", "Value"),
+    "MessageSystemAttributeMap": ("Attribute", "Name", "Value"),
+    "TagMap": ("Tag", "Key", "Value"),
+    "AttributeNameList": ("AttributeName",),
+    "MessageAttributeNameList": ("MessageAttributeName",),
+    "MessageSystemAttributeList": ("MessageSystemAttributeName",),
+    "AWSAccountIdList": ("AWSAccountId",),
+    "ActionNameList": ("ActionName",),
+    "TagKeyList": ("TagKey",),
+    "QueueUrlList": ("QueueUrl",),
+    "MessageList": ("Message",),
+    "SendMessageBatchRequestEntryList": ("SendMessageBatchRequestEntry",),
+    "SendMessageBatchResultEntryList": ("SendMessageBatchResultEntry",),
+    "DeleteMessageBatchRequestEntryList": ("DeleteMessageBatchRequestEntry",),
+    "DeleteMessageBatchResultEntryList": ("DeleteMessageBatchResultEntry",),
+    "ChangeMessageVisibilityBatchRequestEntryList": ("ChangeMessageVisibilityBatchRequestEntry",),
+    "ChangeMessageVisibilityBatchResultEntryList": ("ChangeMessageVisibilityBatchResultEntry",),
+    "BatchResultErrorEntryList": ("BatchResultErrorEntry",),
+    "StringList": ("StringListValue",),
+    "BinaryList": ("BinaryListValue",),
+    "ListMessageMoveTasksResultEntryList": ("ListMessageMoveTasksResultEntry",),
+}
+
+
+def query_shape(service: str, name: str, shape: dict[str, Any]) -> dict[str, Any]:
+    """The shape as the query protocol and its XML answers write it."""
+    names = _SQS_NAMES.get(name) if service == "sqs" else None
+    if names is None:
+        return shape
+    changed = dict(shape, flattened=True)
+    if shape["type"] == "map":
+        changed["key"] = dict(shape["key"], locationName=names[1])
+        changed["value"] = dict(shape["value"], locationName=names[2])
+        changed["flatName"] = names[0]
+    else:
+        changed["member"] = dict(shape["member"], locationName=names[0])
+        changed["flatName"] = names[0]
+    return changed
+
+
+QUERY_ERROR_CODES = {
+    ("sqs", name): "AWS.SimpleQueueService." + code
+    for name, code in {
+        "QueueDoesNotExist": "NonExistentQueue",
+        "QueueDeletedRecently": "QueueDeletedRecently",
+        "PurgeQueueInProgress": "PurgeQueueInProgress",
+        "MessageNotInflight": "MessageNotInflight",
+        "UnsupportedOperation": "UnsupportedOperation",
+        "TooManyEntriesInBatchRequest": "TooManyEntriesInBatchRequest",
+        "EmptyBatchRequest": "EmptyBatchRequest",
+        "BatchEntryIdsNotDistinct": "BatchEntryIdsNotDistinct",
+        "BatchRequestTooLong": "BatchRequestTooLong",
+        "InvalidBatchEntryId": "InvalidBatchEntryId",
+    }.items()
+} | {("sqs", "QueueNameExists"): "QueueAlreadyExists"}
+"""Codes of the query protocol (and of `x-amzn-query-error`) where they are not the shape's name."""

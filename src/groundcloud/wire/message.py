@@ -1,0 +1,126 @@
+"""What crosses the wire, before and after the protocol: a request with its body, a response."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+from urllib.parse import parse_qsl, unquote
+
+from groundcloud.base.errors import AwsError
+
+
+class Body:
+    """A request's body, read once: whole with `read`, or as it arrives with `async for`.
+
+    `size_bytes` is what the client declared, None if it did not. `error` is raised by the front when the client breaks off.
+    """
+
+    __slots__ = ("_consumed", "_receive", "decoded_size", "size_bytes", "transform", "whole")
+
+    def __init__(self, receive: Callable[[], Awaitable[bytes | None]] | None, size_bytes: int | None, whole: bytes | None = None) -> None:
+        self._receive = receive
+        self.size_bytes = size_bytes
+        self.whole = whole
+        self.decoded_size: int | None = None
+        self.transform: Any = None
+        """A decoder of the content (aws-chunked): `feed(bytes) -> bytes`, `finish()`, `trailers`."""
+        self._consumed = False
+
+    async def read(self, limit: int | None = None) -> bytes:
+        """Everything. Raises AwsError RequestEntityTooLarge past `limit` bytes."""
+        if self.whole is not None and self.transform is None:
+            return self.whole
+        pieces, total = [], 0
+        async for chunk in self:
+            total += len(chunk)
+            if limit is not None and total > limit:
+                raise AwsError("RequestEntityTooLargeException", f"Request must be smaller than {limit} bytes", status=413)
+            pieces.append(chunk)
+        data = b"".join(pieces)
+        self.whole, self.transform = data, None
+        return data
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        if self._consumed and self.whole is None:
+            raise RuntimeError("a body is read once")
+        self._consumed = True
+        transform = self.transform
+        if self.whole is not None:
+            if transform is not None:
+                yield transform.feed(self.whole)
+                transform.finish()
+            else:
+                yield self.whole
+            return
+        if self._receive is None:
+            return
+        while True:
+            chunk = await self._receive()
+            if chunk is None:
+                break
+            if transform is not None:
+                chunk = transform.feed(chunk)
+            if chunk:
+                yield chunk
+        if transform is not None:
+            transform.finish()
+
+    @property
+    def trailers(self) -> dict[str, str]:
+        """Trailing headers of an aws-chunked body, once it has been read."""
+        return dict(getattr(self.transform, "trailers", None) or {})
+
+
+class HttpRequest:
+    """`raw_path` is as sent, percent-encoded; `path` is decoded; `headers` have lower-case names, repeated ones joined by commas."""
+
+    __slots__ = ("_form", "_path", "_query", "body", "headers", "host", "method", "query_string", "raw_path", "scheme", "source_ip")
+
+    def __init__(
+        self,
+        method: str,
+        raw_path: str,
+        query_string: str,
+        headers: dict[str, str],
+        body: Body | bytes = b"",
+        source_ip: str = "127.0.0.1",
+        scheme: str = "http",
+    ) -> None:
+        self.method = method
+        self.raw_path = raw_path
+        self.query_string = query_string
+        self.headers = headers
+        self.body = body if isinstance(body, Body) else Body(None, len(body), body)
+        self.source_ip = source_ip
+        self.scheme = scheme
+        self.host = headers.get("host", "")
+        self._path: str | None = None
+        self._query: dict[str, list[str]] | None = None
+
+    @property
+    def path(self) -> str:
+        if self._path is None:
+            self._path = unquote(self.raw_path)
+        return self._path
+
+    @property
+    def query(self) -> dict[str, list[str]]:
+        """Decoded names and values; a name without `=` has the value ""."""
+        if self._query is None:
+            found: dict[str, list[str]] = {}
+            if self.query_string:
+                for name, value in parse_qsl(self.query_string, keep_blank_values=True, max_num_fields=10_000):
+                    found.setdefault(name, []).append(value)
+            self._query = found
+        return self._query
+
+
+class HttpResponse:
+    """`body` is bytes or an async iterator of them; `headers` are (name, value) pairs, names in lower case."""
+
+    __slots__ = ("body", "headers", "status")
+
+    def __init__(self, status: int, headers: list[tuple[str, str]] | None = None, body: bytes | AsyncIterator[bytes] = b"") -> None:
+        self.status = status
+        self.headers = headers if headers is not None else []
+        self.body = body

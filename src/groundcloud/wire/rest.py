@@ -1,0 +1,205 @@
+"""HTTP bindings of the REST protocols: members in the path, the query string, headers, the status code, or the payload."""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from groundcloud.wire import timestamps
+from groundcloud.wire.message import HttpRequest
+from groundcloud.wire.model import Model, Operation
+from groundcloud.wire.validate import serialization_error
+from groundcloud.wire.xml import scalar_reader
+
+
+class Bindings:
+    """How one structure's members are bound; `body` holds the members that are in the document."""
+
+    def __init__(self, model: Model, shape_name: str) -> None:
+        shape = model.shapes[shape_name]
+        self.payload: str | None = shape.get("payload")
+        self.body: dict[str, Any] = {}
+        self.labels: dict[str, tuple[str, dict[str, Any]]] = {}
+        self.query: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = []
+        self.headers: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = []
+        self.prefixes: list[tuple[str, str]] = []
+        self.status: str | None = None
+        for member, reference in shape["members"].items():
+            target = model.shapes[reference["shape"]]
+            name = reference.get("locationName", member)
+            where = reference.get("location")
+            if where == "uri":
+                self.labels[name] = (member, target)
+            elif where == "querystring":
+                self.query.append((member, name, reference, target))
+            elif where == "header":
+                self.headers.append((member, name.lower(), reference, target))
+            elif where == "headers":
+                self.prefixes.append((member, name.lower()))
+            elif where == "statusCode":
+                self.status = member
+            else:
+                self.body[member] = reference
+
+
+class RequestReader:
+    """Everything of an operation's parameters but the document."""
+
+    def __init__(self, operation: Operation, bindings: Bindings) -> None:
+        model = operation.model
+        self._labels = [(label, member, _text_reader(shape, {}, "iso8601")) for label, (member, shape) in bindings.labels.items()]
+        named = {name for _, name, _, _ in bindings.query}
+        self._query: list[tuple[str, str, str, Any]] = []
+        self._query_map: tuple[str, bool] | None = None
+        for member, name, reference, shape in bindings.query:
+            if shape["type"] == "list":
+                inner = model.shapes[shape["member"]["shape"]]
+                self._query.append((member, name, "list", _text_reader(inner, shape["member"], "iso8601")))
+            elif shape["type"] == "map":
+                self._query_map = (member, model.shapes[shape["value"]["shape"]]["type"] == "list")
+            else:
+                self._query.append((member, name, "one", _text_reader(shape, reference, "iso8601")))
+        self._named_query = named
+        self._headers = []
+        for member, name, reference, shape in bindings.headers:
+            if shape["type"] == "list":
+                inner = model.shapes[shape["member"]["shape"]]
+                self._headers.append((member, name, _header_list(inner, reference)))
+            else:
+                self._headers.append((member, name, _text_reader(shape, reference, "rfc822")))
+        self._prefixes = bindings.prefixes
+
+    def read(self, request: HttpRequest, labels: dict[str, str]) -> dict[str, Any]:
+        out: dict[str, Any] = {}
+        name = ""
+        try:
+            for label, member, reader in self._labels:
+                text = labels.get(label)
+                if text is not None:
+                    name = label
+                    out[member] = reader(text)
+            if self._query or self._query_map:
+                query = request.query
+                for member, name, kind, reader in self._query:
+                    values = query.get(name)
+                    if values is not None:
+                        out[member] = [reader(value) for value in values] if kind == "list" else reader(values[0])
+                if self._query_map is not None:
+                    member, many = self._query_map
+                    rest = {key: (values if many else values[0]) for key, values in query.items() if key not in self._named_query}
+                    if rest:
+                        out[member] = rest
+            headers = request.headers
+            for member, name, reader in self._headers:
+                text = headers.get(name)
+                if text is not None:
+                    out[member] = reader(text)
+            for member, prefix in self._prefixes:
+                found = {key[len(prefix) :]: value for key, value in headers.items() if key.startswith(prefix)}
+                if found:
+                    out[member] = found
+        except ValueError:
+            raise serialization_error(f"Invalid value for {name}") from None
+        return out
+
+
+def _text_reader(shape: dict[str, Any], reference: dict[str, Any], _: str) -> Callable[[str], Any]:
+    if reference.get("jsonvalue"):
+        return lambda text: msgspec.json.decode(b64decode(text))
+    return scalar_reader(shape)
+
+
+def _header_list(inner: dict[str, Any], reference: dict[str, Any]) -> Callable[[str], Any]:
+    reader = scalar_reader(inner)
+    if inner["type"] == "timestamp":
+
+        def read_dates(text: str) -> list[Any]:
+            # An HTTP date has a comma of its own.
+            parts = text.split(",")
+            if ":" in parts[0] or parts[0].strip().replace(".", "").isdigit():
+                return [reader(part.strip()) for part in parts]
+            return [reader(f"{parts[i].strip()}, {parts[i + 1].strip()}") for i in range(0, len(parts) - 1, 2)]
+
+        return read_dates
+
+    def read_list(text: str) -> list[Any]:
+        if '"' not in text:
+            return [reader(part.strip()) for part in text.split(",")]
+        out, current, quoted, escaped = [], "", False, False
+        for character in text:
+            if escaped:
+                current, escaped = current + character, False
+            elif character == "\\" and quoted:
+                escaped = True
+            elif character == '"':
+                quoted = not quoted
+            elif character == "," and not quoted:
+                out.append(reader(current.strip()))
+                current = ""
+            else:
+                current += character
+        out.append(reader(current.strip()))
+        return out
+
+    return read_list
+
+
+class ResponseWriter:
+    """The status and headers of an answer."""
+
+    def __init__(self, model: Model, bindings: Bindings) -> None:
+        self.status = bindings.status
+        self._prefixes = bindings.prefixes
+        self._headers: list[tuple[str, str, Callable[[Any], str]]] = []
+        for member, name, reference, shape in bindings.headers:
+            if shape["type"] == "list":
+                inner = model.shapes[shape["member"]["shape"]]
+                one = header_writer(inner, shape["member"])
+                quote = inner["type"] == "string"
+                self._headers.append(
+                    (
+                        member,
+                        name,
+                        lambda value, one=one, quote=quote: ", ".join(_quoted(one(item)) if quote else one(item) for item in value),
+                    )
+                )
+            else:
+                self._headers.append((member, name, header_writer(shape, reference)))
+
+    def headers(self, result: dict[str, Any]) -> list[tuple[str, str]]:
+        out = []
+        for member, name, to_text in self._headers:
+            value = result.get(member)
+            if value is not None:
+                out.append((name, to_text(value)))
+        for member, prefix in self._prefixes:
+            value = result.get(member)
+            if value:
+                out.extend((prefix + key.lower(), str(item)) for key, item in value.items())
+        return out
+
+
+def header_writer(shape: dict[str, Any], reference: dict[str, Any]) -> Callable[[Any], str]:
+    kind = shape["type"]
+    if reference.get("jsonvalue"):
+        return lambda value: b64encode(msgspec.json.encode(value)).decode()
+    if kind == "timestamp":
+        form = reference.get("timestampFormat") or shape.get("timestampFormat") or "rfc822"
+        writer = timestamps.FORMATS[form]
+        return lambda value: str(writer(value))
+    if kind == "boolean":
+        return lambda value: "true" if value else "false"
+    if kind == "blob":
+        return lambda value: b64encode(value).decode()
+    if kind in ("float", "double"):
+        return lambda value: {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}.get(str(value), str(value))
+    return str
+
+
+def _quoted(text: str) -> str:
+    if any(character in text for character in ',"()'):
+        return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return text

@@ -1,0 +1,265 @@
+"""Checks parameters against their shapes.
+
+Two ways for one meaning. `checker` compiles a shape into a msgspec type: in C, it decodes or converts and says yes or no. When it says no,
+`violations` walks the same shape in Python and writes AWS's sentences. So a good request pays almost nothing and a bad one gets the right words.
+
+Source of the sentences: the AWS service front ends ("N validation errors detected: Value '...' at 'member' failed to satisfy constraint: ...").
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import types
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Annotated, Any, Literal, NamedTuple, NotRequired, TypedDict
+
+import msgspec
+
+from groundcloud.base.errors import AwsError
+from groundcloud.wire.model import Model
+
+Constrained = Any
+
+
+class Violation(NamedTuple):
+    """`path` is in AWS's spelling (`entries.1.member.id`); `sentence` is the whole clause; `kind` is `missing`, `type`, `length`, `range`, `enum` or `pattern`."""
+
+    path: str
+    value: Any
+    kind: str
+    sentence: str
+
+
+class Types:
+    """msgspec types of a model's shapes. `strict` includes required members, lengths, ranges and enumerations; loose has types alone.
+
+    `wire_names` says that structures are keyed by the names on the wire (JSON bodies), not by member names.
+    """
+
+    def __init__(self, model: Model, *, strict: bool, wire_names: bool) -> None:
+        self._model = model
+        self._strict = strict
+        self._wire_names = wire_names
+        self._module = types.ModuleType(f"groundcloud.wire._types_{id(self)}")
+        sys.modules[self._module.__name__] = self._module
+        self._module.__dict__.update(Any=Any, NotRequired=NotRequired)
+        self._built: dict[str, Any] = {}
+        self._building: set[str] = set()
+
+    def of(self, shape_name: str) -> Any:
+        if shape_name in self._built:
+            return self._built[shape_name]
+        shape = self._model.shapes[shape_name]
+        kind = shape["type"]
+        if kind == "structure":
+            if shape.get("document"):
+                return Any
+            if shape_name in self._building:
+                return f"T_{shape_name}"
+            self._building.add(shape_name)
+            built: Any = self.structure(shape_name, shape["members"])
+            self._building.discard(shape_name)
+            setattr(self._module, f"T_{shape_name}", built)
+        elif kind == "list":
+            inner = self._element(shape["member"]["shape"])
+            built = self._bounded(list[inner], shape, "length")
+        elif kind == "map":
+            inner = self._element(shape["value"]["shape"])
+            key = self.of(shape["key"]["shape"])
+            built = self._bounded(dict[key, inner], shape, "length")
+        elif kind == "string":
+            if self._strict and "enum" in shape and shape["enum"]:
+                built = Literal[tuple(shape["enum"])]
+            else:
+                built = self._bounded(str, shape, "length")
+        elif kind in ("integer", "long"):
+            built = self._bounded(int, shape, "range")
+        elif kind in ("float", "double"):
+            built = self._bounded(float, shape, "range") | Literal["NaN", "Infinity", "-Infinity"]
+        elif kind == "boolean":
+            built = bool
+        elif kind == "timestamp":
+            built = float | str
+        elif kind == "blob":
+            built = bytes
+        else:
+            built = Any
+        if not (kind != "structure" and self._building):
+            # Types that mention a structure still being built are not kept: they hold its name only.
+            self._built[shape_name] = built
+        return built
+
+    def structure(self, name: str, members: dict[str, Any]) -> Any:
+        """A TypedDict; members bound to other places of a request are left out by the caller."""
+        shape = self._model.shapes.get(name, {})
+        required = set(shape.get("required", ())) if self._strict else set()
+        fields: dict[str, Any] = {}
+        for member, reference in members.items():
+            target = self._model.shapes[reference["shape"]]
+            if target.get("eventstream"):
+                continue
+            inner = Any if reference.get("jsonvalue") or target.get("document") else self.of(reference["shape"])
+            key = reference.get("locationName", member) if self._wire_names else member
+            if isinstance(inner, str):
+                fields[key] = f"{inner} | None" if member in required else f"NotRequired[{inner} | None]"
+                continue
+            if member not in required:
+                inner = NotRequired[inner if inner is Any else inner | None]
+            fields[key] = inner
+        built = TypedDict(f"T_{name}", fields)  # type: ignore[operator]
+        built.__module__ = self._module.__name__
+        return built
+
+    def _element(self, shape_name: str) -> Any:
+        inner = self.of(shape_name)
+        if isinstance(inner, str):
+            import typing
+
+            return typing.Optional[typing.ForwardRef(inner, module=self._module.__name__)]  # noqa: UP045
+        return inner if inner is Any else inner | None
+
+    def _bounded(self, plain: Any, shape: dict[str, Any], what: str) -> Any:
+        if not self._strict or ("min" not in shape and "max" not in shape):
+            return plain
+        low, high = shape.get("min"), shape.get("max")
+        if what == "length":
+            return Annotated[plain, msgspec.Meta(min_length=low if low else None, max_length=high)]
+        return Annotated[plain, msgspec.Meta(ge=low, le=high)]
+
+
+def violations(model: Model, shape_name: str, params: dict[str, Any]) -> list[Violation]:
+    """Everything that is wrong, in the order of AWS's front ends: by member as the model lists them."""
+    return list(_structure(model, model.shapes[shape_name], params, ""))
+
+
+def message(found: list[Violation]) -> str:
+    count = len(found)
+    return f"{count} validation error{'s' if count > 1 else ''} detected: " + "; ".join(violation.sentence for violation in found)
+
+
+def serialization_error(detail: str) -> AwsError:
+    return AwsError("SerializationException", detail, status=400)
+
+
+def has_patterns(model: Model, shape_name: str) -> bool:
+    return _has_patterns(model, shape_name, frozenset())
+
+
+def _has_patterns(model: Model, shape_name: str, seen: frozenset[str]) -> bool:
+    if shape_name in seen:
+        return False
+    shape = model.shapes[shape_name]
+    if "pattern" in shape:
+        return True
+    seen = seen | {shape_name}
+    inner = [reference["shape"] for reference in shape.get("members", {}).values()]
+    inner += [shape[part]["shape"] for part in ("member", "key", "value") if part in shape]
+    return any(_has_patterns(model, name, seen) for name in inner)
+
+
+def _structure(model: Model, shape: dict[str, Any], params: Any, path: str) -> Iterator[Violation]:
+    if not isinstance(params, dict):
+        yield Violation(path, params, "type", "")
+        return
+    for member in shape.get("required", ()):
+        if params.get(member) is None:
+            where = path + _lower(member)
+            yield Violation(where, None, "missing", f"Value null at '{where}' failed to satisfy constraint: Member must not be null")
+    for member, reference in shape["members"].items():
+        value = params.get(member)
+        if value is not None:
+            yield from _value(model, model.shapes[reference["shape"]], value, path + _lower(member), reference)
+
+
+def _value(model: Model, shape: dict[str, Any], value: Any, path: str, reference: dict[str, Any] | None = None) -> Iterator[Violation]:
+    kind = shape["type"]
+    if reference is not None and (reference.get("jsonvalue") or reference.get("streaming")):
+        return
+    if kind == "structure":
+        if not shape.get("document") and not shape.get("eventstream"):
+            yield from _structure(model, shape, value, path + ".")
+    elif kind == "list":
+        yield from _length(shape, value, path)
+        inner = model.shapes[shape["member"]["shape"]]
+        for position, item in enumerate(value, 1):
+            if item is not None:
+                yield from _value(model, inner, item, f"{path}.{position}.member")
+    elif kind == "map":
+        yield from _length(shape, value, path)
+        inner = model.shapes[shape["value"]["shape"]]
+        for key, item in value.items():
+            yield from _value(model, model.shapes[shape["key"]["shape"]], key, f"{path}.{key}.key")
+            if item is not None:
+                yield from _value(model, inner, item, f"{path}.{key}.member")
+    elif kind == "string":
+        if not isinstance(value, str):
+            yield Violation(path, value, "type", "")
+            return
+        yield from _length(shape, value, path)
+        if shape.get("enum") and value not in shape["enum"]:
+            wanted = ", ".join(shape["enum"])
+            yield Violation(path, value, "enum", f"{_at(value, path)}Member must satisfy enum value set: [{wanted}]")
+        if "pattern" in shape and not shape.get("enum") and not matches(shape["pattern"], value):
+            yield Violation(path, value, "pattern", f"{_at(value, path)}Member must satisfy regular expression pattern: {shape['pattern']}")
+    elif kind == "blob":
+        if isinstance(value, (bytes, bytearray)):
+            yield from _length(shape, value, path)
+    elif kind in ("integer", "long", "float", "double") and isinstance(value, (int, float)):
+        if "min" in shape and value < shape["min"]:
+            yield Violation(path, value, "range", f"{_at(value, path)}Member must have value greater than or equal to {shape['min']}")
+        if "max" in shape and value > shape["max"]:
+            yield Violation(path, value, "range", f"{_at(value, path)}Member must have value less than or equal to {shape['max']}")
+
+
+def _length(shape: dict[str, Any], value: Any, path: str) -> Iterator[Violation]:
+    if shape.get("min") and len(value) < shape["min"]:
+        yield Violation(path, value, "length", f"{_at(value, path)}Member must have length greater than or equal to {shape['min']}")
+    if "max" in shape and len(value) > shape["max"]:
+        yield Violation(path, value, "length", f"{_at(value, path)}Member must have length less than or equal to {shape['max']}")
+
+
+def _at(value: Any, path: str) -> str:
+    if isinstance(value, list):
+        shown = "[" + ", ".join(str(item) for item in value) + "]"
+    elif isinstance(value, dict):
+        shown = "{" + ", ".join(f"{key}={item}" for key, item in value.items()) + "}"
+    elif isinstance(value, bytes):
+        shown = "java.nio.HeapByteBuffer[pos=0 lim=%d cap=%d]" % (len(value), len(value))
+    else:
+        shown = str(value)
+    return f"Value '{shown[:1024]}' at '{path}' failed to satisfy constraint: "
+
+
+def _lower(member: str) -> str:
+    return member[:1].lower() + member[1:]
+
+
+@lru_cache(maxsize=4096)
+def _pattern(pattern: str) -> re.Pattern[str] | None:
+    # The models write Java's dialect. Unicode classes are approximated; what Python cannot read is not checked here.
+    translated = pattern
+    for java, python in (
+        (r"\p{L}", r"^\W\d_"),
+        (r"\p{Z}", r"\s"),
+        (r"\p{N}", r"\d"),
+        (r"\p{ASCII}", r"\x00-\x7F"),
+        (r"\p{Alnum}", "a-zA-Z0-9"),
+        (r"\p{Print}", r"\x20-\x7E"),
+        (r"\p{Graph}", r"\x21-\x7E"),
+    ):
+        if java in translated and java in (r"\p{L}",):
+            translated = translated.replace(java, "a-zA-Z\u00aa-\uffdc")
+        else:
+            translated = translated.replace(java, python)
+    try:
+        return re.compile(translated)
+    except re.error:
+        return None
+
+
+def matches(pattern: str, text: str) -> bool:
+    """Whether the whole `text` matches; True for a pattern that cannot be read. Bounded: long text is not tried against patterns that could backtrack."""
+    compiled = _pattern(pattern)
+    return compiled is None or len(text) > 100_000 or compiled.fullmatch(text) is not None

@@ -1,0 +1,366 @@
+"""XML by shape: documents of REST-XML requests to parameters, results to documents (REST-XML and query answers).
+
+Serialising writes text directly; parsing goes through lxml without entities, DTDs or network. One compiled function a shape.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64decode, b64encode
+from collections.abc import Callable
+from typing import Any
+
+from groundcloud.base.errors import AwsError
+from groundcloud.base.limits import JSON_DEPTH_MAX
+from groundcloud.wire import corrections, timestamps
+from groundcloud.wire.model import Model
+
+DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
+
+Emit = Callable[[list[str], str, Any], None]
+Read = Callable[[Any], Any]
+
+_SPECIAL = re.compile('[&<>\r"\x85\u2028]')
+_ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
+_ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#xD;", '"': "&quot;", "\x85": "&#x85;", "\u2028": "&#x2028;"}
+
+
+def escape(text: str) -> str:
+    """Text for an element or attribute. Characters that XML 1.0 cannot carry are written as references, as AWS does."""
+    if _SPECIAL.search(text):
+        text = _SPECIAL.sub(lambda match: _ESCAPES[match[0]], text)
+    if _ILLEGAL.search(text):
+        text = _ILLEGAL.sub(lambda match: f"&#x{ord(match[0]):x};", text)
+    return text
+
+
+class Serializer:
+    """Emitters for a model's shapes. `query` says that the query protocol's names apply."""
+
+    def __init__(self, model: Model, *, query: bool = False, timestamp: str | None = None) -> None:
+        self._model = model
+        self._query = query
+        self._emitters: dict[tuple[str, str | None], Emit] = {}
+        self._iso = timestamps.iso8601_milliseconds if model.service in ("s3", "cloudformation") else timestamps.iso8601
+        self._timestamp = timestamp
+
+    def document(self, shape_name: str, value: Any, reference: dict[str, Any] | None = None) -> bytes:
+        """A whole document; its root is the reference's or shape's locationName, else the shape's name."""
+        shape = self._model.shapes[shape_name]
+        reference = reference or {}
+        root = reference.get("locationName") or shape.get("locationName") or shape_name
+        namespace = (reference.get("xmlNamespace") or shape.get("xmlNamespace") or self._model.metadata.get("xmlNamespace")) or None
+        if self._model.service == "s3" and namespace is None:
+            namespace = "http://s3.amazonaws.com/doc/2006-03-01/"
+        out: list[str] = [DECLARATION]
+        self.root(out, root, namespace, shape_name, value)
+        return "".join(out).encode()
+
+    def root(self, out: list[str], tag: str, namespace: Any, shape_name: str, value: Any) -> None:
+        start = len(out)
+        self.of(shape_name, {})(out, tag, value)
+        attribute = namespace_attribute(namespace)
+        if attribute and " xmlns=" not in out[start]:
+            out[start] = out[start].replace(f"<{tag}", f"<{tag}{attribute}", 1)
+
+    def members(self, out: list[str], shape_name: str, value: dict[str, Any]) -> None:
+        """A structure's members without an element around them."""
+        emit = self._structure_members(self._model.shapes[shape_name])
+        emit(out, value)
+
+    def of(self, shape_name: str, reference: dict[str, Any]) -> Emit:
+        key = (shape_name, reference.get("timestampFormat"))
+        found = self._emitters.get(key)
+        if found is None:
+            self._emitters[key] = lambda out, tag, value: self._emitters[key](out, tag, value)
+            found = self._emitters[key] = self._build(shape_name, reference)
+        return found
+
+    def _shape(self, name: str) -> dict[str, Any]:
+        shape = self._model.shapes[name]
+        return corrections.query_shape(self._model.service, name, shape) if self._query else shape
+
+    def _build(self, shape_name: str, reference: dict[str, Any]) -> Emit:
+        shape = self._shape(shape_name)
+        kind = shape["type"]
+        if kind == "structure":
+            emit_members = self._structure_members(shape)
+            attributes = {
+                member: inner.get("locationName", member)
+                for member, inner in shape["members"].items()
+                if inner.get("xmlAttribute") or self._model.shapes[inner["shape"]].get("xmlAttribute")
+            }
+            own = namespace_attribute(reference.get("xmlNamespace") or shape.get("xmlNamespace"))
+
+            def emit_structure(out: list[str], tag: str, value: Any) -> None:
+                if attributes:
+                    given = "".join(
+                        f' {name}="{escape(str(value[member]))}"' for member, name in attributes.items() if value.get(member) is not None
+                    )
+                    out.append(f"<{tag}{own}{given}>")
+                else:
+                    out.append(f"<{tag}{own}>")
+                emit_members(out, value)
+                out.append(f"</{tag}>")
+
+            return emit_structure
+        if kind == "list":
+            inner_reference = shape["member"]
+            emit_item = self.of(inner_reference["shape"], inner_reference)
+            item_namespace = namespace_attribute(inner_reference.get("xmlNamespace"))
+            if shape.get("flattened"):
+
+                def emit_flat(out: list[str], tag: str, value: Any) -> None:
+                    for item in value:
+                        emit_item(out, tag, item)
+
+                return emit_flat
+            item_tag = inner_reference.get("locationName", "member")
+
+            def emit_list(out: list[str], tag: str, value: Any) -> None:
+                out.append(f"<{tag}>")
+                for item in value:
+                    at = len(out)
+                    emit_item(out, item_tag, item)
+                    if item_namespace:
+                        out[at] = out[at].replace(f"<{item_tag}", f"<{item_tag}{item_namespace}", 1)
+                out.append(f"</{tag}>")
+
+            return emit_list
+        if kind == "map":
+            key_tag = shape["key"].get("locationName", "key")
+            value_tag = shape["value"].get("locationName", "value")
+            emit_value = self.of(shape["value"]["shape"], shape["value"])
+            flat = shape.get("flattened")
+
+            def emit_map(out: list[str], tag: str, value: Any) -> None:
+                entry = tag if flat else "entry"
+                if not flat:
+                    out.append(f"<{tag}>")
+                for name, item in value.items():
+                    out.append(f"<{entry}><{key_tag}>{escape(str(name))}</{key_tag}>")
+                    if item is not None:
+                        emit_value(out, value_tag, item)
+                    out.append(f"</{entry}>")
+                if not flat:
+                    out.append(f"</{tag}>")
+
+            return emit_map
+        to_text = self.scalar(shape, reference)
+
+        def emit_scalar(out: list[str], tag: str, value: Any) -> None:
+            text = to_text(value)
+            out.append(f"<{tag}>{text}</{tag}>" if text else f"<{tag}/>")
+
+        return emit_scalar
+
+    def _structure_members(self, shape: dict[str, Any]) -> Callable[[list[str], dict[str, Any]], None]:
+        plan: list[tuple[str, str, Emit, str]] = []
+        for member, reference in shape["members"].items():
+            inner = self._shape(reference["shape"])
+            if reference.get("location") or reference.get("xmlAttribute") or inner.get("xmlAttribute"):
+                continue
+            tag = reference.get("locationName", member)
+            if inner["type"] in ("list", "map") and (inner.get("flattened") or reference.get("flattened")):
+                if inner["type"] == "list":
+                    tag = inner.get("flatName") or reference.get("locationName") or inner["member"].get("locationName") or member
+                else:
+                    tag = inner.get("flatName") or tag
+            plan.append((member, tag, self.of(reference["shape"], reference), namespace_attribute(reference.get("xmlNamespace"))))
+
+        def emit(out: list[str], value: dict[str, Any]) -> None:
+            get = value.get
+            for member, tag, emitter, namespace in plan:
+                item = get(member)
+                if item is not None:
+                    at = len(out)
+                    emitter(out, tag, item)
+                    if namespace and at < len(out) and " xmlns" not in out[at]:
+                        out[at] = out[at].replace(f"<{tag}", f"<{tag}{namespace}", 1)
+
+        return emit
+
+    def scalar(self, shape: dict[str, Any], reference: dict[str, Any]) -> Callable[[Any], str]:
+        kind = shape["type"]
+        if kind == "boolean":
+            return lambda value: "true" if value else "false"
+        if kind == "timestamp":
+            form = reference.get("timestampFormat") or shape.get("timestampFormat") or self._timestamp or "iso8601"
+            if form == "iso8601":
+                return self._iso
+            writer = timestamps.FORMATS[form]
+            return lambda value: str(writer(value))
+        if kind == "blob":
+            return lambda value: b64encode(value if isinstance(value, bytes) else value.encode()).decode()
+        if kind in ("float", "double"):
+            return lambda value: {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}.get(str(value), str(value))
+        if kind == "string":
+            return lambda value: escape(value if type(value) is str else str(value))
+        return str
+
+
+def namespace_attribute(namespace: Any) -> str:
+    """` xmlns="..."` from the model's text or {"uri", "prefix"}; empty for none."""
+    if not namespace:
+        return ""
+    if isinstance(namespace, str):
+        return f' xmlns="{namespace}"'
+    prefix = namespace.get("prefix")
+    return f' xmlns{":" + prefix if prefix else ""}="{namespace["uri"]}"'
+
+
+def malformed() -> AwsError:
+    return AwsError("MalformedXML", "The XML you provided was not well-formed or did not validate against our published schema", status=400)
+
+
+def root_of(body: bytes) -> Any:
+    """The root element. Raises AwsError MalformedXML for what is not well formed, has a DTD, or is nested past JSON_DEPTH_MAX."""
+    from lxml import etree
+
+    if b"<!DOCTYPE" in body[:4096] or b"<!ENTITY" in body:
+        raise malformed()
+    parser = etree.XMLParser(
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        dtd_validation=False,
+        huge_tree=False,
+        remove_comments=True,
+        remove_pis=True,
+    )
+    try:
+        root = etree.fromstring(body, parser)
+    except (etree.XMLSyntaxError, ValueError):
+        raise malformed() from None
+    depth, node = 0, root
+    stack = [(node, 1)]
+    while stack:
+        node, depth = stack.pop()
+        if depth > JSON_DEPTH_MAX:
+            raise malformed()
+        stack.extend((child, depth + 1) for child in node)
+    return root
+
+
+class Parser:
+    """Readers for a model's shapes."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self._readers: dict[str, Read] = {}
+
+    def of(self, shape_name: str) -> Read:
+        found = self._readers.get(shape_name)
+        if found is None:
+            self._readers[shape_name] = lambda node: self._readers[shape_name](node)
+            found = self._readers[shape_name] = self._build(self._model.shapes[shape_name])
+        return found
+
+    def structure(self, members: dict[str, Any]) -> Read:
+        plain: dict[str, tuple[str, Read]] = {}
+        flat: dict[str, tuple[str, Read, str]] = {}
+        attributes: dict[str, tuple[str, Read]] = {}
+        for member, reference in members.items():
+            inner = self._model.shapes[reference["shape"]]
+            name = reference.get("locationName", member)
+            if reference.get("xmlAttribute") or inner.get("xmlAttribute"):
+                attributes[name.split(":")[-1]] = (member, self.of(reference["shape"]))
+            elif inner["type"] == "list" and (inner.get("flattened") or reference.get("flattened")):
+                name = reference.get("locationName") or inner["member"].get("locationName") or member
+                flat[name] = (member, self.of(inner["member"]["shape"]), "list")
+            elif inner["type"] == "map" and (inner.get("flattened") or reference.get("flattened")):
+                flat[name] = (member, self._entry(inner), "map")
+            else:
+                plain[name] = (member, self.of(reference["shape"]))
+
+        def read(node: Any) -> dict[str, Any]:
+            out: dict[str, Any] = {}
+            for name, value in node.attrib.items():
+                known = attributes.get(_local(name))
+                if known is not None:
+                    out[known[0]] = value
+            for child in node:
+                name = _local(child.tag)
+                if (one := plain.get(name)) is not None:
+                    out[one[0]] = one[1](child)
+                elif (many := flat.get(name)) is not None:
+                    member, reader, kind = many
+                    if kind == "list":
+                        out.setdefault(member, []).append(reader(child))
+                    else:
+                        out.setdefault(member, {}).update(reader(child))
+            return out
+
+        return read
+
+    def _entry(self, shape: dict[str, Any]) -> Read:
+        key_name = shape["key"].get("locationName", "key")
+        value_name = shape["value"].get("locationName", "value")
+        read_key, read_value = self.of(shape["key"]["shape"]), self.of(shape["value"]["shape"])
+
+        def read(node: Any) -> dict[str, Any]:
+            key: Any = ""
+            value: Any = None
+            for child in node:
+                name = _local(child.tag)
+                if name == key_name:
+                    key = read_key(child)
+                elif name == value_name:
+                    value = read_value(child)
+            return {key: value}
+
+        return read
+
+    def _build(self, shape: dict[str, Any]) -> Read:
+        kind = shape["type"]
+        if kind == "structure":
+            return self.structure(shape["members"])
+        if kind == "list":
+            read_item = self.of(shape["member"]["shape"])
+            return lambda node: [read_item(child) for child in node]
+        if kind == "map":
+            entry = self._entry(shape)
+
+            def read_map(node: Any) -> dict[str, Any]:
+                out: dict[str, Any] = {}
+                for child in node:
+                    out.update(entry(child))
+                return out
+
+            return read_map
+        convert = scalar_reader(shape)
+        return lambda node: convert(node.text or "")
+
+
+def scalar_reader(shape: dict[str, Any]) -> Callable[[str], Any]:
+    """Text to a scalar. The readers raise ValueError on text that is none."""
+    kind = shape["type"]
+    if kind in ("integer", "long"):
+        return int
+    if kind in ("float", "double"):
+        return float
+    if kind == "boolean":
+        return _boolean
+    if kind == "timestamp":
+        return timestamps.parse
+    if kind == "blob":
+        return lambda text: b64decode(text, validate=False)
+    return _text
+
+
+def _boolean(text: str) -> bool:
+    lowered = text.strip().lower()
+    if lowered in ("true", "1"):
+        return True
+    if lowered in ("false", "0", ""):
+        return False
+    raise ValueError(f"not a boolean: {text!r}")
+
+
+def _text(text: str) -> str:
+    return text
+
+
+def _local(tag: Any) -> str:
+    text = tag if isinstance(tag, str) else ""
+    return text.rsplit("}", 1)[-1]
