@@ -132,10 +132,10 @@ def evaluate(request: Request, policies: Policies) -> Decision:
     if resource_policy is not None:
         denies, allows = resource_policy.candidates(action)
         for statement in denies:
-            if _names(statement, principal) and _applies(statement, resource, facts):
+            if names(statement, principal) and _applies(statement, resource, facts):
                 return Decision(False, "explicit deny", resource_policy.kind, resource_policy, statement, request, policies)
         for statement in allows:
-            strength = _names(statement, principal)
+            strength = names(statement, principal)
             if strength > named and _applies(statement, resource, facts):
                 named, resource_statement = strength, statement
                 if strength == DIRECTLY:
@@ -190,6 +190,19 @@ def evaluate(request: Request, policies: Policies) -> Decision:
     return Decision(True, "allowed", "identity", None, None, request, policies)
 
 
+def names(statement: Statement, principal: Principal) -> int:
+    """How directly the statement's Principal or NotPrincipal means the caller."""
+    principals = statement.principals
+    if principals is None:
+        return NOT_NAMED
+    strength = principals.names(principal)
+    if not statement.not_principal:
+        # A denial of an account is a denial of everyone in it.
+        return strength
+    # An account in NotPrincipal stands for its root alone; the excepted users and roles are listed beside it.
+    return NOT_NAMED if strength >= BY_ROLE else BY_ROLE if principal.kind not in _WITHOUT_ACCOUNT else DIRECTLY
+
+
 _WITHOUT_ACCOUNT = frozenset(["service", "identity-provider", "anonymous"])
 
 
@@ -203,19 +216,6 @@ def _limits(policies: Sequence[Policy], action: str, resource: str, facts: Reque
                 return (policy, statement), False
         allowed = allowed or any(_applies(statement, resource, facts) for statement in allows)
     return None, allowed
-
-
-def _names(statement: Statement, principal: Principal) -> int:
-    """How directly the statement's Principal or NotPrincipal means the caller."""
-    principals = statement.principals
-    if principals is None:
-        return NOT_NAMED
-    strength = principals.names(principal)
-    if not statement.not_principal:
-        # A denial of an account is a denial of everyone in it.
-        return strength
-    # An account in NotPrincipal stands for its root alone; the excepted users and roles are listed beside it.
-    return NOT_NAMED if strength >= BY_ROLE else BY_ROLE if principal.kind not in _WITHOUT_ACCOUNT else DIRECTLY
 
 
 def _applies(statement: Statement, resource: str, facts: RequestFacts) -> bool:

@@ -156,15 +156,25 @@ def verify(
     if signature.presigned:
         raw_query = canonical_query(raw_query, without="X-Amz-Signature")
     canonical = canonical_request(s3, method, raw_path, raw_query, headers, signed_headers, payload_hash)
-    string_to_sign = f"{signature.algorithm}\n{signature.timestamp}\n{signature.scope}\n{hashlib.sha256(octets(canonical)).hexdigest()}"
-    if not matches(signature, secret, string_to_sign, signature.signature):
-        raise SignatureError(
-            "mismatch",
-            access_key_id=signature.access_key_id,
-            canonical_request=canonical,
-            string_to_sign=string_to_sign,
-            signature=signature.signature,
-        )
+    string_to_sign = _string_to_sign(signature, canonical)
+    if matches(signature, secret, string_to_sign, signature.signature):
+        return
+    if s3:
+        # Some clients (botocore) sign the path letter by letter as sent, `%7E` or `+` included; it names the same object.
+        literal = f"{method}\n{raw_path}\n" + canonical.split("\n", 2)[2]
+        if literal != canonical and matches(signature, secret, _string_to_sign(signature, literal), signature.signature):
+            return
+    raise SignatureError(
+        "mismatch",
+        access_key_id=signature.access_key_id,
+        canonical_request=canonical,
+        string_to_sign=string_to_sign,
+        signature=signature.signature,
+    )
+
+
+def _string_to_sign(signature: Signature, canonical: str) -> str:
+    return f"{signature.algorithm}\n{signature.timestamp}\n{signature.scope}\n{hashlib.sha256(octets(canonical)).hexdigest()}"
 
 
 def matches(signature: Signature, secret: str, string_to_sign: str, candidate: str) -> bool:
