@@ -1,0 +1,217 @@
+"""Control groups for sandboxes: memory, CPU share and number of processes, on version 2 where it is delegated, else on version 1.
+
+A group is made once and used by one sandbox after another: making and removing one costs more than starting a process. Without a
+writable hierarchy there are none, and the sandbox falls back to limits per process and a watch on its memory.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+_ROOT = Path("/sys/fs/cgroup")
+_PREFIX = "groundcloud-"
+_CONTROLLERS = ("memory", "pids", "cpu")
+# AWS: Lambda quotas, 1,024 processes and threads; two more for init and the runtime.
+_PROCESSES_MAX = 1026
+# AWS: "Configure Lambda function memory": 1,769 MB are one virtual CPU.
+_MB_PER_CPU = 1769
+_SHARES_PER_CPU = 1024
+# Charged once, to the zygote, and not again to the sandboxes that share it; a Python function on AWS pays about as much.
+_SHARED_MB = 32
+
+
+@dataclass(eq=False)
+class Group:
+    """One sandbox's group. `paths`: directory by controller (one directory under every name on version 2)."""
+
+    version: int
+    paths: dict[str, Path]
+    limit_bytes: int = 0
+    _kills: int = field(default=0)
+
+    def limit(self, memory_mb: int, ephemeral_mb: int) -> None:
+        """/tmp is memory too and counts; what the function's processes hold beyond memory_mb is left to `resident_bytes`."""
+        self.limit_bytes = (max(memory_mb - _SHARED_MB, 16) + ephemeral_mb) * 1024 * 1024
+        cpu = max(memory_mb / _MB_PER_CPU, 0.02)
+        if self.version == 1:
+            self._write("memory", "memory.limit_in_bytes", str(self.limit_bytes))
+            self._write("memory", "memory.max_usage_in_bytes", "0")
+            self._write("cpu", "cpu.shares", str(int(cpu * _SHARES_PER_CPU)))
+            self._write("pids", "pids.max", str(_PROCESSES_MAX))
+        else:
+            self._write("memory", "memory.max", str(self.limit_bytes))
+            self._write("memory", "memory.oom.group", "0")
+            self._write("cpu", "cpu.weight", str(min(10_000, max(1, int(cpu * 100)))))
+            self._write("pids", "pids.max", str(_PROCESSES_MAX))
+        self._kills = self._count_kills()
+
+    def descriptors(self) -> tuple[list[int], bool]:
+        """What the new process needs to enter; True if it is to be born inside (the last descriptor is the directory)."""
+        if self.version == 1:
+            return [os.open(path / "tasks", os.O_WRONLY | os.O_CLOEXEC) for path in self.paths.values()], False
+        return [os.open(next(iter(self.paths.values())), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)], True
+
+    def resident_bytes(self) -> int:
+        """Memory of the processes, without /tmp and the page cache."""
+        path = self.paths.get("memory")
+        if path is None:
+            return 0
+        names = ("total_rss ", "rss ") if self.version == 1 else ("anon ",)
+        try:
+            text = (path / "memory.stat").read_text()
+        except OSError:
+            return 0
+        found = {line.partition(" ")[0]: line.partition(" ")[2] for line in text.splitlines()}
+        return next((int(found[name.strip()]) for name in names if name.strip() in found), 0)
+
+    def ran_out(self) -> bool:
+        """True if the kernel has killed for memory since `limit`."""
+        return self._count_kills() > self._kills
+
+    def _count_kills(self) -> int:
+        path = self.paths.get("memory")
+        if path is None:
+            return 0
+        name = "memory.oom_control" if self.version == 1 else "memory.events"
+        try:
+            text = (path / name).read_text()
+        except OSError:
+            return 0
+        return next((int(line.split()[1]) for line in text.splitlines() if line.startswith("oom_kill ")), 0)
+
+    def _write(self, controller: str, file: str, text: str) -> None:
+        path = self.paths.get(controller)
+        if path is not None:
+            try:
+                (path / file).write_text(text)
+            except OSError:  # a controller without this knob
+                pass
+
+    def remove(self) -> bool:
+        """False while a process is still inside."""
+        done = True
+        for path in dict.fromkeys(self.paths.values()):
+            try:
+                path.rmdir()
+            except FileNotFoundError:
+                pass
+            except OSError:
+                done = False
+        return done
+
+
+class ControlGroups:
+    """The groups of one server: `missing` names what there is not, and why."""
+
+    def __init__(self) -> None:
+        self.missing: dict[str, str] = {}
+        self._parents: dict[str, Path] = {}
+        self._version = 0
+        self._free: list[Group] = []
+        self._all: list[Group] = []
+        self._detect()
+
+    @property
+    def available(self) -> bool:
+        return "memory" in self._parents
+
+    def take(self, memory_mb: int, ephemeral_mb: int) -> Group | None:
+        if not self._parents:
+            return None
+        group = self._free.pop() if self._free else self._make()
+        if group is not None:
+            group.limit(memory_mb, ephemeral_mb)
+        return group
+
+    def give_back(self, group: Group) -> None:
+        self._free.append(group)
+
+    def _make(self) -> Group | None:
+        number = len(self._all)
+        paths = {controller: parent / str(number) for controller, parent in self._parents.items()}
+        try:
+            for path in dict.fromkeys(paths.values()):
+                path.mkdir(exist_ok=True)
+        except OSError:
+            return None
+        group = Group(self._version, paths)
+        self._all.append(group)
+        return group
+
+    def _detect(self) -> None:
+        try:
+            lines = Path("/proc/self/cgroup").read_text().splitlines()
+        except OSError:
+            self.missing["control groups"] = "this system has none"
+            return
+        own = {name: path for _, names, path in (line.split(":", 2) for line in lines) for name in names.split(",")}
+        if any(controller in own for controller in _CONTROLLERS):
+            self._detect_v1(own)
+        elif "" in own:
+            self._detect_v2(_ROOT / own[""].lstrip("/"))
+        for controller in _CONTROLLERS:
+            if controller not in self._parents:
+                self.missing.setdefault(f"control group {controller}", "no writable hierarchy")
+
+    def _detect_v1(self, own: dict[str, str]) -> None:
+        self._version = 1
+        for controller in _CONTROLLERS:
+            base = _ROOT / controller / own.get(controller, "").lstrip("/")
+            if controller not in own or not base.is_dir():
+                continue
+            _sweep(base)
+            parent = base / f"{_PREFIX}{os.getpid()}"
+            try:
+                parent.mkdir(exist_ok=True)
+            except OSError as error:
+                self.missing[f"control group {controller}"] = str(error.strerror)
+            else:
+                self._parents[controller] = parent
+
+    def _detect_v2(self, base: Path) -> None:
+        """The server moves into a leaf of its own group, which must be delegated to it and hold no other process."""
+        self._version = 2
+        leaf = base / f"{_PREFIX}server-{os.getpid()}"
+        try:
+            _sweep(base)
+            leaf.mkdir(exist_ok=True)
+            (leaf / "cgroup.procs").write_text(str(os.getpid()))
+            offered = (base / "cgroup.controllers").read_text().split()
+            wanted = [c for c in _CONTROLLERS if c in offered]
+            (base / "cgroup.subtree_control").write_text(" ".join(f"+{c}" for c in wanted))
+            parent = base / f"{_PREFIX}{os.getpid()}"
+            parent.mkdir(exist_ok=True)
+            (parent / "cgroup.subtree_control").write_text(" ".join(f"+{c}" for c in wanted))
+        except OSError as error:
+            self.missing["control groups"] = f"not delegated to this user: {error.strerror}"
+            try:
+                (base / "cgroup.procs").write_text(str(os.getpid()))
+                leaf.rmdir()
+            except OSError:
+                pass
+            return
+        self._parents = dict.fromkeys(wanted, parent)
+
+    def close(self) -> bool:
+        """Removes them; False if processes that are still ending keep some (a later server sweeps those)."""
+        done = all([group.remove() for group in self._all])
+        for parent in dict.fromkeys(self._parents.values()):
+            try:
+                parent.rmdir()
+            except OSError:
+                done = False
+        return done
+
+
+def _sweep(base: Path) -> None:
+    """Removes the groups of servers that are dead."""
+    for parent in base.glob(f"{_PREFIX}*"):
+        pid = parent.name.removeprefix(_PREFIX).removeprefix("server-")
+        if pid.isdigit() and not Path(f"/proc/{pid}").exists():
+            for child in [*(c for c in parent.iterdir() if c.is_dir()), parent]:
+                try:
+                    child.rmdir()
+                except OSError:
+                    continue

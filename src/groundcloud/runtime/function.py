@@ -1,0 +1,146 @@
+"""What is asked of the runtime and what it answers: frozen records, no behaviour beyond the environment of a function."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+# AWS: Lambda quotas and "Init phase": ten seconds, after which the initialisation counts as part of the first invocation.
+INIT_MS_MAX = 10_000
+LOG_TAIL_BYTES_MAX = 4096
+LOG_LINE_BYTES_MAX = 256 * 1024
+
+Network = Literal["host", "isolated"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FunctionSpec:
+    """One version of a function's code and configuration. Sandboxes whose `key` is the same are interchangeable."""
+
+    key: str
+    runtime: str
+    handler: str
+    code_path: Path
+    """A directory that holds the unpacked package; other users must be able to read what is in it (`unpack` sees to that)."""
+    layers: tuple[Path, ...] = ()
+    """Unpacked layers in the order of the configuration: a later one covers an earlier one."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    memory_mb: int = 128
+    timeout_s: float = 3
+    ephemeral_mb: int = 512
+    network: Network = "host"
+    function_name: str = "function"
+    function_version: str = "$LATEST"
+    log_group_name: str = ""
+    region: str = "us-east-1"
+    endpoint_url: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Invocation:
+    """One event for a function. `payload` is JSON text, passed on as it is."""
+
+    request_id: str
+    payload: bytes
+    deadline_ms: int | None = None
+    """Milliseconds since the epoch, of the machine's clock; None: the function's timeout from now."""
+    function_arn: str = ""
+    trace_id: str | None = None
+    client_context: Mapping[str, Any] | None = None
+    """The decoded document of X-Amz-Client-Context."""
+    identity: Mapping[str, str] | None = None
+    """cognitoIdentityId and cognitoIdentityPoolId."""
+    tenant_id: str | None = None
+    environment: Mapping[str, str] | None = None
+    """Variables to replace first: refreshed credentials."""
+
+
+InvokeKind = Literal["ok", "error", "init_error", "exit", "timeout", "oom"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class InvokeResult:
+    """How an invocation ended.
+
+    `ok`: payload is the result. `error`: the function raised or its result was refused; the sandbox lives. `init_error`,
+    `exit`, `timeout`, `oom`: the sandbox is gone. But for `ok`, payload is AWS's error document and `error_type` its errorType.
+    """
+
+    kind: InvokeKind
+    payload: bytes
+    log: bytes
+    """The last 4 KB of what was logged during the invocation (and the initialisation, if that was part of it)."""
+    duration_ms: float
+    max_memory_mb: int
+    error_type: str | None = None
+    init_ms: float | None = None
+    """Of a sandbox that was started for this invocation."""
+    platform_line: str | None = None
+    """What AWS's platform writes to the log after the REPORT line of a timeout or a crash."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SandboxStart:
+    """What is particular to one sandbox, asked for when it is started."""
+
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Credentials, log stream name."""
+    on_log: Callable[[bytes, str | None], None] | None = None
+    """Called with every line (no newline at its end, at most 256 KB) and the id of the request that it belongs to, None before the first."""
+
+
+PrepareStart = Callable[[str], SandboxStart]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoolSettings:
+    sandboxes_max: int = 1000
+    idle_s_max: float = 300.0
+    """An idle sandbox is ended after this time."""
+    freeze_after_s: float = 0.2
+    """An idle sandbox is stopped after this time (of the machine's clock)."""
+    log_bytes_per_s_max: int = 8 * 1024 * 1024
+    """What one sandbox may log before its writes are made to wait."""
+    kill_at_exit: bool = True
+    plain: bool = False
+    """Use no namespaces even where there are some."""
+    clock: Callable[[], float] = time.monotonic
+    """Seconds; decides idleness alone. Time limits of invocations are the machine's."""
+    wall_ms: Callable[[], int] = lambda: int(time.time() * 1000)
+    """Stamps the line of a timeout."""
+
+
+def environment(spec: FunctionSpec, start: SandboxStart, task_root: str) -> dict[str, str]:
+    """The variables that a function finds. AWS: Defined runtime environment variables."""
+    variables = {
+        "LANG": "en_US.UTF-8",
+        "TZ": ":UTC",
+        "PATH": "/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:/opt/bin",
+        "LD_LIBRARY_PATH": "/var/lang/lib:/lib64:/usr/lib64:/var/runtime:/var/runtime/lib:/var/task:/var/task/lib:/opt/lib",
+        "PYTHONPATH": "/var/runtime",
+        "AWS_XRAY_CONTEXT_MISSING": "LOG_ERROR",
+        **spec.environment,
+        "LAMBDA_TASK_ROOT": task_root,
+        "LAMBDA_RUNTIME_DIR": "/var/runtime",
+        "_HANDLER": spec.handler,
+        "AWS_REGION": spec.region,
+        "AWS_DEFAULT_REGION": spec.region,
+        "AWS_EXECUTION_ENV": f"AWS_Lambda_{spec.runtime}",
+        "AWS_LAMBDA_FUNCTION_NAME": spec.function_name,
+        "AWS_LAMBDA_FUNCTION_VERSION": spec.function_version,
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(spec.memory_mb),
+        "AWS_LAMBDA_LOG_GROUP_NAME": spec.log_group_name or f"/aws/lambda/{spec.function_name}",
+        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+        **start.environment,
+    }
+    if spec.endpoint_url and "AWS_ENDPOINT_URL" not in variables:
+        variables["AWS_ENDPOINT_URL"] = spec.endpoint_url
+    return variables
+
+
+def error_payload(error_type: str, message: str) -> bytes:
+    return json.dumps({"errorType": error_type, "errorMessage": message}).encode()

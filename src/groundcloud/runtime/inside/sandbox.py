@@ -1,0 +1,204 @@
+"""The first process of a sandbox, from its birth in new namespaces to the walls being up; then its life as init.
+
+Order matters: control groups (their files are the host's), mounts (they need the capabilities), limits, user, capabilities, Landlock, seccomp,
+and only then the fork of the process that runs the function's code. Init stays behind: it waits for that process, reaps
+orphans, stops and continues everything on the server's signal, and writes how the runtime ended to the status pipe. When init ends, the
+kernel kills what is left in its process namespace.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import resource
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from . import landlock, linux, root, seccomp
+
+# AWS: Lambda quotas, 1,024 file descriptors and 1,024 processes and threads.
+FILES_MAX = 1024
+PROCESSES_MAX = 1024
+_CHANNEL_FD_MIN = 1000  # out of the way of code that closes or writes to low descriptors
+_HOST_NAME = b"169.254.100.6"
+STOP_SIGNAL, CONTINUE_SIGNAL, END_SIGNAL = signal.SIGUSR1, signal.SIGUSR2, signal.SIGTERM
+_INIT_SIGNALS = {signal.SIGCHLD, STOP_SIGNAL, CONTINUE_SIGNAL, END_SIGNAL}
+# As mounted on most hosts; a sandbox's own may not be freer than the one that it covers.
+_PROC_FLAGS = linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC
+
+
+@dataclass(frozen=True)
+class Walls:
+    """What the zygote found this machine to have."""
+
+    namespaces: bool
+    proc: bool
+    seccomp: bytes | None
+    landlock_abi: int
+
+
+@dataclass(frozen=True)
+class Descriptors:
+    channel: int
+    log: int
+    status: int
+    control_groups: list[int]
+    code: int = -1  # detached mounts
+    layers: int = -1
+
+
+def live(request: dict[str, Any], fds: Descriptors, walls: Walls, run: Callable[[int], None]) -> None:
+    """Sets the sandbox up and is its init; `run(channel_fd)` is called in the runtime's process. Never returns."""
+    try:
+        signal.pthread_sigmask(signal.SIG_BLOCK, _INIT_SIGNALS)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        os.setsid()
+        for group_fd in fds.control_groups:
+            os.write(group_fd, b"0")
+            os.close(group_fd)
+        if walls.namespaces:
+            _mounts(request, fds, walls)
+            linux.call("sethostname", _HOST_NAME, len(_HOST_NAME))
+        _limits(request, walls)
+        if walls.namespaces:
+            _lose_privileges(request["uid"], walls)
+        child = os.fork()
+    except BaseException as error:
+        os.write(fds.status, f"setup {type(error).__name__}: {error}".encode())
+        os._exit(1)
+    if child == 0:
+        _become_runtime(fds, run)
+    _be_init(child, fds.status)
+
+
+def _mounts(request: dict[str, Any], fds: Descriptors, walls: Walls) -> None:
+    uid = request["uid"]
+    if walls.proc:
+        linux.mount("proc", "/proc", "proc", _PROC_FLAGS)
+    else:
+        linux.mount("none", "/proc", "tmpfs", _PROC_FLAGS | linux.MS_RDONLY, "size=4k")
+    size_mb = request["ephemeral_mb"]
+    options = f"size={size_mb}m,nr_inodes={size_mb * 256},mode=700,uid={uid},gid={uid}"
+    linux.mount("tmp", "/tmp", "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, options)
+    linux.attach(fds.code, "/var/task")
+    os.close(fds.code)
+    if fds.layers >= 0:
+        linux.attach(fds.layers, "/opt")
+        os.close(fds.layers)
+
+
+def _limits(request: dict[str, Any], walls: Walls) -> None:
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _limit(resource.RLIMIT_NOFILE, FILES_MAX)
+    if walls.namespaces:
+        # Counted per user; without a user of the sandbox's own it would count the host user's processes.
+        _limit(resource.RLIMIT_NPROC, PROCESSES_MAX)
+    address_space_mb = request.get("address_space_mb")
+    if address_space_mb:
+        _limit(resource.RLIMIT_AS, address_space_mb * 1024 * 1024)
+
+
+def _limit(kind: int, value: int) -> None:
+    hard = resource.getrlimit(kind)[1]
+    if hard != resource.RLIM_INFINITY:
+        value = min(value, hard)
+    try:
+        resource.setrlimit(kind, (value, value))
+    except (OSError, ValueError):  # macOS refuses some
+        pass
+
+
+def _lose_privileges(uid: int, walls: Walls) -> None:
+    if uid:
+        os.setgroups([])
+        os.setresgid(uid, uid, uid)
+        os.setresuid(uid, uid, uid)
+        linux.prctl(linux.PR_SET_DUMPABLE, 1)  # or /proc/self would belong to root, and the maps below could not be written
+    if walls.proc:
+        try:
+            linux.call("unshare", linux.CLONE_NEWUSER)
+        except OSError:  # not allowed to make user namespaces; the user has no capabilities all the same
+            pass
+        else:
+            _write("/proc/self/setgroups", b"deny")
+            _write("/proc/self/uid_map", b"%d %d 1" % (root.SANDBOX_UID, uid))
+            _write("/proc/self/gid_map", b"%d %d 1" % (root.SANDBOX_GID, uid))
+    linux.drop_capabilities()
+    linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
+    linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1)
+    if walls.landlock_abi:
+        writable = ("/tmp", "/dev", "/proc") if walls.proc else ("/tmp", "/dev")
+        landlock.restrict(walls.landlock_abi, writable)
+    if walls.seccomp is not None:
+        seccomp.install(walls.seccomp)
+
+
+def _write(path: str, text: bytes) -> None:
+    fd = os.open(path, os.O_WRONLY)
+    try:
+        os.write(fd, text)
+    finally:
+        os.close(fd)
+
+
+def _become_runtime(fds: Descriptors, run: Callable[[int], None]) -> None:
+    if sys.platform == "linux" and os.getppid() != 0:
+        linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
+    os.setsid()
+    null = os.open("/dev/null", os.O_RDWR)
+    os.dup2(null, 0)
+    os.dup2(fds.log, 1)
+    os.dup2(fds.log, 2)
+    channel = fcntl.fcntl(fds.channel, fcntl.F_DUPFD_CLOEXEC, min(_CHANNEL_FD_MIN, FILES_MAX - 2))
+    os.closerange(3, channel)
+    os.closerange(channel + 1, FILES_MAX)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _INIT_SIGNALS)
+    run(channel)
+    os._exit(0)
+
+
+def _be_init(child: int, status_fd: int) -> None:
+    os.dup2(status_fd, 0)
+    os.closerange(1, FILES_MAX)
+    namespace = os.getpid() == 1
+    while True:
+        number = signal.sigwait(_INIT_SIGNALS)
+        if number == STOP_SIGNAL:
+            _signal_all(child, namespace, signal.SIGSTOP)
+        elif number == CONTINUE_SIGNAL:
+            _signal_all(child, namespace, signal.SIGCONT)
+        elif number == END_SIGNAL:
+            _end(child, namespace, b"ended")
+        else:
+            while True:
+                try:
+                    pid, status = os.waitpid(-1, os.WNOHANG)
+                except ChildProcessError:
+                    break
+                if pid == 0:
+                    break
+                if pid == child:
+                    how = b"signal %d" % os.WTERMSIG(status) if os.WIFSIGNALED(status) else b"exit %d" % os.WEXITSTATUS(status)
+                    _end(child, namespace, how)
+
+
+def _end(child: int, namespace: bool, how: bytes) -> None:
+    if not namespace:
+        _signal_all(child, namespace, signal.SIGKILL)
+    os.write(0, how)
+    os._exit(0)
+
+
+def _signal_all(child: int, namespace: bool, number: int) -> None:
+    """To every process of the sandbox but this one; without a process namespace, to the runtime's process group."""
+    try:
+        if namespace:
+            os.kill(-1, number)
+        else:
+            os.killpg(child, number)
+    except (ProcessLookupError, PermissionError):
+        pass

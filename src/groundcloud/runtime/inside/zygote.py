@@ -1,0 +1,231 @@
+"""The zygote: an interpreter with AWS's SDK imported, single-threaded, that forks a sandbox for each request of the server.
+
+First stage (`main` without "stage"): becomes able to build the root, builds it, executes itself inside. Second stage: imports what every
+function is likely to use, says hello, and serves. A request is one message of JSON with descriptors beside it; the answer is the
+number of the request, and the descriptor of the new process. Ends when the server closes the socket or dies.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import signal
+import socket
+import sys
+from typing import Any
+
+from . import landlock, linux, python_runtime, root, sandbox, seccomp
+
+CONTROL_FD = 3
+_REQUEST_BYTES_MAX = 256 * 1024
+_DESCRIPTORS_MAX = 16
+_LIBRARY_PATH = "/var/lang/lib:/lib64:/usr/lib64:/var/runtime:/var/runtime/lib:/var/task:/var/task/lib:/opt/lib"
+
+# What the SDK imports only when it is used first, and every function that uses it would pay for.
+_PRELOAD = (
+    "boto3",
+    "boto3.dynamodb.conditions",
+    "boto3.dynamodb.transform",
+    "boto3.resources.factory",
+    "boto3.s3.transfer",
+    "botocore.auth",
+    "botocore.client",
+    "botocore.endpoint_provider",
+    "botocore.httpsession",
+    "botocore.regions",
+    "botocore.retries.standard",
+    "botocore.session",
+    "botocore.signers",
+    "concurrent.futures.thread",
+    "dataclasses",
+    "urllib.request",
+    "uuid",
+    "secrets",
+    "random",
+)
+
+
+def main() -> None:
+    settings = json.loads(sys.argv[1])
+    if sys.platform == "linux":
+        linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
+        if "stage" not in settings and os.getppid() != settings["server_pid"]:
+            os._exit(0)
+    if "stage" in settings:
+        _serve(settings)
+    else:
+        os.setsid()
+        if settings["control_fd"] != CONTROL_FD:
+            os.dup2(settings["control_fd"], CONTROL_FD)
+            os.close(settings["control_fd"])
+        _first_stage(settings)
+
+
+def _first_stage(settings: dict[str, Any]) -> None:
+    missing: dict[str, str] = dict(settings["missing"])
+    settings["stage"] = {"namespaces": False, "missing": missing}
+    if settings["plain"] is not None:
+        missing["namespaces"] = settings["plain"]
+        _serve(settings)
+        return
+    try:
+        if os.geteuid() != 0 or not root.may_mount():
+            root.enter_user_namespace()
+        interpreter = root.interpreter_path()
+        namespaces = root.build(settings["packages"])
+        settings["stage"].update(namespaces=True, host_fd=namespaces.host_fd, sandbox_fd=namespaces.sandbox_fd)
+        linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
+        environment = {"LANG": "en_US.UTF-8", "TZ": ":UTC", "PATH": "/var/lang/bin:/usr/bin:/bin", "LD_LIBRARY_PATH": _LIBRARY_PATH}
+        boot = "import sys; sys.path.insert(0, '/var/runtime'); from _groundcloud.zygote import main; main()"
+        os.set_inheritable(CONTROL_FD, True)
+        os.execve(interpreter, [interpreter, "-S", "-E", "-X", "utf8", "-c", boot, json.dumps(settings)], environment)
+    except Exception as error:
+        # Half-way through, this process cannot be used any more: the server starts another one, told why.
+        _say({"failed": f"{type(error).__name__}: {error}"})
+        os._exit(1)
+
+
+def _say(message: dict[str, Any], descriptors: list[int] | None = None) -> None:
+    with socket.socket(fileno=os.dup(CONTROL_FD)) as control:
+        socket.send_fds(control, [json.dumps(message).encode()], descriptors or [])
+
+
+def _preload(packages: list[str], standard: list[str]) -> tuple[frozenset[str], frozenset[str]]:
+    """Imports; the top-level names that came with them, and those that are not of the standard library."""
+    own = set(sys.modules)
+    sys.path[:] = standard
+    for name in _PRELOAD:
+        try:
+            __import__(name)
+        except ImportError:
+            continue
+    third_party = frozenset(os.path.basename(p).partition(".")[0] for p in packages if not p.endswith(".dist-info"))
+    preloaded = frozenset(name.partition(".")[0] for name in set(sys.modules) - own)
+    return preloaded - {"__main__", "_groundcloud", "__mp_main__"}, third_party & preloaded
+
+
+def _serve(settings: dict[str, Any]) -> None:
+    stage = settings["stage"]
+    missing: dict[str, str] = stage["missing"]
+    namespaces: bool = stage["namespaces"]
+    if not namespaces:
+        runtime_paths = sorted({os.path.dirname(p) for p in settings["packages"]})
+    else:
+        runtime_paths = ["/var/runtime"]
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    library = [p for p in sys.path if p and "site-packages" not in p and p not in ("/var/runtime", *runtime_paths)]
+    standard = [*runtime_paths, *library]
+    if namespaces:
+        standard.append(f"/var/lang/lib/{version}/site-packages")
+    import site
+
+    site.setquit()
+    site.sethelper()
+    preloaded, third_party = _preload(settings["packages"], standard)
+    walls = _walls(namespaces, missing)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    control = socket.socket(fileno=os.dup(CONTROL_FD))
+    os.close(CONTROL_FD)
+    gc.collect()
+    gc.freeze()
+    hello = {"namespaces": namespaces, "missing": missing, "version": sys.version.split()[0], "rss_kb": python_runtime._rss_kb()}
+    control.send(json.dumps(hello).encode())
+    while True:
+        message, descriptors, _, _ = socket.recv_fds(control, _REQUEST_BYTES_MAX, _DESCRIPTORS_MAX)
+        if not message:
+            os._exit(0)
+        request = json.loads(message)
+        try:
+            pid, pidfd = _start(request, descriptors, walls, stage, standard, preloaded, third_party, control)
+        except OSError as error:
+            control.send(json.dumps({"id": request["id"], "error": str(error)}).encode())
+        else:
+            answer = json.dumps({"id": request["id"], "pid": pid}).encode()
+            socket.send_fds(control, [answer], [pidfd] if pidfd >= 0 else [])
+            if pidfd >= 0:
+                os.close(pidfd)
+        for fd in descriptors:
+            os.close(fd)
+
+
+def _walls(namespaces: bool, missing: dict[str, str]) -> sandbox.Walls:
+    """Finds out what there is; names what is missing, and why."""
+    if not namespaces:
+        for feature in ("seccomp", "landlock", "own /proc"):
+            missing.setdefault(feature, "used only together with namespaces")
+        return sandbox.Walls(False, False, None, 0)
+    program = seccomp.program(linux.MACHINE)
+    if program is None:
+        missing["seccomp"] = f"no table of system calls for {linux.MACHINE}"
+    elif error := _attempt(lambda: (linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1), seccomp.install(program))):
+        missing["seccomp"], program = error, None
+    abi = landlock.version()
+    if not abi:
+        missing["landlock"] = "the kernel has none, or it is not enabled"
+    elif abi < 6:
+        missing["landlock scopes"] = f"landlock ABI {abi}; the host's abstract sockets are walled off from 6"
+    flags = linux.CLONE_NEWNS | linux.CLONE_NEWPID
+    proc_error = _attempt(lambda: linux.mount("proc", "/proc", "proc", linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC), flags)
+    if proc_error:
+        missing["own /proc"] = proc_error
+    return sandbox.Walls(True, not proc_error, program, abi)
+
+
+def _attempt(action: Any, flags: int = 0) -> str | None:
+    """Tries it in a child; the error's text, or None."""
+    reader, writer = os.pipe()
+    pid, pidfd = linux.clone(flags)
+    if pid == 0:
+        status = 1
+        try:
+            action()
+            status = 0
+        except OSError as error:
+            os.write(writer, str(error).encode())
+        finally:
+            os._exit(status)
+    os.close(writer)
+    os.close(pidfd)
+    with open(reader) as file:
+        text = file.read()
+    _, status = os.waitpid(pid, 0)
+    return text or (None if status == 0 else f"ended with status {status}")
+
+
+def _start(
+    request: dict[str, Any],
+    descriptors: list[int],
+    walls: sandbox.Walls,
+    stage: dict[str, Any],
+    standard: list[str],
+    preloaded: frozenset[str],
+    third_party: frozenset[str],
+    control: socket.socket,
+) -> tuple[int, int]:
+    """Forks the sandbox: its process id and descriptor. In the child, never returns."""
+    channel, log, status, *rest = descriptors
+    cgroup_fd = rest.pop() if request["into_cgroup"] else None
+    code = layers = -1
+    if walls.namespaces:
+        linux.call("setns", stage["host_fd"], linux.CLONE_NEWNS)
+        try:
+            code = linux.detached_bind(request["code"], read_only=True)
+            if len(request["layers"]) == 1:
+                layers = linux.detached_bind(request["layers"][0], read_only=True)
+            elif request["layers"]:
+                layers = linux.detached_overlay(request["layers"][::-1])
+        finally:
+            linux.call("setns", stage["sandbox_fd"], linux.CLONE_NEWNS)
+        flags = linux.CLONE_NEWNS | linux.CLONE_NEWPID | linux.CLONE_NEWIPC | linux.CLONE_NEWUTS
+        pid, pidfd = linux.clone(flags, cgroup_fd=cgroup_fd)
+    else:
+        pid, pidfd = os.fork(), -1
+    if pid == 0:
+        fds = sandbox.Descriptors(channel, log, status, rest, code, layers)
+        sandbox.live(request, fds, walls, lambda fd: python_runtime.start(request, fd, standard, preloaded, third_party))
+    for fd in (code, layers):
+        if fd >= 0:
+            os.close(fd)
+    return pid, pidfd

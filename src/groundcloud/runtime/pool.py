@@ -1,0 +1,293 @@
+"""The pool: sandboxes by function version, warm ones first; the zygotes that start them; how many there may be and for how long."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import resource
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from groundcloud.runtime.control_groups import ControlGroups
+from groundcloud.runtime.function import FunctionSpec, PoolSettings, PrepareStart, SandboxStart, environment
+from groundcloud.runtime.interpreters import RuntimeChoice, resolve_runtime
+from groundcloud.runtime.sandbox import Sandbox, new_id
+from groundcloud.runtime.zygote import Zygote, ZygoteFailed
+
+_SWEEP_S = 5.0
+_DESCRIPTORS_WANTED = 65536
+# Above what systemd and container engines hand out; each sandbox of a root server has a user of its own.
+_UID_BASE, _UID_COUNT = 0x7100_0000, 65536
+_ADDRESS_SPACE_SLACK_MB = 4096
+
+
+class PoolFull(Exception):
+    """Every sandbox that may exist is busy."""
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What sandboxes of this machine have; `missing` says what they do without and why."""
+
+    namespaces: bool
+    control_groups: bool
+    missing: dict[str, str]
+
+
+class Pool:
+    """Sandboxes of all functions of one server. Lives on the main thread's event loop."""
+
+    def __init__(self, settings: PoolSettings | None = None) -> None:
+        self.settings = settings or PoolSettings()
+        self._zygotes: dict[Path, Zygote] = {}
+        self._starting: dict[Path, asyncio.Lock] = {}
+        self._groups: ControlGroups | None = None
+        self._idle: dict[str, list[Sandbox]] = {}
+        self._all: dict[str, Sandbox] = {}
+        self._sweeper: asyncio.TimerHandle | None = None
+        self._freezer: asyncio.TimerHandle | None = None
+        self._uids = itertools.cycle(_host_uids())
+        self._closed = False
+
+    async def start(self) -> None:
+        """Makes room for descriptors and looks for control groups; processes start when they are first needed."""
+        if self._groups is not None:
+            return
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = _DESCRIPTORS_WANTED if hard == resource.RLIM_INFINITY else min(hard, _DESCRIPTORS_WANTED)
+        if resource.getrlimit(resource.RLIMIT_NOFILE)[0] < wanted:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        self._groups = ControlGroups()
+        self._sweeper = asyncio.get_running_loop().call_later(_SWEEP_S, self._sweep_again)
+
+    async def prewarm(self, runtime: str = "python3.13") -> None:
+        """Starts the zygote for that runtime, so that the first acquire does not wait for it."""
+        await self._zygote(resolve_runtime(runtime))
+
+    def capabilities(self) -> Capabilities:
+        """Of the zygotes started so far (`prewarm` first)."""
+        missing = dict(self._groups.missing) if self._groups else {}
+        for zygote in self._zygotes.values():
+            missing.update(zygote.hello.missing)
+        namespaces = bool(self._zygotes) and all(zygote.hello.namespaces for zygote in self._zygotes.values())
+        return Capabilities(namespaces, bool(self._groups and self._groups.available), missing)
+
+    # -- use --------------------------------------------------------------------------------------------------------
+
+    async def acquire(self, spec: FunctionSpec, prepare: PrepareStart | None = None) -> Sandbox:
+        """A sandbox for one invocation after another: an idle one of the same key, or a new one, not necessarily initialised yet.
+
+        `prepare(sandbox_id)` is called for a new one. Raises PoolFull, ZygoteFailed.
+        """
+        idle = self._idle.get(spec.key)
+        while idle:
+            sandbox = idle.pop()
+            if not idle:
+                self._idle.pop(spec.key, None)
+            if not sandbox.retired:
+                return sandbox
+        return await self._start(spec, prepare)
+
+    @asynccontextmanager
+    async def using(self, spec: FunctionSpec, prepare: PrepareStart | None = None) -> AsyncIterator[Sandbox]:
+        sandbox = await self.acquire(spec, prepare)
+        try:
+            yield sandbox
+        finally:
+            self.release(sandbox)
+
+    def release(self, sandbox: Sandbox) -> None:
+        """Gives it back: kept warm, or ended if it crashed, timed out, used too much memory, or was retired."""
+        if sandbox.retired or self._closed:
+            sandbox.kill()
+            return
+        sandbox.idle_since = self.settings.clock()
+        self._idle.setdefault(sandbox.spec.key, []).append(sandbox)
+        if self._freezer is None:
+            loop = asyncio.get_running_loop()
+            self._freezer = loop.call_later(self.settings.freeze_after_s, self._freeze_idle, loop.time())
+
+    async def retire(self, key: str) -> None:
+        """No later invocation reaches a sandbox of that key that exists now; busy ones finish first."""
+        self._idle.pop(key, None)
+        for sandbox in list(self._all.values()):
+            if sandbox.spec.key == key:
+                busy = sandbox.busy
+                sandbox.retired = True
+                if not busy:
+                    sandbox.kill()
+
+    def sweep(self) -> None:
+        """Ends what has been idle for too long by the settings' clock."""
+        oldest = self.settings.clock() - self.settings.idle_s_max
+        for key, idle in list(self._idle.items()):
+            kept = []
+            for sandbox in idle:
+                if sandbox.retired or sandbox.idle_since <= oldest:
+                    sandbox.kill()
+                else:
+                    kept.append(sandbox)
+            if kept:
+                self._idle[key] = kept
+            else:
+                del self._idle[key]
+
+    def count(self, key: str | None = None) -> int:
+        """Sandboxes alive, of one key or of all."""
+        return len(self._all) if key is None else sum(1 for s in self._all.values() if s.spec.key == key)
+
+    def idle_count(self, key: str | None = None) -> int:
+        return len(self._idle.get(key, ())) if key is not None else sum(map(len, self._idle.values()))
+
+    async def close(self) -> None:
+        """Kills every sandbox and every zygote, and waits for their end."""
+        self._closed = True
+        for timer in (self._sweeper, self._freezer):
+            if timer is not None:
+                timer.cancel()
+        self._idle.clear()
+        for sandbox in list(self._all.values()):
+            sandbox.kill()
+        for zygote in self._zygotes.values():
+            zygote.close()
+        self._zygotes.clear()
+        for _ in range(200):
+            if not self._all:
+                break
+            await asyncio.sleep(0.005)
+        for sandbox in list(self._all.values()):
+            sandbox.close()
+        if self._groups is not None:
+            for _ in range(20):
+                if self._groups.close():
+                    break
+                await asyncio.sleep(0.005)
+
+    # -- starting ---------------------------------------------------------------------------------------------------
+
+    async def _start(self, spec: FunctionSpec, prepare: PrepareStart | None) -> Sandbox:
+        if self._closed:
+            raise RuntimeError("the pool is closed")
+        if len(self._all) >= self.settings.sandboxes_max and not self._evict():
+            raise PoolFull(f"{len(self._all)} sandboxes are busy")
+        choice = resolve_runtime(spec.runtime)
+        zygote = self._zygotes.get(choice.path)
+        if zygote is None or not zygote.alive:
+            zygote = await self._zygote(choice)
+        sandbox_id = new_id()
+        start = prepare(sandbox_id) if prepare is not None else SandboxStart()
+        sandbox = Sandbox(spec, start, sandbox_id, wall_ms=self.settings.wall_ms, log_rate=self.settings.log_bytes_per_s_max)
+        self._all[sandbox_id] = sandbox
+        sandbox.on_death = self._forget
+        sandbox.group = self._groups.take(spec.memory_mb, spec.ephemeral_mb) if self._groups is not None else None
+        self._ask(zygote, sandbox, start)
+        return sandbox
+
+    def _ask(self, zygote: Zygote, sandbox: Sandbox, start: SandboxStart) -> None:
+        spec, namespaces = sandbox.spec, zygote.hello.namespaces
+        task_root = "/var/task" if namespaces else str(spec.code_path)
+        layer_root = "" if not spec.layers else "/opt" if namespaces else str(spec.layers[-1])
+        descriptors = sandbox.open()
+        group_descriptors, into_cgroup = sandbox.group.descriptors() if sandbox.group is not None else ([], False)
+        descriptors += group_descriptors
+        limited = sandbox.group is not None and "memory" in sandbox.group.paths
+        request = {
+            "runtime": spec.runtime,
+            "handler": spec.handler,
+            "code": str(spec.code_path),
+            "layers": [str(path) for path in spec.layers],
+            "environment": environment(spec, start, task_root),
+            "task_root": task_root,
+            "layer_root": layer_root,
+            "ephemeral_mb": spec.ephemeral_mb,
+            "address_space_mb": None if limited else spec.memory_mb + _ADDRESS_SPACE_SLACK_MB,
+            "uid": next(self._uids) if namespaces else 0,
+            "into_cgroup": into_cgroup,
+        }
+        future = zygote.spawn(request, descriptors)
+
+        def started(done: asyncio.Future[tuple[int, int]]) -> None:
+            for fd in descriptors:
+                os.close(fd)
+            error = done.exception()
+            if error is not None:
+                sandbox.start_failed(str(error))
+                return
+            sandbox.born(*done.result())
+            sandbox.watch_status()
+
+        future.add_done_callback(started)
+
+    async def _zygote(self, choice: RuntimeChoice) -> Zygote:
+        await self.start()
+        lock = self._starting.setdefault(choice.path, asyncio.Lock())
+        async with lock:
+            zygote = self._zygotes.get(choice.path)
+            if zygote is not None and zygote.alive:
+                return zygote
+            if zygote is not None:
+                zygote.close()
+            plain = "switched off" if self.settings.plain else None if sys.platform == "linux" else f"{sys.platform} has none"
+            zygote = Zygote(choice.path, plain=plain, packages=None if choice.own else [])
+            await zygote.start({})
+            if self._closed:
+                zygote.close()
+                raise ZygoteFailed("the pool is closed")
+            self._zygotes[choice.path] = zygote
+            return zygote
+
+    def _forget(self, sandbox: Sandbox) -> None:
+        self._all.pop(sandbox.id, None)
+        idle = self._idle.get(sandbox.spec.key)
+        if idle and sandbox in idle:
+            idle.remove(sandbox)
+        if sandbox.group is not None and self._groups is not None:
+            self._groups.give_back(sandbox.group)
+            sandbox.group = None
+
+    def _evict(self) -> bool:
+        """Ends the sandbox that has been idle longest, of whatever function."""
+        oldest = min((s for idle in self._idle.values() for s in idle), key=lambda s: s.idle_since, default=None)
+        if oldest is None:
+            return False
+        idle = self._idle[oldest.spec.key]
+        idle.remove(oldest)
+        if not idle:
+            del self._idle[oldest.spec.key]
+        oldest.kill()
+        return True
+
+    def _freeze_idle(self, scheduled_at: float) -> None:
+        """Stops what has been idle since before; whoever came later waits for the next round."""
+        self._freezer = None
+        again = False
+        for idle in self._idle.values():
+            for sandbox in idle:
+                if not sandbox.frozen:
+                    if sandbox.released_before(scheduled_at):
+                        sandbox.freeze()
+                    else:
+                        again = True
+        if again:
+            loop = asyncio.get_running_loop()
+            self._freezer = loop.call_later(self.settings.freeze_after_s, self._freeze_idle, loop.time())
+
+    def _sweep_again(self) -> None:
+        self.sweep()
+        self._sweeper = asyncio.get_running_loop().call_later(_SWEEP_S, self._sweep_again)
+
+
+def _host_uids() -> range | list[int]:
+    """The users that sandboxes of a root server run as: one each where there are enough, else nobody; the server's own without root."""
+    if os.geteuid() != 0 or sys.platform != "linux":
+        return [0]  # root of the zygote's user namespace, which is the server's user outside
+    with open("/proc/self/uid_map") as file:
+        for line in file:
+            first, _, length = map(int, line.split())
+            if first <= _UID_BASE and _UID_BASE + _UID_COUNT <= first + length:
+                return range(_UID_BASE, _UID_BASE + _UID_COUNT)
+    return [65534]
