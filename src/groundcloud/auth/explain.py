@@ -49,7 +49,7 @@ class Trace(NamedTuple):
         for policy in self.policies:
             lines.append(f"{policy.kind} policy {policy.name or '(no name)'}")
             for statement in policy.statements:
-                label = f"  [{statement.index}]{' ' + statement.sid if statement.sid else ''} {statement.effect}: "
+                label = f"  [{statement.statement_index}]{' ' + statement.sid if statement.sid else ''} {statement.effect}: "
                 lines.append(label + ("matches" if statement.matched else f"{statement.element} does not match: {statement.reason}"))
         if not self.policies:
             lines.append("no policy applies")

@@ -44,7 +44,7 @@ def pieces_of(text: str, variables: bool, wildcards: bool = True) -> tuple[Piece
     end = 0
     if variables and "${" in text:
         for found in _VARIABLE.finditer(text):
-            _split(text[end : found.start()], wildcards, pieces)
+            _before(text[end : found.start()], wildcards, pieces)
             end = found.end()
             inner = found.group(1)
             if inner in ("*", "?", "$"):
@@ -54,10 +54,17 @@ def pieces_of(text: str, variables: bool, wildcards: bool = True) -> tuple[Piece
             if named is None:
                 raise ValueError(f"malformed policy variable {found.group(0)!r}")
             pieces.append(Variable(named.group(1).lower(), named.group(2)))
-        if "${" in text[end:]:
-            raise ValueError(f"policy variable without its end in {text!r}")
-    _split(text[end:], wildcards, pieces)
+        _before(text[end:], wildcards, pieces)
+    else:
+        _split(text, wildcards, pieces)
     return _joined(pieces)
+
+
+def _before(text: str, wildcards: bool, pieces: list[Piece]) -> None:
+    """Text around variables, in which none may be left open."""
+    if "${" in text:
+        raise ValueError(f"policy variable without its end in {text!r}")
+    _split(text, wildcards, pieces)
 
 
 def _split(text: str, wildcards: bool, pieces: list[Piece]) -> None:
