@@ -14,19 +14,100 @@ from pathlib import Path
 
 import botocore
 
-SERVICES = """
-acm amp apigateway apigatewaymanagementapi apigatewayv2 application-autoscaling appsync athena batch budgets ce cloudformation cloudfront
-cloudtrail cloudwatch codedeploy codepipeline codebuild cognito-identity cognito-idp comprehend config dynamodb dynamodbstreams ec2 ecr ecs elbv2 events
-firehose glue health iam iot iot-data kinesis kms lambda logs pipes rds rds-data resource-groups resourcegroupstaggingapi route53 s3 s3control
-scheduler schemas secretsmanager serverlessrepo servicediscovery ses sesv2 sns sqs ssm stepfunctions sts translate wafv2 xray
-""".split()
+SERVICES = [
+    "acm",
+    "amp",
+    "apigateway",
+    "apigatewaymanagementapi",
+    "apigatewayv2",
+    "application-autoscaling",
+    "appsync",
+    "athena",
+    "batch",
+    "budgets",
+    "ce",
+    "cloudformation",
+    "cloudfront",
+    "cloudtrail",
+    "cloudwatch",
+    "codedeploy",
+    "codepipeline",
+    "codebuild",
+    "cognito-identity",
+    "cognito-idp",
+    "comprehend",
+    "config",
+    "dynamodb",
+    "dynamodbstreams",
+    "ec2",
+    "ecr",
+    "ecs",
+    "elbv2",
+    "events",
+    "firehose",
+    "glue",
+    "health",
+    "iam",
+    "iot",
+    "iot-data",
+    "kinesis",
+    "kms",
+    "lambda",
+    "logs",
+    "pipes",
+    "rds",
+    "rds-data",
+    "resource-groups",
+    "resourcegroupstaggingapi",
+    "route53",
+    "s3",
+    "s3control",
+    "scheduler",
+    "schemas",
+    "secretsmanager",
+    "serverlessrepo",
+    "servicediscovery",
+    "ses",
+    "sesv2",
+    "sns",
+    "sqs",
+    "ssm",
+    "stepfunctions",
+    "sts",
+    "translate",
+    "wafv2",
+    "xray",
+]
 
-KEPT_OPERATION = {"name", "http", "input", "output", "errors", "authtype", "auth", "endpoint", "idempotent", "httpChecksum", "httpChecksumRequired", "unsignedPayload"}
+KEPT_OPERATION = {
+    "name",
+    "http",
+    "input",
+    "output",
+    "errors",
+    "authtype",
+    "auth",
+    "endpoint",
+    "idempotent",
+    "httpChecksum",
+    "httpChecksumRequired",
+    "unsignedPayload",
+}
 KEPT_METADATA = {
     "apiVersion", "awsQueryCompatible", "endpointPrefix", "globalEndpoint", "jsonVersion", "protocol", "protocols", "serviceId", "signatureVersion",
     "signingName", "targetPrefix", "xmlNamespace",
 }  # fmt: skip
-DROPPED = {"documentation", "deprecated", "deprecatedMessage", "deprecatedSince", "deprecatedDate", "sensitive", "synthetic", "contextParam", "staticContextParams"}
+DROPPED = {
+    "documentation",
+    "deprecated",
+    "deprecatedMessage",
+    "deprecatedSince",
+    "deprecatedDate",
+    "sensitive",
+    "synthetic",
+    "contextParam",
+    "staticContextParams",
+}
 LEFT_OUT = {"ec2", "amp"}
 
 
@@ -49,7 +130,10 @@ def main() -> None:
         version = max(path.name for path in (source / service).iterdir() if path.is_dir())
         with gzip.open(source / service / version / "service-2.json.gz") as file:
             model = json.load(file)
-        operations = {name: {key: strip(value) for key, value in operation.items() if key in KEPT_OPERATION} for name, operation in model["operations"].items()}
+        operations = {
+            name: {key: strip(value) for key, value in operation.items() if key in KEPT_OPERATION}
+            for name, operation in model["operations"].items()
+        }
         metadata = {key: value for key, value in model["metadata"].items() if key in KEPT_METADATA}
         stripped = {"metadata": metadata, "operations": operations, "shapes": strip(model["shapes"])}
         packed = gzip.compress(json.dumps(stripped, separators=(",", ":")).encode(), mtime=0)

@@ -5,26 +5,20 @@ Protocols are named as botocore names them: `json` (1.0 and 1.1), `rest-json`, `
 
 from __future__ import annotations
 
-import re
-from base64 import b64decode
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any
 
 import msgspec
 
 from groundcloud.base.errors import AwsError
-from groundcloud.base.limits import BODY_BYTES_MAX
 from groundcloud.wire import cbor, corrections, eventstream, query, validate, xml
-from groundcloud.wire.json import Reader, Writer, encode
-from groundcloud.wire.message import HttpRequest, HttpResponse
+from groundcloud.wire.json import Document, Reader, Result, Writer, decode_document, encode, type_mismatch
+from groundcloud.wire.message import HttpRequest, HttpResponse, content_of, pairs_of
 from groundcloud.wire.model import Model, Operation
 from groundcloud.wire.rest import Bindings, RequestReader, ResponseWriter
 
 Params = dict[str, Any]
 Explain = Callable[[Model, Operation, list[validate.Violation]], AwsError]
-
-_decode_json = msgspec.json.Decoder().decode
 
 
 def explain(model: Model, operation: Operation, found: list[validate.Violation]) -> AwsError:
@@ -89,19 +83,19 @@ class JsonCodec(Codec):
     def __init__(self, operation: Operation) -> None:
         super().__init__(operation)
         self._content_type = f"application/x-amz-json-{self.model.metadata.get('jsonVersion', '1.0')}"
-        self._input = _JsonDocument(operation)
-        self._output = _JsonResult(operation)
+        self._input = Document(self.model, operation.input_shape)
+        self._output = Result(self.model, operation.output_shape)
         self._query_compatible = "awsQueryCompatible" in self.model.metadata
 
     async def parse(self, request: HttpRequest, labels: dict[str, str]) -> Params:
         body = request.body.whole
-        if body is None:
-            body = await request.body.read(BODY_BYTES_MAX)
+        if body is None or "content-encoding" in request.headers:
+            body = await content_of(request)
         return self._input.read(body)
 
     def parse_raw(self, body: bytes) -> Params:
         """The document as it is, no shape applied."""
-        value = _decode_document(body)
+        value = decode_document(body)
         if not isinstance(value, dict):
             raise validate.serialization_error("Start of structure or map found where not expected.")
         return value
@@ -137,13 +131,15 @@ class RestJsonCodec(Codec):
     def __init__(self, operation: Operation) -> None:
         super().__init__(operation)
         self._in = Bindings(self.model, operation.input_shape) if operation.input_shape else None
-        self._out = Bindings(self.model, operation.output_shape) if operation.output_shape else None
+        self._out = Bindings(self.model, operation.output_shape, response=True) if operation.output_shape else None
         self._reader = RequestReader(operation, self._in) if self._in else None
         self._writer = ResponseWriter(self.model, self._out) if self._out else None
-        self._document = _JsonDocument(operation, self._in.body) if self._in and not self._in.payload else None
-        self._result = _JsonResult(operation, self._out.body) if self._out and not self._out.payload else None
+        self._document = Document(self.model, operation.input_shape, self._in.body) if self._in and not self._in.payload else None
+        self._result = Result(self.model, operation.output_shape, self._out.body) if self._out and not self._out.payload else None
         self._payload_in = _payload(self.model, self._in)
         self._payload_out = _payload(self.model, self._out)
+        self._payload_document = Document(self.model, self._payload_in[2].get("shape"))
+        self._payload_result = Result(self.model, self._payload_out[2].get("shape"))
 
     async def parse(self, request: HttpRequest, labels: dict[str, str]) -> Params:
         if self._reader is None or self._in is None:
@@ -154,7 +150,7 @@ class RestJsonCodec(Codec):
             if self.model.shapes[reference["shape"]].get("streaming") or reference.get("streaming"):
                 params[name] = request.body
                 return params
-            body = await request.body.read(BODY_BYTES_MAX)
+            body = await content_of(request)
             if shape["type"] == "blob":
                 if body:
                     params[name] = body
@@ -162,9 +158,9 @@ class RestJsonCodec(Codec):
                 if body:
                     params[name] = _utf8(body)
             elif body:
-                params[name] = _JsonDocument.of_shape(self.model, reference["shape"]).read(body)
+                params[name] = self._payload_document.read(body)
         elif self._in.body:
-            body = await request.body.read(BODY_BYTES_MAX)
+            body = await content_of(request)
             if body:
                 assert self._document is not None
                 params.update(self._document.read(body))
@@ -190,9 +186,9 @@ class RestJsonCodec(Codec):
                 body = value if value is not None else b""
                 return HttpResponse(status, headers, body.encode() if isinstance(body, str) else body)
             headers.append(("content-type", "application/json"))
-            body = b"{}" if value is None else _JsonResult.of_shape(self.model, reference["shape"], reference).write(value)
+            body = b"" if value is None else self._payload_result.write(value)
             return HttpResponse(status, headers, body)
-        if status == 204:
+        if status == 204 or not self._out.body:
             return HttpResponse(status, headers)
         assert self._result is not None
         headers.append(("content-type", "application/json"))
@@ -203,7 +199,7 @@ class RestJsonCodec(Codec):
         headers = [("content-type", "application/json"), ("x-amzn-requestid", request_id), ("x-amzn-errortype", fault.code)]
         document = fault.document()
         if fault.shape is not None:
-            bindings = Bindings(self.model, fault.shape_name or "")
+            bindings = Bindings(self.model, fault.shape_name or "", response=True)
             headers += ResponseWriter(self.model, bindings).headers({**error.fields, **document})
             located = {member for member, *_ in bindings.headers}
             document = {name: value for name, value in document.items() if name not in located}
@@ -218,7 +214,7 @@ class RestXmlCodec(Codec):
     def __init__(self, operation: Operation) -> None:
         super().__init__(operation)
         self._in = Bindings(self.model, operation.input_shape) if operation.input_shape else None
-        self._out = Bindings(self.model, operation.output_shape) if operation.output_shape else None
+        self._out = Bindings(self.model, operation.output_shape, response=True) if operation.output_shape else None
         self._reader = RequestReader(operation, self._in) if self._in else None
         self._writer = ResponseWriter(self.model, self._out) if self._out else None
         self._serializer = xml.Serializer(self.model)
@@ -236,14 +232,14 @@ class RestXmlCodec(Codec):
             if reference.get("streaming") or shape.get("streaming"):
                 params[name] = request.body
                 return params
-            body = await request.body.read(BODY_BYTES_MAX)
+            body = await content_of(request)
             if shape["type"] in ("blob", "string"):
                 if body:
                     params[name] = body if shape["type"] == "blob" else _utf8(body)
             elif body:
                 params[name] = self._document(body, self._parser.of(reference["shape"]))
         elif self._in.body:
-            body = await request.body.read(BODY_BYTES_MAX)
+            body = await content_of(request)
             if body:
                 params.update(self._document(body, self._parser.structure(self._in.body)))
         return params
@@ -299,7 +295,7 @@ class RestXmlCodec(Codec):
             out.append(f"<ErrorResponse{namespace}><Error><Type>{'Sender' if fault.sender else 'Receiver'}</Type>")
             out.append(f"<Code>{xml.escape(fault.code)}</Code><Message>{xml.escape(error.message)}</Message>")
             if fault.shape is not None and fields:
-                bindings = Bindings(self.model, fault.shape_name or "")
+                bindings = Bindings(self.model, fault.shape_name or "", response=True)
                 headers += ResponseWriter(self.model, bindings).headers(fields)
                 body = {name: value for name, value in fields.items() if name in bindings.body}
                 if body:
@@ -316,18 +312,22 @@ class QueryCodec(Codec):
     def __init__(self, operation: Operation) -> None:
         super().__init__(operation)
         self._parser = query.Parser(self.model)
+        members = self.model.shapes[operation.input_shape]["members"] if operation.input_shape else {}
+        self._takes_queue_url = self.model.service == "sqs" and "QueueUrl" in members
         self._serializer = xml.Serializer(self.model, query=True)
         self._namespace = xml.namespace_attribute(self.model.metadata.get("xmlNamespace"))
 
     async def parse(self, request: HttpRequest, labels: dict[str, str]) -> Params:
         if self.operation.input_shape is None:
             return {}
-        body = await request.body.read(BODY_BYTES_MAX)
-        form = query.form_of(body or request.query_string.encode())
-        if body and request.query_string:
-            form = {**query.form_of(request.query_string.encode()), **form}
-        result = self._parser.of(self.operation.input_shape)(form, "")
-        return result if result is not None else {}
+        form = query.form_of(await content_of(request))
+        if request.query_string:
+            form = {**dict(pairs_of(request.query_string)), **form}
+        params: Params = self._parser.of(self.operation.input_shape)(query.tree_of(form), "")
+        if self._takes_queue_url and "QueueUrl" not in params and request.raw_path.count("/") == 2:
+            # Requests of the query protocol go to the queue's URL and need not repeat it.
+            params["QueueUrl"] = f"{request.scheme}://{request.host}{request.raw_path}"
+        return params
 
     def serialize(self, result: Params, request_id: str) -> HttpResponse:
         name = self.operation.name
@@ -367,7 +367,7 @@ class CborCodec(Codec):
     async def parse(self, request: HttpRequest, labels: dict[str, str]) -> Params:
         if self.operation.input_shape is None:
             return {}
-        body = await request.body.read(BODY_BYTES_MAX)
+        body = await content_of(request)
         if not body:
             return {}
         value = cbor.decode(body)
@@ -378,7 +378,7 @@ class CborCodec(Codec):
         try:
             value = msgspec.convert(value, self._loose, builtin_types=(bytes,))
         except msgspec.ValidationError as error:
-            raise validate.serialization_error(_friendly(error)) from None
+            raise validate.serialization_error(type_mismatch(error)) from None
         walker = self._reader.of(self.operation.input_shape)
         try:
             return walker(value) if walker else value
@@ -433,102 +433,6 @@ class Fault:
         return {**out, **(walker(error.fields) if walker else error.fields)}
 
 
-class _JsonDocument:
-    """A JSON document of one structure: bytes to parameters."""
-
-    def __init__(self, operation: Operation, members: dict[str, Any] | None = None) -> None:
-        self._model = operation.model
-        self._shape_name = operation.input_shape
-        self._members = members
-        self._decoder: Any = None
-        self._walker: Callable[[Any], Any] | None = None
-        self._prune: Callable[[Any], Any] | None = None
-
-    @classmethod
-    @lru_cache(maxsize=1024)
-    def of_shape(cls, model: Model, shape_name: str) -> _JsonDocument:
-        document = cls.__new__(cls)
-        document._model, document._shape_name, document._members = model, shape_name, None
-        document._decoder = document._walker = document._prune = None
-        return document
-
-    def _compile(self) -> None:
-        types = validate.Types(self._model, strict=False, wire_names=True)
-        reader = Reader(self._model)
-        assert self._shape_name is not None
-        if self._members is None:
-            built = types.of(self._shape_name)
-            self._walker = reader.of(self._shape_name)
-        else:
-            built = types.structure(f"{self._shape_name}_body", self._members)
-            self._walker = reader.structure(self._members)
-        self._decoder = msgspec.json.Decoder(built)
-
-    def read(self, body: bytes) -> Any:
-        """Raises AwsError SerializationException for what is not JSON or not of the shape's types."""
-        if self._shape_name is None or not body:
-            return {}
-        if self._decoder is None:
-            self._compile()
-        try:
-            value = self._decoder.decode(body)
-        except msgspec.ValidationError as error:
-            raise validate.serialization_error(_friendly(error)) from None
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            raise validate.serialization_error("Unable to parse the request body as JSON.") from None
-        except RecursionError:
-            raise validate.serialization_error("The request is nested too deeply.") from None
-        try:
-            if b"null" in body:
-                if self._prune is None:
-                    reader = Reader(self._model, prune=True)
-                    self._prune = reader.of(self._shape_name) if self._members is None else reader.structure(self._members)
-                return self._prune(value) if self._prune else value
-            return value if self._walker is None else self._walker(value)
-        except ValueError as error:
-            raise validate.serialization_error(str(error)) from None
-
-
-class _JsonResult:
-    """A result to a JSON document."""
-
-    def __init__(self, operation: Operation, members: dict[str, Any] | None = None) -> None:
-        self._setup(operation.model, operation.output_shape, members, "unixTimestamp")
-
-    @classmethod
-    def of_shape(cls, model: Model, shape_name: str, reference: dict[str, Any]) -> _JsonResult:
-        result = cls.__new__(cls)
-        result._setup(model, shape_name, None, "unixTimestamp")
-        return result
-
-    def _setup(self, model: Model, shape_name: str | None, members: dict[str, Any] | None, timestamp: str) -> None:
-        self._empty = shape_name is None
-        self._walker = self._prune = None
-        if shape_name is not None:
-            writer, pruner = Writer(model, default_timestamp=timestamp), Writer(model, prune=True, default_timestamp=timestamp)
-            self._walker = writer.of(shape_name) if members is None else writer.structure(members)
-            self._prune = pruner.of(shape_name) if members is None else pruner.structure(members)
-
-    def write(self, result: Any) -> bytes:
-        if self._empty or result is None:
-            return b"{}"
-        out = encode(self._walker(result) if self._walker else result)
-        if b"null" in out and self._prune is not None:
-            out = encode(self._prune(result))
-        return out
-
-
-def _decode_document(body: bytes) -> Any:
-    if not body:
-        return {}
-    try:
-        return _decode_json(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        raise validate.serialization_error("Unable to parse the request body as JSON.") from None
-    except RecursionError:
-        raise validate.serialization_error("The request is nested too deeply.") from None
-
-
 def _payload(model: Model, bindings: Bindings | None) -> tuple[str, dict[str, Any], dict[str, Any]]:
     if bindings is None or bindings.payload is None:
         return "", {}, {}
@@ -541,34 +445,6 @@ def _utf8(body: bytes) -> str:
         return body.decode()
     except UnicodeDecodeError:
         raise validate.serialization_error("The request body is not UTF-8.") from None
-
-
-_TYPE_NAMES = {
-    "str": "STRING_VALUE",
-    "int": "NUMBER_VALUE",
-    "float": "DECIMAL_VALUE",
-    "bool": "TRUE_VALUE",
-    "object": "START_OBJECT",
-    "array": "START_ARRAY",
-}
-_MISMATCH = re.compile(r"Expected `([a-z]+)[^`]*`, got `([a-z]+)`")
-
-
-def _friendly(error: Exception) -> str:
-    """msgspec's complaint in the words of AWS's JSON front end."""
-    match = _MISMATCH.search(str(error))
-    if match is None:
-        return str(error)
-    wanted, got = match[1], match[2]
-    if wanted == "str":
-        return f"{_TYPE_NAMES.get(got, got.upper())} can not be converted to a String"
-    if wanted in ("int", "float"):
-        return f"{_TYPE_NAMES.get(got, got.upper())} cannot be converted to {'Integer' if wanted == 'int' else 'Double'}"
-    if wanted == "bool":
-        return f"{_TYPE_NAMES.get(got, got.upper())} cannot be converted to Boolean"
-    if wanted == "object":
-        return "Expected start of structure or map; found " + _TYPE_NAMES.get(got, got.upper())
-    return "Expected list or null"
 
 
 async def _nothing() -> Any:
@@ -592,11 +468,3 @@ class Codecs:
         if found is None:
             found = self._made[operation_name, protocol] = _CODECS[protocol](self._model.operation(operation_name))
         return found
-
-
-def decode_base64(text: str) -> bytes:
-    """Base64 as clients write it. Raises AwsError SerializationException."""
-    try:
-        return b64decode(text, validate=True)
-    except ValueError:
-        raise validate.serialization_error("Invalid Base64") from None

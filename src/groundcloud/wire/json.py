@@ -6,18 +6,24 @@ Where a shape is on the wire as it is inside, the walkers are None and nothing i
 from __future__ import annotations
 
 import math
+import re
 from base64 import b64encode
 from collections.abc import Callable
+from itertools import accumulate
 from typing import Any
 
 import msgspec
 
-from groundcloud.wire import timestamps
+from groundcloud.base.errors import AwsError
+from groundcloud.base.limits import JSON_DEPTH_MAX
+from groundcloud.wire import timestamps, validate
 from groundcloud.wire.model import Model
 
 Walker = Callable[[Any], Any]
 
 encode = msgspec.json.Encoder().encode
+
+_decode_json = msgspec.json.Decoder().decode
 
 
 class Reader:
@@ -50,7 +56,7 @@ class Reader:
         needed = self._prune
         for member, reference in members.items():
             wire = reference.get("locationName", member)
-            walker = None if reference.get("jsonvalue") else self.of(reference["shape"])
+            walker = _decode_json if reference.get("jsonvalue") else self.of(reference["shape"])
             needed = needed or walker is not None or wire != member
             plan.append((wire, member, walker))
         if not needed:
@@ -122,8 +128,9 @@ class Writer:
         self._open.discard(shape_name)
         return walker
 
-    def structure(self, members: dict[str, Any]) -> Walker | None:
-        needed = self._prune
+    def structure(self, members: dict[str, Any], *, only: bool = False) -> Walker | None:
+        """`only` says that a value may have other members too, which are left out."""
+        needed = self._prune or only
         plan: dict[str, tuple[str, Walker | None]] = {}
         for member, reference in members.items():
             wire = reference.get("locationName", member)
@@ -163,6 +170,140 @@ class Writer:
         if kind == "blob" and self._prune and not self._raw_blobs:
             return lambda value: value if isinstance(value, str) else b64encode(value).decode()
         return None
+
+
+class Document:
+    """A JSON document of one structure: bytes to parameters. `members` are those of the shape that are in the document, if not all."""
+
+    def __init__(self, model: Model, shape_name: str | None, members: dict[str, Any] | None = None) -> None:
+        self._model = model
+        self._shape_name = shape_name
+        self._members = members
+        self._decode: Callable[[bytes], Any] | None = None
+        self._walker: Walker | None = None
+        self._prune: Walker | None = None
+
+    def _compile(self) -> Callable[[bytes], Any]:
+        types = validate.Types(self._model, strict=False, wire_names=True)
+        assert self._shape_name is not None
+        if self._members is None:
+            built = types.of(self._shape_name)
+        else:
+            built = types.structure(f"{self._shape_name}_body", self._members)
+        self._walker = self._reader(prune=False)
+        self._decode = msgspec.json.Decoder(built).decode
+        return self._decode
+
+    def _reader(self, prune: bool) -> Walker | None:
+        reader = Reader(self._model, prune=prune)
+        assert self._shape_name is not None
+        return reader.of(self._shape_name) if self._members is None else reader.structure(self._members)
+
+    def read(self, body: bytes) -> Any:
+        """Raises AwsError SerializationException for what is not JSON or not of the shape's types."""
+        if self._shape_name is None or not body:
+            return {}
+        decode = self._decode or self._compile()
+        if len(body) > JSON_DEPTH_MAX:
+            check_bounds(body)
+        try:
+            value = decode(body)
+            if b"null" in body:
+                if self._prune is None:
+                    self._prune = self._reader(prune=True)
+                return self._prune(value) if self._prune else value
+            return value if self._walker is None else self._walker(value)
+        except msgspec.ValidationError as error:
+            raise validate.serialization_error(type_mismatch(error)) from None
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            raise _not_json() from None
+        except (ValueError, OverflowError) as error:
+            raise validate.serialization_error(str(error)) from None
+
+
+class Result:
+    """A result to a JSON document."""
+
+    def __init__(self, model: Model, shape_name: str | None, members: dict[str, Any] | None = None) -> None:
+        self._empty = shape_name is None
+        self._walker: Walker | None = None
+        self._prune: Walker | None = None
+        if shape_name is not None:
+            writer, pruner = Writer(model), Writer(model, prune=True)
+            self._walker = writer.of(shape_name) if members is None else writer.structure(members, only=True)
+            self._prune = pruner.of(shape_name) if members is None else pruner.structure(members)
+
+    def write(self, result: Any) -> bytes:
+        if self._empty or result is None:
+            return b"{}"
+        out = encode(self._walker(result) if self._walker else result)
+        if b"null" in out and self._prune is not None:
+            out = encode(self._prune(result))
+        return out
+
+
+def decode_document(body: bytes) -> Any:
+    """Any JSON. Raises AwsError SerializationException."""
+    if not body:
+        return {}
+    if len(body) > JSON_DEPTH_MAX:
+        check_bounds(body)
+    try:
+        return _decode_json(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise _not_json() from None
+
+
+def check_bounds(body: bytes) -> None:
+    """Refuses what nests past JSON_DEPTH_MAX or holds more than COLLECTIONS_MAX lists and objects. Raises AwsError SerializationException."""
+    count = body.count(b"[") + body.count(b"{")
+    if count <= JSON_DEPTH_MAX:
+        return
+    if count > COLLECTIONS_MAX:
+        raise validate.serialization_error("The request has too many elements.")
+    brackets = _STRING.sub(b"", body).translate(None, _NO_BRACKETS)
+    if max(accumulate(map(_STEP.__getitem__, brackets)), default=0) > JSON_DEPTH_MAX:
+        raise validate.serialization_error("The request is nested too deeply.")
+
+
+COLLECTIONS_MAX = 1_000_000
+"""Lists and objects in one document: each costs about 64 bytes once decoded."""
+
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
+_NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
+_STEP = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
+
+
+def _not_json() -> AwsError:
+    return validate.serialization_error("Unable to parse the request body as JSON.")
+
+
+_TYPE_NAMES = {
+    "str": "STRING_VALUE",
+    "int": "NUMBER_VALUE",
+    "float": "DECIMAL_VALUE",
+    "bool": "TRUE_VALUE",
+    "object": "START_OBJECT",
+    "array": "START_ARRAY",
+}
+_MISMATCH = re.compile(r"Expected `([a-z]+)[^`]*`, got `([a-z]+)`")
+
+
+def type_mismatch(error: Exception) -> str:
+    """msgspec's complaint in the words of AWS's JSON front end."""
+    match = _MISMATCH.search(str(error))
+    if match is None:
+        return str(error)
+    wanted, got = match[1], match[2]
+    if wanted == "str":
+        return f"{_TYPE_NAMES.get(got, got.upper())} can not be converted to a String"
+    if wanted in ("int", "float"):
+        return f"{_TYPE_NAMES.get(got, got.upper())} cannot be converted to {'Integer' if wanted == 'int' else 'Double'}"
+    if wanted == "bool":
+        return f"{_TYPE_NAMES.get(got, got.upper())} cannot be converted to Boolean"
+    if wanted == "object":
+        return "Expected start of structure or map; found " + _TYPE_NAMES.get(got, got.upper())
+    return "Expected list or null"
 
 
 def encode_json_text(value: Any) -> str:

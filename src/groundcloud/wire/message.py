@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import unquote, unquote_to_bytes
 
 from groundcloud.base.errors import AwsError
+from groundcloud.base.limits import BODY_BYTES_MAX, QUERY_PARAMETERS_MAX
 
 
 class Body:
@@ -105,12 +107,16 @@ class HttpRequest:
 
     @property
     def query(self) -> dict[str, list[str]]:
-        """Decoded names and values; a name without `=` has the value ""."""
+        """Decoded names and values; a name without `=` has the value "". Raises AwsError MalformedQueryString."""
         if self._query is None:
             found: dict[str, list[str]] = {}
             if self.query_string:
-                for name, value in parse_qsl(self.query_string, keep_blank_values=True, max_num_fields=10_000):
-                    found.setdefault(name, []).append(value)
+                for name, value in pairs_of(self.query_string):
+                    values = found.get(name)
+                    if values is None:
+                        found[name] = [value]
+                    else:
+                        values.append(value)
             self._query = found
         return self._query
 
@@ -124,3 +130,59 @@ class HttpResponse:
         self.status = status
         self.headers = headers if headers is not None else []
         self.body = body
+
+
+async def content_of(request: HttpRequest) -> bytes:
+    """The whole body, decompressed if the client sent it compressed (SDKs do for operations with the trait `requestcompression`).
+
+    Raises AwsError RequestEntityTooLargeException past BODY_BYTES_MAX, before and after.
+    """
+    body = request.body
+    whole = body.whole if body.transform is None else None
+    if whole is None:
+        whole = await body.read(BODY_BYTES_MAX)
+    encoding = request.headers.get("content-encoding")
+    if encoding is not None and whole and encoding.rsplit(",", 1)[-1].strip().lower() == "gzip":
+        return _gunzip(whole)
+    return whole
+
+
+def _gunzip(packed: bytes) -> bytes:
+    unpacker = zlib.decompressobj(wbits=31)
+    try:
+        data = unpacker.decompress(packed, BODY_BYTES_MAX)
+    except zlib.error:
+        raise AwsError("SerializationException", "The request body is not valid gzip.", status=400) from None
+    if unpacker.unconsumed_tail:
+        raise AwsError("RequestEntityTooLargeException", f"Request must be smaller than {BODY_BYTES_MAX} bytes", status=413)
+    if not unpacker.eof:
+        raise AwsError("SerializationException", "The compressed request body is cut short.", status=400)
+    return data
+
+
+def pairs_of(text: str) -> list[tuple[str, str]]:
+    """Decoded names and values of a form or query string. Raises AwsError MalformedQueryString for too many, or what is not UTF-8."""
+    if not text:
+        return []
+    fields = text.split("&")
+    if len(fields) > QUERY_PARAMETERS_MAX:
+        raise malformed_query_string()
+    found = []
+    try:
+        for field in fields:
+            if field:
+                name, _, value = field.partition("=")
+                found.append((_decoded(name), _decoded(value)))
+    except UnicodeDecodeError:
+        raise malformed_query_string() from None
+    return found
+
+
+def malformed_query_string() -> AwsError:
+    return AwsError("MalformedQueryString", "The query string contains a syntax error", status=404)
+
+
+def _decoded(text: str) -> str:
+    if "+" in text:
+        text = text.replace("+", " ")
+    return unquote_to_bytes(text).decode() if "%" in text else text

@@ -12,13 +12,16 @@ from groundcloud.wire import timestamps
 from groundcloud.wire.message import HttpRequest
 from groundcloud.wire.model import Model, Operation
 from groundcloud.wire.validate import serialization_error
-from groundcloud.wire.xml import scalar_reader
+from groundcloud.wire.xml import number_text, scalar_reader
 
 
 class Bindings:
-    """How one structure's members are bound; `body` holds the members that are in the document."""
+    """How one structure's members are bound; `body` holds the members that are in the document.
 
-    def __init__(self, model: Model, shape_name: str) -> None:
+    In a `response` the bindings to path and query mean nothing: those members are in the document.
+    """
+
+    def __init__(self, model: Model, shape_name: str, *, response: bool = False) -> None:
         shape = model.shapes[shape_name]
         self.payload: str | None = shape.get("payload")
         self.body: dict[str, Any] = {}
@@ -31,6 +34,8 @@ class Bindings:
             target = model.shapes[reference["shape"]]
             name = reference.get("locationName", member)
             where = reference.get("location")
+            if response and where in ("uri", "querystring"):
+                where = None
             if where == "uri":
                 self.labels[name] = (member, target)
             elif where == "querystring":
@@ -51,7 +56,7 @@ class RequestReader:
     def __init__(self, operation: Operation, bindings: Bindings) -> None:
         model = operation.model
         self._labels = [(label, member, _text_reader(shape, {}, "iso8601")) for label, (member, shape) in bindings.labels.items()]
-        named = {name for _, name, _, _ in bindings.query}
+        self._named = {name for _, name, _, _ in bindings.query}
         self._query: list[tuple[str, str, str, Any]] = []
         self._query_map: tuple[str, bool] | None = None
         for member, name, reference, shape in bindings.query:
@@ -62,7 +67,6 @@ class RequestReader:
                 self._query_map = (member, model.shapes[shape["value"]["shape"]]["type"] == "list")
             else:
                 self._query.append((member, name, "one", _text_reader(shape, reference, "iso8601")))
-        self._named_query = named
         self._headers = []
         for member, name, reference, shape in bindings.headers:
             if shape["type"] == "list":
@@ -89,7 +93,7 @@ class RequestReader:
                         out[member] = [reader(value) for value in values] if kind == "list" else reader(values[0])
                 if self._query_map is not None:
                     member, many = self._query_map
-                    rest = {key: (values if many else values[0]) for key, values in query.items() if key not in self._named_query}
+                    rest = {key: (values if many else values[0]) for key, values in query.items() if key not in self._named}
                     if rest:
                         out[member] = rest
             headers = request.headers
@@ -126,6 +130,8 @@ def _header_list(inner: dict[str, Any], reference: dict[str, Any]) -> Callable[[
         return read_dates
 
     def read_list(text: str) -> list[Any]:
+        if not text:
+            return []
         if '"' not in text:
             return [reader(part.strip()) for part in text.split(",")]
         out, current, quoted, escaped = [], "", False, False
@@ -159,13 +165,7 @@ class ResponseWriter:
                 inner = model.shapes[shape["member"]["shape"]]
                 one = header_writer(inner, shape["member"])
                 quote = inner["type"] == "string"
-                self._headers.append(
-                    (
-                        member,
-                        name,
-                        lambda value, one=one, quote=quote: ", ".join(_quoted(one(item)) if quote else one(item) for item in value),
-                    )
-                )
+                self._headers.append((member, name, _list_writer(one, quote)))
             else:
                 self._headers.append((member, name, header_writer(shape, reference)))
 
@@ -188,15 +188,20 @@ def header_writer(shape: dict[str, Any], reference: dict[str, Any]) -> Callable[
         return lambda value: b64encode(msgspec.json.encode(value)).decode()
     if kind == "timestamp":
         form = reference.get("timestampFormat") or shape.get("timestampFormat") or "rfc822"
-        writer = timestamps.FORMATS[form]
-        return lambda value: str(writer(value))
+        return timestamps.text_of(form)
     if kind == "boolean":
         return lambda value: "true" if value else "false"
     if kind == "blob":
         return lambda value: b64encode(value).decode()
     if kind in ("float", "double"):
-        return lambda value: {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}.get(str(value), str(value))
+        return number_text
     return str
+
+
+def _list_writer(one: Callable[[Any], str], quote: bool) -> Callable[[Any], str]:
+    if quote:
+        return lambda value: ", ".join([_quoted(one(item)) for item in value])
+    return lambda value: ", ".join([one(item) for item in value])
 
 
 def _quoted(text: str) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import formatdate, parsedate_to_datetime
 from functools import lru_cache
+from typing import Any
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ISO = re.compile(r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):?(\d\d):?(\d\d)(\.\d+)?\s*([Zz]|[+-]\d\d:?\d\d)?$")
@@ -18,7 +20,8 @@ def parse(value: str | int | float) -> float:
         return value
     match = _ISO.match(value) or _BASIC.match(value)
     if match is not None:
-        moment = datetime(*(int(match[i]) for i in range(1, 7)), tzinfo=UTC)  # type: ignore[arg-type]
+        year, month, day, hour, minute, second = (int(part) for part in match.groups()[:6])
+        moment = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
         zone = match[8]
         if zone and zone not in "Zz":
             digits = zone.replace(":", "")
@@ -65,4 +68,10 @@ def epoch(seconds: int | float) -> int | float:
     return int(seconds) if seconds == int(seconds) else round(seconds, 3)
 
 
-FORMATS = {"iso8601": iso8601, "rfc822": rfc822, "unixTimestamp": epoch}
+FORMATS: dict[str, Callable[[int | float], Any]] = {"iso8601": iso8601, "rfc822": rfc822, "unixTimestamp": epoch}
+
+
+def text_of(form: str) -> Callable[[int | float], str]:
+    """The writer of a form, always as text (headers, XML)."""
+    writer = FORMATS[form]
+    return lambda seconds: str(writer(seconds))

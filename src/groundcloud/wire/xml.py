@@ -17,7 +17,7 @@ from groundcloud.wire.model import Model
 
 DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
 
-Emit = Callable[[list[str], str, Any], None]
+Emit = Callable[[list[str], Any], None]
 Read = Callable[[Any], Any]
 
 _SPECIAL = re.compile('[&<>\r"\x85\u2028]')
@@ -35,165 +35,150 @@ def escape(text: str) -> str:
 
 
 class Serializer:
-    """Emitters for a model's shapes. `query` says that the query protocol's names apply."""
+    """Emitters for a model's shapes, one for each use of a shape under a tag. `query` says that the query protocol's names apply."""
 
-    def __init__(self, model: Model, *, query: bool = False, timestamp: str | None = None) -> None:
+    def __init__(self, model: Model, *, query: bool = False) -> None:
         self._model = model
         self._query = query
-        self._emitters: dict[tuple[str, str | None], Emit] = {}
+        self._emitters: dict[tuple[str, ...], Emit] = {}
+        self._members: dict[str, Emit] = {}
         self._iso = timestamps.iso8601_milliseconds if model.service in ("s3", "cloudformation") else timestamps.iso8601
-        self._timestamp = timestamp
 
     def document(self, shape_name: str, value: Any, reference: dict[str, Any] | None = None) -> bytes:
         """A whole document; its root is the reference's or shape's locationName, else the shape's name."""
         shape = self._model.shapes[shape_name]
         reference = reference or {}
         root = reference.get("locationName") or shape.get("locationName") or shape_name
-        namespace = (reference.get("xmlNamespace") or shape.get("xmlNamespace") or self._model.metadata.get("xmlNamespace")) or None
+        namespace = reference.get("xmlNamespace") or shape.get("xmlNamespace") or self._model.metadata.get("xmlNamespace")
         if self._model.service == "s3" and namespace is None:
             namespace = "http://s3.amazonaws.com/doc/2006-03-01/"
         out: list[str] = [DECLARATION]
-        self.root(out, root, namespace, shape_name, value)
-        return "".join(out).encode()
-
-    def root(self, out: list[str], tag: str, namespace: Any, shape_name: str, value: Any) -> None:
-        start = len(out)
-        self.of(shape_name, {})(out, tag, value)
-        attribute = namespace_attribute(namespace)
-        if attribute and " xmlns=" not in out[start]:
-            out[start] = out[start].replace(f"<{tag}", f"<{tag}{attribute}", 1)
+        self.of(shape_name, {"xmlNamespace": namespace}, root)(out, value)
+        return "".join(out).encode("utf-8", "xmlcharrefreplace")
 
     def members(self, out: list[str], shape_name: str, value: dict[str, Any]) -> None:
         """A structure's members without an element around them."""
-        emit = self._structure_members(self._model.shapes[shape_name])
+        emit = self._members.get(shape_name)
+        if emit is None:
+            emit = self._members[shape_name] = self._structure_members(self._shape(shape_name, {}))
         emit(out, value)
 
-    def of(self, shape_name: str, reference: dict[str, Any]) -> Emit:
-        key = (shape_name, reference.get("timestampFormat"))
+    def of(self, shape_name: str, reference: dict[str, Any], tag: str) -> Emit:
+        """An emitter of values of the shape as elements `tag`; the traits of a reference to a shape go before the shape's own."""
+        traits = ("timestampFormat", "flattened", "xmlNamespace")
+        key = (shape_name, tag, *(str(reference.get(trait)) for trait in traits))
         found = self._emitters.get(key)
         if found is None:
-            self._emitters[key] = lambda out, tag, value: self._emitters[key](out, tag, value)
-            found = self._emitters[key] = self._build(shape_name, reference)
+            self._emitters[key] = lambda out, value: self._emitters[key](out, value)
+            found = self._emitters[key] = self._build(self._shape(shape_name, reference), tag)
         return found
 
-    def _shape(self, name: str) -> dict[str, Any]:
+    def _shape(self, name: str, reference: dict[str, Any]) -> dict[str, Any]:
         shape = self._model.shapes[name]
-        return corrections.query_shape(self._model.service, name, shape) if self._query else shape
+        if self._query:
+            shape = corrections.query_shape(self._model.service, name, shape)
+        return {**shape, **reference}
 
-    def _build(self, shape_name: str, reference: dict[str, Any]) -> Emit:
-        shape = self._shape(shape_name)
+    def _build(self, shape: dict[str, Any], tag: str) -> Emit:
         kind = shape["type"]
+        own = namespace_attribute(shape.get("xmlNamespace"))
+        opening, closing, empty = f"<{tag}{own}>", f"</{tag}>", f"<{tag}{own}/>"
         if kind == "structure":
-            emit_members = self._structure_members(shape)
-            attributes = {
-                member: inner.get("locationName", member)
-                for member, inner in shape["members"].items()
-                if inner.get("xmlAttribute") or self._model.shapes[inner["shape"]].get("xmlAttribute")
-            }
-            own = namespace_attribute(reference.get("xmlNamespace") or shape.get("xmlNamespace"))
-
-            def emit_structure(out: list[str], tag: str, value: Any) -> None:
-                if attributes:
-                    given = "".join(
-                        f' {name}="{escape(str(value[member]))}"' for member, name in attributes.items() if value.get(member) is not None
-                    )
-                    out.append(f"<{tag}{own}{given}>")
-                else:
-                    out.append(f"<{tag}{own}>")
-                emit_members(out, value)
-                out.append(f"</{tag}>")
-
-            return emit_structure
+            return self._structure(shape, opening, closing)
         if kind == "list":
-            inner_reference = shape["member"]
-            emit_item = self.of(inner_reference["shape"], inner_reference)
-            item_namespace = namespace_attribute(inner_reference.get("xmlNamespace"))
+            reference = shape["member"]
             if shape.get("flattened"):
+                emit_item = self.of(reference["shape"], reference, tag)
+                opening = closing = ""
+            else:
+                emit_item = self.of(reference["shape"], reference, reference.get("locationName", "member"))
 
-                def emit_flat(out: list[str], tag: str, value: Any) -> None:
-                    for item in value:
-                        emit_item(out, tag, item)
-
-                return emit_flat
-            item_tag = inner_reference.get("locationName", "member")
-
-            def emit_list(out: list[str], tag: str, value: Any) -> None:
-                out.append(f"<{tag}>")
+            def emit_list(out: list[str], value: Any) -> None:
+                out.append(opening)
                 for item in value:
-                    at = len(out)
-                    emit_item(out, item_tag, item)
-                    if item_namespace:
-                        out[at] = out[at].replace(f"<{item_tag}", f"<{item_tag}{item_namespace}", 1)
-                out.append(f"</{tag}>")
+                    if item is not None:
+                        emit_item(out, item)
+                out.append(closing)
 
             return emit_list
         if kind == "map":
-            key_tag = shape["key"].get("locationName", "key")
-            value_tag = shape["value"].get("locationName", "value")
-            emit_value = self.of(shape["value"]["shape"], shape["value"])
-            flat = shape.get("flattened")
+            return self._map(shape, tag, opening, closing)
+        to_text = self.scalar(shape)
 
-            def emit_map(out: list[str], tag: str, value: Any) -> None:
-                entry = tag if flat else "entry"
-                if not flat:
-                    out.append(f"<{tag}>")
-                for name, item in value.items():
-                    out.append(f"<{entry}><{key_tag}>{escape(str(name))}</{key_tag}>")
-                    if item is not None:
-                        emit_value(out, value_tag, item)
-                    out.append(f"</{entry}>")
-                if not flat:
-                    out.append(f"</{tag}>")
-
-            return emit_map
-        to_text = self.scalar(shape, reference)
-
-        def emit_scalar(out: list[str], tag: str, value: Any) -> None:
+        def emit_scalar(out: list[str], value: Any) -> None:
             text = to_text(value)
-            out.append(f"<{tag}>{text}</{tag}>" if text else f"<{tag}/>")
+            out.append(f"{opening}{text}{closing}" if text else empty)
 
         return emit_scalar
 
-    def _structure_members(self, shape: dict[str, Any]) -> Callable[[list[str], dict[str, Any]], None]:
-        plan: list[tuple[str, str, Emit, str]] = []
+    def _structure(self, shape: dict[str, Any], opening: str, closing: str) -> Emit:
+        emit_members = self._structure_members(shape)
+        attributes = {
+            member: reference.get("locationName", member)
+            for member, reference in shape["members"].items()
+            if self._shape(reference["shape"], reference).get("xmlAttribute")
+        }
+
+        def emit_structure(out: list[str], value: Any) -> None:
+            if attributes:
+                given = "".join(
+                    f' {name}="{escape(str(value[member]))}"' for member, name in attributes.items() if value.get(member) is not None
+                )
+                out.append(f"{opening[:-1]}{given}>")
+            else:
+                out.append(opening)
+            emit_members(out, value)
+            out.append(closing)
+
+        return emit_structure
+
+    def _map(self, shape: dict[str, Any], tag: str, opening: str, closing: str) -> Emit:
+        key_tag = shape["key"].get("locationName", "key")
+        emit_value = self.of(shape["value"]["shape"], shape["value"], shape["value"].get("locationName", "value"))
+        entry, entry_end = "<entry>", "</entry>"
+        if shape.get("flattened"):
+            entry, entry_end, opening, closing = opening, closing, "", ""
+
+        def emit_map(out: list[str], value: Any) -> None:
+            out.append(opening)
+            for name, item in value.items():
+                out.append(f"{entry}<{key_tag}>{escape(str(name))}</{key_tag}>")
+                if item is not None:
+                    emit_value(out, item)
+                out.append(entry_end)
+            out.append(closing)
+
+        return emit_map
+
+    def _structure_members(self, shape: dict[str, Any]) -> Emit:
+        plan: list[tuple[str, Emit]] = []
         for member, reference in shape["members"].items():
-            inner = self._shape(reference["shape"])
-            if reference.get("location") or reference.get("xmlAttribute") or inner.get("xmlAttribute"):
+            inner = self._shape(reference["shape"], reference)
+            if reference.get("location") in ("header", "headers", "statusCode") or inner.get("xmlAttribute"):
                 continue
-            tag = reference.get("locationName", member)
-            if inner["type"] in ("list", "map") and (inner.get("flattened") or reference.get("flattened")):
-                if inner["type"] == "list":
-                    tag = inner.get("flatName") or reference.get("locationName") or inner["member"].get("locationName") or member
-                else:
-                    tag = inner.get("flatName") or tag
-            plan.append((member, tag, self.of(reference["shape"], reference), namespace_attribute(reference.get("xmlNamespace"))))
+            tag = inner.get("flatName") or reference.get("locationName") or member
+            plan.append((member, self.of(reference["shape"], reference, tag)))
 
         def emit(out: list[str], value: dict[str, Any]) -> None:
             get = value.get
-            for member, tag, emitter, namespace in plan:
+            for member, emitter in plan:
                 item = get(member)
                 if item is not None:
-                    at = len(out)
-                    emitter(out, tag, item)
-                    if namespace and at < len(out) and " xmlns" not in out[at]:
-                        out[at] = out[at].replace(f"<{tag}", f"<{tag}{namespace}", 1)
+                    emitter(out, item)
 
         return emit
 
-    def scalar(self, shape: dict[str, Any], reference: dict[str, Any]) -> Callable[[Any], str]:
+    def scalar(self, shape: dict[str, Any]) -> Callable[[Any], str]:
         kind = shape["type"]
         if kind == "boolean":
             return lambda value: "true" if value else "false"
         if kind == "timestamp":
-            form = reference.get("timestampFormat") or shape.get("timestampFormat") or self._timestamp or "iso8601"
-            if form == "iso8601":
-                return self._iso
-            writer = timestamps.FORMATS[form]
-            return lambda value: str(writer(value))
+            form = shape.get("timestampFormat") or "iso8601"
+            return self._iso if form == "iso8601" else timestamps.text_of(form)
         if kind == "blob":
             return lambda value: b64encode(value if isinstance(value, bytes) else value.encode()).decode()
         if kind in ("float", "double"):
-            return lambda value: {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}.get(str(value), str(value))
+            return number_text
         if kind == "string":
             return lambda value: escape(value if type(value) is str else str(value))
         return str
@@ -207,6 +192,10 @@ def namespace_attribute(namespace: Any) -> str:
         return f' xmlns="{namespace}"'
     prefix = namespace.get("prefix")
     return f' xmlns{":" + prefix if prefix else ""}="{namespace["uri"]}"'
+
+
+def number_text(value: float) -> str:
+    return {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}.get(str(value), str(value))
 
 
 def malformed() -> AwsError:
@@ -232,8 +221,9 @@ def root_of(body: bytes) -> Any:
         root = etree.fromstring(body, parser)
     except (etree.XMLSyntaxError, ValueError):
         raise malformed() from None
-    depth, node = 0, root
-    stack = [(node, 1)]
+    if len(body) < JSON_DEPTH_MAX * len("<a></a>"):
+        return root
+    stack = [(root, 1)]
     while stack:
         node, depth = stack.pop()
         if depth > JSON_DEPTH_MAX:
@@ -259,16 +249,15 @@ class Parser:
     def structure(self, members: dict[str, Any]) -> Read:
         plain: dict[str, tuple[str, Read]] = {}
         flat: dict[str, tuple[str, Read, str]] = {}
-        attributes: dict[str, tuple[str, Read]] = {}
+        attributes: dict[str, tuple[str, Callable[[str], Any]]] = {}
         for member, reference in members.items():
-            inner = self._model.shapes[reference["shape"]]
+            inner = {**self._model.shapes[reference["shape"]], **reference}
             name = reference.get("locationName", member)
-            if reference.get("xmlAttribute") or inner.get("xmlAttribute"):
-                attributes[name.split(":")[-1]] = (member, self.of(reference["shape"]))
-            elif inner["type"] == "list" and (inner.get("flattened") or reference.get("flattened")):
-                name = reference.get("locationName") or inner["member"].get("locationName") or member
+            if inner.get("xmlAttribute"):
+                attributes[name.split(":")[-1]] = (member, scalar_reader(inner))
+            elif inner["type"] == "list" and inner.get("flattened"):
                 flat[name] = (member, self.of(inner["member"]["shape"]), "list")
-            elif inner["type"] == "map" and (inner.get("flattened") or reference.get("flattened")):
+            elif inner["type"] == "map" and inner.get("flattened"):
                 flat[name] = (member, self._entry(inner), "map")
             else:
                 plain[name] = (member, self.of(reference["shape"]))
@@ -278,7 +267,7 @@ class Parser:
             for name, value in node.attrib.items():
                 known = attributes.get(_local(name))
                 if known is not None:
-                    out[known[0]] = value
+                    out[known[0]] = known[1](value)
             for child in node:
                 name = _local(child.tag)
                 if (one := plain.get(name)) is not None:
