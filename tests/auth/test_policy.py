@@ -316,7 +316,7 @@ def test_the_evaluator_agrees_with_the_reference(world: Any) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=5000, deadline=None)
+@settings(max_examples=2000, deadline=None)
 @given(worlds())
 def test_the_evaluator_agrees_with_the_reference_at_length(world: Any) -> None:
     _agrees_with_the_reference(world)

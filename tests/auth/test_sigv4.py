@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import get_args
 from urllib.parse import urlsplit
 
 import pytest
@@ -13,7 +14,7 @@ from botocore.credentials import Credentials as BotocoreCredentials
 
 from groundcloud.auth import signing, sigv4
 from groundcloud.auth.canonical import canonical_path, canonical_query, canonical_request
-from groundcloud.auth.refusals import SignatureError, refusal
+from groundcloud.auth.refusals import Family, Kind, SignatureError, refusal
 
 VECTORS = Path(__file__).resolve().parents[3] / "shared" / "vectors" / "sigv4"
 SECRET = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
@@ -350,3 +351,104 @@ def test_bytes_beyond_ascii_in_a_header_are_signed_as_sent() -> None:
     assert signature is not None
     sigv4.verify(signature, SECRET, "PUT", "/k", "", headers, EMPTY, NOW_S)
     assert not sigv4.matches(signature, SECRET, "text", "\u00e9" * 64)
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "code"),
+    [
+        (None, "payload-hash-missing", "InvalidRequest"),
+        ("e3b0", "payload-hash-invalid", "InvalidArgument"),
+        ("STREAMING-X", "payload-hash-invalid", "InvalidArgument"),
+    ],
+)
+def test_s3_must_be_told_the_payloads_hash(value: str | None, kind: str, code: str) -> None:
+    headers = signing.sign(KEY, "us-east-1", "s3", "GET", "/k", "", {"host": "h"}, b"", NOW_S)
+    headers.pop("x-amz-content-sha256")
+    if value:
+        headers["x-amz-content-sha256"] = value
+    signature = sigv4.parse_authorization(headers, "")
+    assert signature is not None
+    with pytest.raises(SignatureError, match=kind) as caught:
+        sigv4.verify(signature, SECRET, "GET", "/k", "", headers, EMPTY, NOW_S)
+    assert refusal(caught.value, "s3").code == code
+
+
+@pytest.mark.parametrize(
+    ("value", "form"),
+    [
+        (None, "absent"),
+        (EMPTY, "hash"),
+        ("UNSIGNED-PAYLOAD", "unsigned"),
+        ("STREAMING-AWS4-HMAC-SHA256-PAYLOAD", "chunked"),
+        ("STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER", "chunked-trailer"),
+        ("STREAMING-UNSIGNED-PAYLOAD-TRAILER", "unsigned-chunked-trailer"),
+        (EMPTY.upper(), "invalid"),
+    ],
+)
+def test_payload_forms(value: str | None, form: str) -> None:
+    headers = _headers() | ({"x-amz-content-sha256": value} if value else {})
+    signature = sigv4.parse_authorization(headers, "")
+    assert signature is not None
+    assert signature.payload_form() == form
+    assert signature.chunked() is ("chunked" in form)
+
+
+DETAILS = dict.fromkeys(
+    [
+     
+        "message",
+        "credential",
+        "authorization",
+        "headers",
+        "scope_date",
+        "timestamp",
+        "region",
+        "service",
+        "expected",
+        "limit",
+        "now",
+        "minutes",
+    ,
+     "expires_s", "expires", "access_key_id", "canonical_request", "string_to_sign", "signature", "value", "client", "computed", "token",
+     "reason", "bytes", "index"],
+    "x",
+)
+
+
+@pytest.mark.parametrize("family", ["json", "rest-json", "query", "s3"])
+@pytest.mark.parametrize("kind", get_args(Kind))
+def test_every_kind_has_words_in_every_family(kind: Kind, family: Family) -> None:
+    answer = refusal(SignatureError(kind, **DETAILS), family)
+    assert answer.code.isalnum() and answer.message and answer.status in (400, 403)
+
+
+@pytest.mark.parametrize(
+    ("kind", "family", "code", "message"),
+    [
+        ("missing", "query", "MissingAuthenticationToken", "Request is missing Authentication Token"),
+        ("missing", "json", "MissingAuthenticationTokenException", "Missing Authentication Token"),
+        ("missing", "s3", "AccessDenied", "Access Denied"),
+        ("unknown-key", "query", "InvalidClientTokenId", "The security token included in the request is invalid."),
+        ("unknown-key", "json", "UnrecognizedClientException", "The security token included in the request is invalid."),
+        ("unknown-key", "s3", "InvalidAccessKeyId", "The AWS Access Key Id you provided does not exist in our records."),
+        ("expired-token", "query", "ExpiredToken", "The security token included in the request is expired"),
+        ("expired-token", "json", "ExpiredTokenException", "The security token included in the request is expired"),
+        ("expired-token", "s3", "ExpiredToken", "The provided token has expired."),
+        ("presigned-expired", "s3", "AccessDenied", "Request has expired"),
+        (
+            "wrong-region",
+            "s3",
+            "AuthorizationHeaderMalformed",
+            "The authorization header is malformed; the region 'x' is wrong; expecting 'x'",
+        ),
+        ("wrong-service", "json", "InvalidSignatureException", "Credential should be scoped to correct service: 'x'. "),
+        (
+            "payload-mismatch",
+            "s3",
+            "XAmzContentSHA256Mismatch",
+            "The provided 'x-amz-content-sha256' header does not match what was computed.",
+        ),
+    ],
+)
+def test_awss_words(kind: Kind, family: Family, code: str, message: str) -> None:
+    assert refusal(SignatureError(kind, **DETAILS), family)[:2] == (code, message)

@@ -12,7 +12,6 @@ import hmac
 import re
 from calendar import timegm
 from collections.abc import Mapping
-from email.utils import mktime_tz, parsedate_tz
 from functools import lru_cache
 from time import gmtime, strftime
 from typing import Literal, NamedTuple
@@ -140,12 +139,18 @@ def verify(
     """Returns if `secret` signed exactly this request and its time is right; raises SignatureError otherwise.
 
     `payload_hash` is what stands in the canonical request: `signature.payload_hash` where it is given, else the hexadecimal
-    SHA-256 of the body. With payload_form "hash" the caller compares it with the body's own ("payload-mismatch").
+    SHA-256 of the body. With payload_form "hash" the caller compares it with the body's own ("payload-mismatch"). S3 must be told
+    x-amz-content-sha256, in a known form, and all of its x-amz- headers must be signed.
     """
     _check_time(signature, now_s)
     s3 = signature.service in S3_SERVICES
     signed_headers = signature.signed_headers
     if s3:
+        form = signature.payload_form()
+        if form == "absent":
+            raise SignatureError("payload-hash-missing")
+        if form == "invalid":
+            raise SignatureError("payload-hash-invalid", value=signature.payload_hash or "")
         unsigned = [
             name
             for name in headers
@@ -385,6 +390,8 @@ def _timestamp_of_date_header(headers: Mapping[str, str], authorization: str) ->
     date = headers.get("date", "")
     if _TIMESTAMP(date):
         return date
+    from email.utils import mktime_tz, parsedate_tz  # heavy, and hardly any client needs it
+
     parsed = parsedate_tz(date)
     if parsed is None:
         raise SignatureError("missing-date", authorization=hashlib.sha256(octets(authorization)).hexdigest())
