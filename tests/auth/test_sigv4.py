@@ -395,7 +395,6 @@ def test_payload_forms(value: str | None, form: str) -> None:
 
 DETAILS = dict.fromkeys(
     [
-     
         "message",
         "credential",
         "authorization",
@@ -408,9 +407,20 @@ DETAILS = dict.fromkeys(
         "limit",
         "now",
         "minutes",
-    ,
-     "expires_s", "expires", "access_key_id", "canonical_request", "string_to_sign", "signature", "value", "client", "computed", "token",
-     "reason", "bytes", "index"],
+        "expires_s",
+        "expires",
+        "access_key_id",
+        "canonical_request",
+        "string_to_sign",
+        "signature",
+        "value",
+        "client",
+        "computed",
+        "token",
+        "reason",
+        "bytes",
+        "index",
+    ],
     "x",
 )
 
