@@ -44,7 +44,9 @@ class House:
 
     def prepare(self, sandbox_id: str) -> SandboxStart:
         environment = {"AWS_LAMBDA_LOG_STREAM_NAME": f"2026/01/01/[$LATEST]{sandbox_id}"}
-        return SandboxStart(environment=environment, on_log=lambda line, request: self.lines.append((line.decode("utf-8", "replace"), request)))
+        return SandboxStart(
+            environment=environment, on_log=lambda line, request: self.lines.append((line.decode("utf-8", "replace"), request))
+        )
 
     def invoke(self, spec: FunctionSpec, event: Any = None, **options: Any) -> InvokeResult:
         async def once() -> InvokeResult:

@@ -12,9 +12,24 @@ REQUEST = "11111111-2222-3333-4444-555555555555"
 
 # source, errorType, errorMessage (without the request id's prefix), kind
 ENDINGS: dict[str, tuple[str, str, str, str]] = {
-    "sys.exit with a status": ("import sys\ndef handler(e, c): sys.exit(1)", "Runtime.ExitError", "Runtime exited with error: exit status 1", "exit"),
-    "sys.exit without one": ("import sys\ndef handler(e, c): sys.exit()", "Runtime.ExitError", "Runtime exited without providing a reason", "exit"),
-    "sys.exit with a text": ("import sys\ndef handler(e, c): sys.exit('no')", "Runtime.ExitError", "Runtime exited with error: exit status 1", "exit"),
+    "sys.exit with a status": (
+        "import sys\ndef handler(e, c): sys.exit(1)",
+        "Runtime.ExitError",
+        "Runtime exited with error: exit status 1",
+        "exit",
+    ),
+    "sys.exit without one": (
+        "import sys\ndef handler(e, c): sys.exit()",
+        "Runtime.ExitError",
+        "Runtime exited without providing a reason",
+        "exit",
+    ),
+    "sys.exit with a text": (
+        "import sys\ndef handler(e, c): sys.exit('no')",
+        "Runtime.ExitError",
+        "Runtime exited with error: exit status 1",
+        "exit",
+    ),
     "os._exit": ("import os\ndef handler(e, c): os._exit(7)", "Runtime.ExitError", "Runtime exited with error: exit status 7", "exit"),
     "kill -9 of itself": (
         "import os\ndef handler(e, c): os.kill(os.getpid(), 9)",
@@ -30,7 +45,12 @@ ENDINGS: dict[str, tuple[str, str, str, str]] = {
         "exit",
     ),
     "exit while loading": ("import sys\nsys.exit(3)", "Runtime.ExitError", "Runtime exited with error: exit status 3", "exit"),
-    "kill -9 while loading": ("import os\nos.kill(os.getpid(), 9)", "Runtime.ExitError", "Runtime exited with error: signal: killed", "exit"),
+    "kill -9 while loading": (
+        "import os\nos.kill(os.getpid(), 9)",
+        "Runtime.ExitError",
+        "Runtime exited with error: signal: killed",
+        "exit",
+    ),
 }
 
 

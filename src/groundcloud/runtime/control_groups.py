@@ -6,6 +6,7 @@ writable hierarchy there are none, and the sandbox falls back to limits per proc
 
 from __future__ import annotations
 
+import itertools
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,7 @@ _MB_PER_CPU = 1769
 _SHARES_PER_CPU = 1024
 # Charged once, to the zygote, and not again to the sandboxes that share it; a Python function on AWS pays about as much.
 _SHARED_MB = 32
+_SERIAL = itertools.count()
 
 
 @dataclass(eq=False)
@@ -111,6 +113,7 @@ class ControlGroups:
         self._version = 0
         self._free: list[Group] = []
         self._all: list[Group] = []
+        self._name = f"{_PREFIX}{os.getpid()}-{next(_SERIAL)}"  # a process may hold several pools
         self._detect()
 
     @property
@@ -162,7 +165,7 @@ class ControlGroups:
             if controller not in own or not base.is_dir():
                 continue
             _sweep(base)
-            parent = base / f"{_PREFIX}{os.getpid()}"
+            parent = base / self._name
             try:
                 parent.mkdir(exist_ok=True)
             except OSError as error:
@@ -173,7 +176,7 @@ class ControlGroups:
     def _detect_v2(self, base: Path) -> None:
         """The server moves into a leaf of its own group, which must be delegated to it and hold no other process."""
         self._version = 2
-        leaf = base / f"{_PREFIX}server-{os.getpid()}"
+        leaf = base / f"{self._name}-server"
         try:
             _sweep(base)
             leaf.mkdir(exist_ok=True)
@@ -181,7 +184,7 @@ class ControlGroups:
             offered = (base / "cgroup.controllers").read_text().split()
             wanted = [c for c in _CONTROLLERS if c in offered]
             (base / "cgroup.subtree_control").write_text(" ".join(f"+{c}" for c in wanted))
-            parent = base / f"{_PREFIX}{os.getpid()}"
+            parent = base / self._name
             parent.mkdir(exist_ok=True)
             (parent / "cgroup.subtree_control").write_text(" ".join(f"+{c}" for c in wanted))
         except OSError as error:
@@ -196,7 +199,9 @@ class ControlGroups:
 
     def close(self) -> bool:
         """Removes them; False if processes that are still ending keep some (a later server sweeps those)."""
-        done = all([group.remove() for group in self._all])
+        done = True
+        for group in self._all:
+            done = group.remove() and done
         for parent in dict.fromkeys(self._parents.values()):
             try:
                 parent.rmdir()
@@ -208,7 +213,7 @@ class ControlGroups:
 def _sweep(base: Path) -> None:
     """Removes the groups of servers that are dead."""
     for parent in base.glob(f"{_PREFIX}*"):
-        pid = parent.name.removeprefix(_PREFIX).removeprefix("server-")
+        pid = parent.name.removeprefix(_PREFIX).partition("-")[0]
         if pid.isdigit() and not Path(f"/proc/{pid}").exists():
             for child in [*(c for c in parent.iterdir() if c.is_dir()), parent]:
                 try:

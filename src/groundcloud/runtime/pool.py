@@ -218,7 +218,6 @@ class Pool:
                 sandbox.start_failed(str(error))
                 return
             sandbox.born(*done.result())
-            sandbox.watch_status()
 
         future.add_done_callback(started)
 
@@ -288,6 +287,6 @@ def _host_uids() -> range | list[int]:
     with open("/proc/self/uid_map") as file:
         for line in file:
             first, _, length = map(int, line.split())
-            if first <= _UID_BASE and _UID_BASE + _UID_COUNT <= first + length:
+            if first <= _UID_BASE and first + length >= _UID_BASE + _UID_COUNT:
                 return range(_UID_BASE, _UID_BASE + _UID_COUNT)
     return [65534]

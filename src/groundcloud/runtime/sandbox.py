@@ -6,7 +6,8 @@ States and what moves them:
     ready <--thaw/freeze--> frozen
     any --INIT_ERROR, status pipe closes, kill--> dead
 
-The status pipe is held by the sandbox's init alone: it closes when the whole tree is dead, and the last thing in it says how the runtime ended.
+The process descriptor is init's: it tells when the whole tree is dead. The status pipe is held by init alone; the last thing in it says how the
+runtime ended.
 A time limit, a broken frame, a channel closed by the function: the tree is killed, the invocation gets AWS's error.
 """
 
@@ -94,12 +95,11 @@ class Sandbox:
         self._loop.add_reader(log_read, self._log_readable)
         return [theirs.detach(), log_write, status_write]
 
-    def watch_status(self) -> None:
-        """From now on the end of the status pipe means death: the server holds no end of the sandbox's own any more."""
-        self._loop.add_reader(self._status_fd, self._status_readable)
-
     def born(self, pid: int, pidfd: int) -> None:
+        """The zygote has started it, and the server holds no end of the sandbox's own any more."""
         self.pid, self._pidfd = pid, pidfd
+        # A process descriptor becomes readable when init and all it stood for are gone; without one, the end of the status pipe must do.
+        self._loop.add_reader(pidfd if pidfd >= 0 else self._status_fd, self._ended)
         if self._kill_wanted:
             self.kill()
 
@@ -139,7 +139,8 @@ class Sandbox:
             self._timer = self._loop.call_later(limit_s, self._time_out)
         self._watch = self._loop.call_later(_WATCH_S, self._watch_memory)
         try:
-            return await answer
+            result: InvokeResult = await answer
+            return result
         except asyncio.CancelledError:
             self.kill()
             raise
@@ -242,7 +243,9 @@ class Sandbox:
             self._why = "init_error"
             self.kill()
         elif (
-            kind in (frames.RESPONSE, frames.ERROR) and self._invocation is not None and head.get("request_id") == self._invocation.request_id
+            kind in (frames.RESPONSE, frames.ERROR)
+            and self._invocation is not None
+            and head.get("request_id") == self._invocation.request_id
         ):
             error_type = str(head.get("error_type")) if kind == frames.ERROR else None
             self._finish("error" if kind == frames.ERROR else "ok", payload, error_type=error_type)
@@ -295,7 +298,7 @@ class Sandbox:
         self._watch = self._loop.call_later(_WATCH_S, self._watch_memory)
 
     def kill(self) -> None:
-        """Ends the whole tree. The end of the status pipe tells when it is done."""
+        """Ends the whole tree. `on_death` tells when it is done."""
         if self.dead:
             return
         self._kill_wanted = True
@@ -326,15 +329,19 @@ class Sandbox:
         except ProcessLookupError:
             pass
 
-    def _status_readable(self) -> None:
-        try:
-            chunk = os.read(self._status_fd, 4096)
-        except BlockingIOError:
-            return
-        if chunk:
-            self._status = (self._status + chunk)[-4096:]
+    def _ended(self) -> None:
+        if self._pidfd < 0 and not self._read_status():
             return
         self.close()
+
+    def _read_status(self) -> bool:
+        """Takes in what init said last; True at the end of the pipe."""
+        try:
+            while chunk := os.read(self._status_fd, 4096):
+                self._status = (self._status + chunk)[-4096:]
+        except BlockingIOError:
+            return False
+        return True
 
     def start_failed(self, reason: str) -> None:
         """The zygote could not start it."""
@@ -346,10 +353,11 @@ class Sandbox:
         if self.dead:
             return
         self._drain_log()
+        self._read_status()
         self.dead = self.retired = True
         if self._why is None and self.group is not None and self.group.ran_out():
             self._why = "oom"
-        for fd in (self._log_fd, self._status_fd, self._channel.fileno()):
+        for fd in (self._log_fd, self._status_fd, self._channel.fileno(), *([self._pidfd] if self._pidfd >= 0 else [])):
             self._loop.remove_reader(fd)
         self._loop.remove_writer(self._channel.fileno())
         self._channel.close()
@@ -376,7 +384,12 @@ class Sandbox:
         if self._why == "timeout":
             sentence = f"Task timed out after {self.spec.timeout_s:.2f} seconds"
             line = f"{_stamp(self._wall_ms())} {request_id} {sentence}"
-            self._finish("timeout", error_payload("Sandbox.Timedout", f"RequestId: {request_id} Error: {sentence}"), error_type="Sandbox.Timedout", line=line)
+            self._finish(
+                "timeout",
+                error_payload("Sandbox.Timedout", f"RequestId: {request_id} Error: {sentence}"),
+                error_type="Sandbox.Timedout",
+                line=line,
+            )
             return
         message = f"RequestId: {request_id} Error: {_how_it_ended(self._status.decode(errors='replace'), killed=self._why == 'oom')}"
         kind: InvokeKind = "oom" if self._why == "oom" else "exit"

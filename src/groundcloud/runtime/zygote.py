@@ -98,7 +98,13 @@ class Zygote:
         kind = socket.SOCK_SEQPACKET if sys.platform == "linux" else socket.SOCK_STREAM
         ours, theirs = socket.socketpair(socket.AF_UNIX, kind)
         ours.setblocking(False)
-        settings = {"server_pid": os.getpid(), "plain": plain, "packages": self._packages, "missing": missing, "control_fd": theirs.fileno()}
+        settings = {
+            "server_pid": os.getpid(),
+            "plain": plain,
+            "packages": self._packages,
+            "missing": missing,
+            "control_fd": theirs.fileno(),
+        }
         boot = _BOOT.format(init=str(_INSIDE / "__init__.py"), directory=str(_INSIDE))
         command = [str(self.interpreter), "-S", "-E", "-X", "utf8", "-c", boot, json.dumps(settings)]
         environment = {"LANG": "en_US.UTF-8", "TZ": ":UTC", "PATH": os.environ.get("PATH", os.defpath)}

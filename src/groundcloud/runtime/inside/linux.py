@@ -204,7 +204,11 @@ def clone(flags: int, *, cgroup_fd: int | None = None) -> tuple[int, int]:
     pidfd = ctypes.c_int(-1)
     tid_address = _own_tid_address()
     flags |= CLONE_PIDFD | (CLONE_CHILD_SETTID if tid_address else 0)
-    before, in_child, in_parent = ctypes.pythonapi.PyOS_BeforeFork, ctypes.pythonapi.PyOS_AfterFork_Child, ctypes.pythonapi.PyOS_AfterFork_Parent
+    before, in_child, in_parent = (
+        ctypes.pythonapi.PyOS_BeforeFork,
+        ctypes.pythonapi.PyOS_AfterFork_Child,
+        ctypes.pythonapi.PyOS_AfterFork_Parent,
+    )
     arguments = _CloneArguments(flags, ctypes.addressof(pidfd), tid_address, 0, signal.SIGCHLD, 0, 0, 0, 0, 0, 0)
     if cgroup_fd is not None:
         arguments.flags |= CLONE_INTO_CGROUP

@@ -121,8 +121,7 @@ class _LogHandler(logging.Handler):
 
 
 class _TextFormatter(logging.Formatter):
-    converter = time.gmtime
-    default_msec_format = None  # type: ignore[assignment]
+    converter = staticmethod(time.gmtime)  # type: ignore[assignment]
 
     def __init__(self) -> None:
         super().__init__("[%(levelname)s]\t%(asctime)s.%(msecs)03dZ\t%(aws_request_id)s\t%(message)s\n", "%Y-%m-%dT%H:%M:%S")
@@ -131,7 +130,7 @@ class _TextFormatter(logging.Formatter):
 class _JsonFormatter(logging.Formatter):
     """AWS_LAMBDA_LOG_FORMAT=JSON. AWS: Using structured JSON logs with Python."""
 
-    converter = time.gmtime
+    converter = staticmethod(time.gmtime)  # type: ignore[assignment]
     _own = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "aws_request_id", "taskName"}
 
     def format(self, record: logging.LogRecord) -> str:
@@ -143,7 +142,7 @@ class _JsonFormatter(logging.Formatter):
         }
         if record.exc_info and record.exc_info[0] is not None:
             kind, error, trace = record.exc_info
-            entry["stackTrace"] = traceback.format_list([(f.filename, f.lineno, f.name, f.line) for f in traceback.extract_tb(trace)])
+            entry["stackTrace"] = traceback.format_list(_rows(trace))
             entry["errorType"] = kind.__name__
             entry["errorMessage"] = str(error)
             entry["location"] = f"{record.pathname}:{record.funcName}:{record.lineno}"
@@ -167,11 +166,15 @@ def write_event(text: str) -> None:
     _write_all(1, frames.log_record(text.rstrip("\n").encode("utf-8", "backslashreplace")))
 
 
+def _rows(trace: types.TracebackType | None) -> list[tuple[str, int, str, str | None]]:
+    return [(f.filename, f.lineno or 0, f.name, f.line) for f in traceback.extract_tb(trace)]
+
+
 def error_document(error: BaseException, request_id: str | None) -> dict[str, Any]:
     """AWS's error document of an exception raised by the function; the runtime's own frames are left out of the trace."""
     if isinstance(error, Fault):
         return _document(error.message, error.error_type, request_id, error.trace or [])
-    rows = [(f.filename, f.lineno, f.name, f.line) for f in traceback.extract_tb(error.__traceback__)]
+    rows = _rows(error.__traceback__)
     while rows and (rows[0][0] == __file__ or rows[0][0].startswith("<frozen importlib")):
         rows.pop(0)
     try:
@@ -191,7 +194,9 @@ def log_error(document: dict[str, Any]) -> None:
         stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         write_event(json.dumps({"timestamp": stamp, "log_level": "ERROR", **document}, ensure_ascii=False))
         return
-    lines = [f"[ERROR] {document['errorType']}: {document['errorMessage']}" if document["errorMessage"] else f"[ERROR] {document['errorType']}"]
+    lines = [
+        f"[ERROR] {document['errorType']}: {document['errorMessage']}" if document["errorMessage"] else f"[ERROR] {document['errorType']}"
+    ]
     lines.append("Traceback (most recent call last):")
     for element in document["stackTrace"]:
         for line in element.splitlines():
@@ -388,15 +393,11 @@ def start(
         main = types.ModuleType("__main__")
         main.__dict__["__builtins__"] = builtins
         sys.modules["__main__"] = main
-        sys.stdin = io.TextIOWrapper(open(0, "rb", closefd=False), encoding="utf-8")
+        sys.stdin = io.TextIOWrapper(io.BufferedReader(io.FileIO(0, "rb", closefd=False)), encoding="utf-8")
         # Unbuffered, as AWS's: what was printed before a crash is in the log.
-        sys.stdout = io.TextIOWrapper(open(1, "wb", buffering=0, closefd=False), encoding="utf-8", write_through=True)  # type: ignore[arg-type]
-        sys.stderr = io.TextIOWrapper(
-            open(2, "wb", buffering=0, closefd=False),  # type: ignore[arg-type]
-            encoding="utf-8",
-            errors="backslashreplace",
-            write_through=True,
-        )
+        output, errors = io.FileIO(1, "wb", closefd=False), io.FileIO(2, "wb", closefd=False)
+        sys.stdout = io.TextIOWrapper(output, encoding="utf-8", write_through=True)  # type: ignore[arg-type]
+        sys.stderr = io.TextIOWrapper(errors, encoding="utf-8", errors="backslashreplace", write_through=True)  # type: ignore[arg-type]
         sys.__stdin__, sys.__stdout__, sys.__stderr__ = sys.stdin, sys.stdout, sys.stderr  # type: ignore[misc]
         log_handler = _LogHandler()
         log_handler.addFilter(_requests)

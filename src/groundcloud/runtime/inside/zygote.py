@@ -159,7 +159,7 @@ def _walls(namespaces: bool, missing: dict[str, str]) -> sandbox.Walls:
     program = seccomp.program(linux.MACHINE)
     if program is None:
         missing["seccomp"] = f"no table of system calls for {linux.MACHINE}"
-    elif error := _attempt(lambda: (linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1), seccomp.install(program))):
+    elif error := _attempt(lambda: _filter(program)):
         missing["seccomp"], program = error, None
     abi = landlock.version()
     if not abi:
@@ -171,6 +171,11 @@ def _walls(namespaces: bool, missing: dict[str, str]) -> sandbox.Walls:
     if proc_error:
         missing["own /proc"] = proc_error
     return sandbox.Walls(True, not proc_error, program, abi)
+
+
+def _filter(program: bytes) -> None:
+    linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1)
+    seccomp.install(program)
 
 
 def _attempt(action: Any, flags: int = 0) -> str | None:
