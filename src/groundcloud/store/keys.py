@@ -35,7 +35,7 @@ def pack(parts: Iterable[Part]) -> bytes:
                 raise OverflowError(f"key part beyond 64 bits: {part!r}")
             out.append(_INT.pack(b"\x15", shifted))
         elif kind is bytes:
-            out.append(b"\x01" + part.replace(b"\x00", b"\x00\xff") + b"\x00")  # type: ignore[union-attr,arg-type]
+            out.append(b"\x01" + part.replace(b"\x00", b"\x00\xff") + b"\x00")  # type: ignore[union-attr,arg-type,operator]
         else:
             raise TypeError(f"a key part is str, int or bytes, not {kind.__name__}")
     return b"".join(out)

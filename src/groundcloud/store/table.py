@@ -7,21 +7,22 @@ other type is given them; a table of None is an index that holds keys alone.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, Self, TypeVar, cast, dataclass_transform
 
 import msgspec
 
-from groundcloud.store import keys
+from groundcloud.store import keys as tuples
 from groundcloud.store.transaction import Transaction
 
 R = TypeVar("R")
 _Bound = Any
 
 
+@dataclass_transform(frozen_default=True, field_specifiers=(msgspec.field,))
 class Record(msgspec.Struct, frozen=True, array_like=True):
     """A frozen record, stored as an array: add fields at the end only, with defaults; change one with `replace`."""
 
-    def replace(self, **changes: Any) -> Any:
+    def replace(self, **changes: Any) -> Self:
         return msgspec.structs.replace(self, **changes)
 
 
@@ -69,34 +70,34 @@ class Table(Generic[R]):
         if found is None:
             if len(self._prefixes) > 4096:
                 self._prefixes.clear()
-            found = self._prefixes[place] = keys.pack((*place, self.name))
+            found = self._prefixes[place] = tuples.pack((*place, self.name))
         return found
 
-    def get(self, tx: Transaction, *key: keys.Part) -> R | None:
-        raw = tx.get(self.prefix(tx) + keys.pack(key))
+    def get(self, tx: Transaction, *key: tuples.Part) -> R | None:
+        raw = tx.get(self.prefix(tx) + tuples.pack(key))
         return None if raw is None else cast(R, self._decode(raw))
 
-    def has(self, tx: Transaction, *key: keys.Part) -> bool:
-        return tx.get(self.prefix(tx) + keys.pack(key)) is not None
+    def has(self, tx: Transaction, *key: tuples.Part) -> bool:
+        return tx.get(self.prefix(tx) + tuples.pack(key)) is not None
 
     def put(self, tx: Transaction, *values: Any) -> None:
         """`put(tx, record)`; `put(tx, *parts, value)` where the parts are not fields; `put(tx, *parts)` for an index."""
         if self._from_fields:
             record = values[0]
             parts: tuple[Any, ...] = tuple([getattr(record, field) for field in self.key])  # type: ignore[union-attr]
-            tx.put(self.prefix(tx) + keys.pack(parts), self._encode(record))
+            tx.put(self.prefix(tx) + tuples.pack(parts), self._encode(record))
         elif self._is_index:
-            tx.put(self.prefix(tx) + keys.pack(values), b"")
+            tx.put(self.prefix(tx) + tuples.pack(values), b"")
         else:
-            tx.put(self.prefix(tx) + keys.pack(values[:-1]), self._encode(values[-1]))
+            tx.put(self.prefix(tx) + tuples.pack(values[:-1]), self._encode(values[-1]))
 
-    def delete(self, tx: Transaction, *key: keys.Part) -> None:
-        tx.delete(self.prefix(tx) + keys.pack(key))
+    def delete(self, tx: Transaction, *key: tuples.Part) -> None:
+        tx.delete(self.prefix(tx) + tuples.pack(key))
 
     def scan(
         self,
         tx: Transaction,
-        *prefix: keys.Part,
+        *prefix: tuples.Part,
         after: _Bound = None,
         start: _Bound = None,
         stop: _Bound = None,
@@ -114,7 +115,7 @@ class Table(Generic[R]):
     def keys(
         self,
         tx: Transaction,
-        *prefix: keys.Part,
+        *prefix: tuples.Part,
         after: _Bound = None,
         start: _Bound = None,
         stop: _Bound = None,
@@ -124,12 +125,12 @@ class Table(Generic[R]):
         """Key tuples, whole (with the prefix), bounded as in `scan`."""
         offset = len(self.prefix(tx))
         for key, _ in self._raw(tx, prefix, after, start, stop, reverse, limit):
-            yield keys.unpack(key, offset)
+            yield tuples.unpack(key, offset)
 
     def items(
         self,
         tx: Transaction,
-        *prefix: keys.Part,
+        *prefix: tuples.Part,
         after: _Bound = None,
         start: _Bound = None,
         stop: _Bound = None,
@@ -138,31 +139,31 @@ class Table(Generic[R]):
     ) -> Iterator[tuple[tuple[Any, ...], R]]:
         offset = len(self.prefix(tx))
         for key, raw in self._raw(tx, prefix, after, start, stop, reverse, limit):
-            yield keys.unpack(key, offset), self._decode(raw)
+            yield tuples.unpack(key, offset), self._decode(raw)
 
     def _raw(
-        self, tx: Transaction, prefix: tuple[keys.Part, ...], after: _Bound, start: _Bound, stop: _Bound, reverse: bool, limit: int | None
+        self, tx: Transaction, prefix: tuple[tuples.Part, ...], after: _Bound, start: _Bound, stop: _Bound, reverse: bool, limit: int | None
     ) -> Iterator[tuple[bytes, bytes]]:
-        base = self.prefix(tx) + keys.pack(prefix)
-        low = base if start is None else base + keys.pack(_parts(start))
-        high = keys.after(base) if stop is None else base + keys.pack(_parts(stop))
+        base = self.prefix(tx) + tuples.pack(prefix)
+        low = base if start is None else base + tuples.pack(_parts(start))
+        high = tuples.after(base) if stop is None else base + tuples.pack(_parts(stop))
         if after is not None:
-            bound = base + keys.pack(_parts(after))
+            bound = base + tuples.pack(_parts(after))
             if reverse:
                 high = min(high, bound)
             else:
-                low = max(low, keys.after(bound))
+                low = max(low, tuples.after(bound))
         pairs = tx.scan(low, high, reverse)
         if limit is None:
             return pairs
         return _take(pairs, limit)
 
-    def watch(self, place: Any, *prefix: keys.Part) -> Watch:
+    def watch(self, place: Any, *prefix: tuples.Part) -> Watch:
         """`place` is a transaction or a call: anything with `account` and `region`."""
-        return Watch(self.prefix(place) + keys.pack(prefix))
+        return Watch(self.prefix(place) + tuples.pack(prefix))
 
 
-def _parts(bound: _Bound) -> tuple[keys.Part, ...]:
+def _parts(bound: _Bound) -> tuple[tuples.Part, ...]:
     return bound if isinstance(bound, tuple) else (bound,)
 
 

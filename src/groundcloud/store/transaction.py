@@ -75,6 +75,14 @@ class Transaction:
         self._writes[key] = value.to_bytes(8, "big")
         return value
 
+    def savepoint(self) -> dict[bytes, bytes | None]:
+        """What has been written so far; `roll_back_to` it undoes what comes after."""
+        return dict(self._writes)
+
+    def roll_back_to(self, savepoint: dict[bytes, bytes | None]) -> None:
+        self._writes.clear()
+        self._writes.update(savepoint)
+
     def after_commit(self, callback: Callable[[], None]) -> None:
         """Called on the loop once the writes are visible; for waking and caches, never for state."""
         self._callbacks.append(callback)
@@ -141,12 +149,12 @@ class Store:
         return self._applied
 
     def is_durable(self, position: int) -> bool:
-        return self._synced >= position
+        return self._synced >= position or self.engine.volatile
 
     async def durable(self, position: int | None = None) -> None:
         """Returns when every commit up to `position` (default: all so far) is on disk."""
         wanted = self._applied if position is None else position
-        if self._synced >= wanted:
+        if self._synced >= wanted or self.engine.volatile:
             return
         loop = asyncio.get_running_loop()
         future: asyncio.Future[None] = loop.create_future()

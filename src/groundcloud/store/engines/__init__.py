@@ -10,7 +10,9 @@ from typing import Protocol
 
 
 class Engine(Protocol):
-    """An ordered map of bytes to bytes."""
+    """An ordered map of bytes to bytes. `volatile`: nothing ever rests, so nothing waits for a sync."""
+
+    volatile: bool
 
     def get(self, key: bytes) -> bytes | None: ...
 

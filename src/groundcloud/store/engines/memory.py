@@ -8,6 +8,8 @@ from sortedcontainers import SortedDict
 
 
 class MemoryEngine:
+    volatile = True
+
     def __init__(self) -> None:
         self._rows: SortedDict = SortedDict()
 

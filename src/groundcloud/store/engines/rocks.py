@@ -22,6 +22,8 @@ OPEN_FILES_MAX = 512
 
 
 class RocksEngine:
+    volatile = False
+
     def __init__(self, directory: Path) -> None:
         """Opens or creates `directory`. Raises RuntimeError if another process holds it."""
         import rocksdict

@@ -1,0 +1,181 @@
+"""May this call do that? Gathers the policies that apply, asks `auth.policy`, remembers the decision for `ground why`, and words a denial."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from groundcloud.auth import documents, policy
+from groundcloud.auth.documents import MalformedPolicy, Policy
+from groundcloud.auth.policy import Decision, Policies, Request
+from groundcloud.auth.principals import Principal
+from groundcloud.base.errors import AwsError
+from groundcloud.kernel.identity import Directory, IdentityPolicies
+from groundcloud.store import Transaction
+from groundcloud.wire import timestamps
+
+if TYPE_CHECKING:
+    from groundcloud.kernel.call import Call
+
+DECISIONS_KEPT = 4096
+PRINCIPALS_CACHED = 4096
+
+
+@lru_cache(maxsize=4096)
+def compiled(document: str, kind: documents.Kind, name: str) -> Policy:
+    """Raises MalformedPolicy."""
+    return documents.parse(document, kind, name)
+
+
+class Decisions:
+    """The latest decisions by request id, for `ground why`. In memory: an explanation, not a record."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[str, list[Decision]] = OrderedDict()
+
+    def keep(self, request_id: str, decision: Decision) -> None:
+        found = self._kept.get(request_id)
+        if found is None:
+            self._kept[request_id] = [decision]
+            if len(self._kept) > DECISIONS_KEPT:
+                self._kept.popitem(last=False)
+        else:
+            found.append(decision)
+
+    def of(self, request_id: str) -> list[Decision]:
+        return self._kept.get(request_id, [])
+
+
+class PrincipalPolicies:
+    """Compiled policies of principals, cached until their account's generation changes."""
+
+    def __init__(self, directory: Directory) -> None:
+        self._directory = directory
+        self._cache: dict[str, tuple[int, tuple[Policy, ...], Policy | None, IdentityPolicies]] = {}
+
+    def of(self, tx: Transaction, principal: Principal) -> tuple[tuple[Policy, ...], Policy | None, IdentityPolicies]:
+        key = principal.role_arn or principal.arn
+        generation = self._directory.generation(tx, principal.account)
+        found = self._cache.get(key)
+        if found is not None and found[0] == generation:
+            return found[1], found[2], found[3]
+        raw = self._directory.policies(tx, principal)
+        identity = tuple(compiled(document, "identity", name) for name, document in raw.identity)
+        boundary = compiled(raw.boundary[1], "boundary", raw.boundary[0]) if raw.boundary else None
+        if len(self._cache) >= PRINCIPALS_CACHED:
+            self._cache.clear()
+        self._cache[key] = (generation, identity, boundary, raw)
+        return identity, boundary, raw
+
+
+def decide(
+    call: Call, action: str, resource: str, context: dict[str, Any] | None, resource_policy: Callable[[Call, str], str | None] | None
+) -> Decision | None:
+    """The decision, remembered; None where the account's root needs no policy and no policy is on the resource."""
+    principal = call.principal
+    tx = call.reading()
+    owner = ""
+    if resource.startswith("arn:"):
+        parts = resource.split(":", 5)
+        owner = parts[4] if len(parts) > 4 else ""
+    document = resource_policy(call, resource) if resource_policy is not None and resource != "*" else None
+    if not owner:
+        owner = call.account
+    if principal.kind == "root" and document is None and owner == principal.account:
+        return None
+    attached: Policy | None = None
+    if document is not None:
+        try:
+            attached = compiled(document, "resource", resource)
+        except MalformedPolicy:
+            attached = None
+    session = call.session
+    identity: tuple[Policy, ...] = ()
+    boundary: Policy | None = None
+    raw = IdentityPolicies()
+    if principal.kind in ("user", "role-session", "federated"):
+        identity, boundary, raw = call.ground.principal_policies.of(tx, principal)
+    session_policies = None
+    if session is not None and session.policies is not None:
+        session_policies = [compiled(text, "session", name) for name, text in session.policies]
+
+    def facts() -> dict[str, Any]:
+        return {**global_context(call, raw), **(context or {})}
+
+    request = Request(principal, action, resource, facts, owner)
+    decision = policy.evaluate(request, Policies(identity, attached, boundary, session_policies))
+    call.ground.decisions.keep(call.request_id, decision)
+    return decision
+
+
+def authorize(
+    call: Call,
+    action: str,
+    resource: str,
+    context: dict[str, Any] | None = None,
+    resource_policy: Callable[[Call, str], str | None] | None = None,
+) -> None:
+    """Returns if it is allowed; raises AWS's denial otherwise."""
+    decision = decide(call, action, resource, context, resource_policy)
+    if decision is not None and not decision.allowed:
+        raise denied(call, policy.sentence(decision))
+
+
+def denied(call: Call, sentence: str) -> AwsError:
+    """AccessDenied as this call's service says it, with the way to the whole evaluation."""
+    service = call.room
+    protocol = service.model.metadata["protocol"] if service is not None else "json"
+    code = service.access_denied if service is not None else None
+    if code is None:
+        code = "AccessDenied" if protocol in ("query", "rest-xml") else "AccessDeniedException"
+    status = 400 if protocol == "json" and code == "AccessDeniedException" else 403
+    return AwsError(code, f"{sentence} (ground why {call.request_id})", status=status)
+
+
+def global_context(call: Call, raw: IdentityPolicies) -> dict[str, Any]:
+    """The global condition keys of a call. AWS: "AWS global condition context keys"."""
+    principal, session = call.principal, call.session
+    context: dict[str, Any] = {
+        "aws:CurrentTime": timestamps.iso8601(call.now_s),
+        "aws:EpochTime": str(call.now_s),
+        "aws:RequestedRegion": call.region,
+        "aws:SecureTransport": "true" if call.http is not None and call.http.scheme == "https" else "false",
+        "aws:PrincipalAccount": principal.account,
+        "aws:ViaAWSService": "true" if call.http is None else "false",
+        "aws:PrincipalIsAWSService": "true" if principal.kind == "service" else "false",
+    }
+    if call.http is not None:
+        context["aws:SourceIp"] = call.http.source_ip
+        if "user-agent" in call.http.headers:
+            context["aws:UserAgent"] = call.http.headers["user-agent"]
+        if "referer" in call.http.headers:
+            context["aws:Referer"] = call.http.headers["referer"]
+    if principal.kind == "service":
+        context["aws:PrincipalServiceName"] = principal.arn
+        if call.source_arn:
+            context["aws:SourceArn"] = call.source_arn
+            account = call.source_arn.split(":", 5)[4:5]
+            context["aws:SourceAccount"] = account[0] if account and account[0] else call.account
+        else:
+            context["aws:SourceAccount"] = call.account
+    elif principal.kind != "anonymous":
+        # For a session the key holds the role, not the session.
+        context["aws:PrincipalArn"] = principal.role_arn if principal.kind == "role-session" else principal.arn
+        context["aws:userid"] = principal.unique_id
+        context["aws:PrincipalType"] = {"root": "Account", "user": "User", "role-session": "AssumedRole", "federated": "FederatedUser"}.get(
+            principal.kind, ""
+        )
+        if principal.kind == "user":
+            context["aws:username"] = principal.arn.rsplit("/", 1)[-1]
+    tags = {**raw.tags, **(session.tags if session is not None else {})}
+    for name, value in tags.items():
+        context[f"aws:PrincipalTag/{name}"] = value
+    if session is not None:
+        context["aws:TokenIssueTime"] = timestamps.iso8601(session.issued_s)
+        context["aws:MultiFactorAuthPresent"] = "true" if session.mfa else "false"
+        if session.source_identity:
+            context["aws:SourceIdentity"] = session.source_identity
+        context.update(session.context)
+    return context
