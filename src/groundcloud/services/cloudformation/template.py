@@ -95,6 +95,7 @@ _FLOAT = re.compile(r"[-+]?(?:[0-9][0-9_]*\.[0-9_]*(?:[eE][-+]?[0-9]+)?|\.[0-9][
 _NUMBER_START = frozenset("+-.0123456789")
 _ALPHANUMERIC = re.compile(r"[A-Za-z0-9]+")
 _NUMBER_DIGITS_MAX = 40
+_INTEGER_DIGITS_MAX = 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +125,7 @@ def parse(text: str) -> dict[str, Any]:
 
 def sections(document: dict[str, Any]) -> Template:
     """The template in a document, after transforms. Raises ValidationError for what is missing or of the wrong shape."""
-    _refuse_nulls(document)
+    refuse_nulls(document)
     unknown = [name for name in document if name not in _SECTIONS]
     if unknown:
         raise errors.validation(f"Invalid template property or properties [{', '.join(unknown)}]")
@@ -142,7 +143,7 @@ def sections(document: dict[str, Any]) -> Template:
         document=document,
         description=description,
         metadata=_section(document, "Metadata"),
-        parameters=_members(document, "Parameters", PARAMETERS_MAX),
+        parameters=declared_parameters(document),
         mappings=_mappings(document),
         conditions=_section(document, "Conditions"),
         rules=_section(document, "Rules"),
@@ -173,6 +174,24 @@ def transforms_of(document: dict[str, Any]) -> tuple[str, ...]:
     return tuple(names)
 
 
+def declared_parameters(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The Parameters section, each member an object."""
+    return _members(document, "Parameters", PARAMETERS_MAX)
+
+
+def refuse_nulls(document: dict[str, Any]) -> None:
+    """Refuses a document with a null anywhere, as AWS does, naming where."""
+    pending: list[tuple[str, Any]] = [("", document)]
+    while pending:
+        path, value = pending.pop()
+        if value is None:
+            raise errors.template_format(f"[{path}] 'null' values are not allowed in templates")
+        if isinstance(value, dict):
+            pending.extend((f"{path}/{key}", child) for key, child in value.items())
+        elif isinstance(value, list):
+            pending.extend((f"{path}/{index}", child) for index, child in enumerate(value))
+
+
 def check_size(text: str, limit: int, member: str) -> None:
     """Refuses a text of more than `limit` UTF-8 bytes, in AWS's sentence for the member that carried it."""
     if len(text) > limit or len(text.encode("utf-8", "surrogatepass")) > limit:
@@ -188,7 +207,7 @@ def _not_well_formed(language: str, line: int, column: int, why: str = "") -> Aw
 
 def _parse_json(text: str) -> Any:
     try:
-        document = json.loads(text.lstrip("﻿"), object_pairs_hook=_without_duplicates, parse_constant=_refuse_constant)
+        document = json.loads(text.lstrip("﻿"), object_pairs_hook=_without_duplicates, parse_constant=_refuse_constant, parse_int=_decimal)
     except json.JSONDecodeError as error:
         raise _not_well_formed("JSON", error.lineno, error.colno) from None
     except RecursionError:
@@ -243,6 +262,7 @@ def _parse_yaml(text: str) -> Any:
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     stack: list[_Open] = []
+    event: Any
     documents: list[Any] = []
     elements = 0
     try:
@@ -328,12 +348,16 @@ def _plain(text: str) -> Any:
 def _integer(text: str) -> Any:
     digits = text.replace("_", "").lstrip("+-")
     sign = -1 if text[0] == "-" else 1
-    for prefix, base in (("0b", 2), ("0x", 16)):
-        if digits.startswith(prefix):
-            return sign * int(digits[2:], base)
-    if len(digits) > 1 and digits[0] == "0":
-        return sign * int(digits, 8)
-    return sign * int(digits)
+    for prefix, base in (("0b", 2), ("0x", 16), ("0", 8)):
+        if digits.startswith(prefix) and len(digits) > len(prefix):
+            value = sign * int(digits[len(prefix) :], base)
+            return value if -(2**63) <= value < 2**63 else text
+    return _decimal(text.replace("_", ""))
+
+
+def _decimal(text: str) -> Any:
+    """An integer of 64 bits; what is larger stays text, which is what CloudFormation makes of numbers anyway."""
+    return int(text) if len(text) <= _INTEGER_DIGITS_MAX else text
 
 
 def _tagged(tag: str | None, value: Any, event: Any) -> Any:
@@ -351,18 +375,6 @@ def _tagged(tag: str | None, value: Any, event: Any) -> Any:
 
 
 # Sections ------------------------------------------------------------------------------------------------------------------
-
-
-def _refuse_nulls(document: dict[str, Any]) -> None:
-    pending: list[tuple[str, Any]] = [("", document)]
-    while pending:
-        path, value = pending.pop()
-        if value is None:
-            raise errors.template_format(f"[{path}] 'null' values are not allowed in templates")
-        if isinstance(value, dict):
-            pending.extend((f"{path}/{key}", child) for key, child in value.items())
-        elif isinstance(value, list):
-            pending.extend((f"{path}/{index}", child) for index, child in enumerate(value))
 
 
 def _section(document: dict[str, Any], name: str) -> dict[str, Any]:

@@ -1,0 +1,74 @@
+"""Stack events: one row for each change of status of a stack or of a resource, in AWS's words and order."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from groundcloud.kernel.call import Call
+from groundcloud.services.cloudformation import state
+from groundcloud.services.cloudformation.state import Operation, Resource, Stack
+
+STACK_TYPE = "AWS::CloudFormation::Stack"
+PROPERTIES_LENGTH_MAX = 16_384  # ours: an event shows no more of a resource's properties than this
+
+
+def of_stack(call: Call, tx: Any, stack: Stack, operation: Operation | None = None) -> None:
+    """Records the status that `stack` has now."""
+    _record(call, tx, stack, stack.stack_name, stack.stack_id, STACK_TYPE, stack.status, stack.status_reason, None, operation)
+
+
+def of_resource(
+    call: Call, tx: Any, stack: Stack, resource: Resource, operation: Operation | None, status: str, reason: str | None
+) -> None:
+    properties = json.dumps(resource.properties, separators=(",", ":"))[:PROPERTIES_LENGTH_MAX] if resource.properties else "{}"
+    _record(call, tx, stack, resource.logical_id, resource.physical_id, resource.resource_type, status, reason, properties, operation)
+
+
+def _record(
+    call: Call,
+    tx: Any,
+    stack: Stack,
+    logical_id: str,
+    physical_id: str,
+    resource_type: str,
+    status: str,
+    reason: str | None,
+    properties: str | None,
+    operation: Operation | None,
+) -> None:
+    event = state.Event(
+        stack_id=stack.stack_id,
+        sequence=tx.sequence("cloudformation/events"),
+        event_id=call.new_id() if resource_type == STACK_TYPE else f"{logical_id}-{status}-{call.new_id()}",
+        stack_name=stack.stack_name,
+        logical_id=logical_id,
+        physical_id=physical_id,
+        resource_type=resource_type,
+        status=status,
+        at_ms=call.clock.now_ms(),
+        reason=reason,
+        properties=properties,
+        token=operation.token if operation is not None else None,
+        operation_id=operation.operation_id if operation is not None else None,
+    )
+    state.EVENTS.put(tx, event)
+    for topic_arn in stack.notification_arns:
+        call.deliver(topic_arn, _notification(event), principal="cloudformation.amazonaws.com", source_arn=stack.stack_id, tx=tx)
+
+
+def _notification(event: state.Event) -> str:
+    """The text that AWS publishes to a stack's topics: one member a line."""
+    members = {
+        "StackId": event.stack_id,
+        "EventId": event.event_id,
+        "LogicalResourceId": event.logical_id,
+        "PhysicalResourceId": event.physical_id,
+        "ResourceProperties": event.properties or "null",
+        "ResourceStatus": event.status,
+        "ResourceStatusReason": event.reason or "",
+        "ResourceType": event.resource_type,
+        "StackName": event.stack_name,
+        "ClientRequestToken": event.token or "null",
+    }
+    return "".join(f"{name}='{value}'\n" for name, value in members.items())
