@@ -37,7 +37,7 @@ class Codec:
         self.operation = operation
         self.model = operation.model
         self._strict: Any = None
-        self._patterned = operation.input_shape is not None and validate.has_patterns(self.model, operation.input_shape)
+        self._strict_is_all = False
         self.event_stream = self._event_stream_member()
 
     async def parse(self, request: HttpRequest, labels: dict[str, str]) -> Params:
@@ -49,13 +49,15 @@ class Codec:
         if self.operation.input_shape is None:
             return
         if self._strict is None:
-            self._strict = validate.Types(self.model, strict=True, wire_names=False).of(self.operation.input_shape)
-        if not self._patterned:
-            try:
-                msgspec.convert(params, self._strict, builtin_types=(bytes,))
+            types = validate.Types(self.model, strict=True, wire_names=False)
+            self._strict = types.of(self.operation.input_shape)
+            self._strict_is_all = not types.left_out
+        try:
+            msgspec.convert(params, self._strict, builtin_types=(bytes,))
+            if self._strict_is_all:
                 return
-            except msgspec.ValidationError:
-                pass
+        except msgspec.ValidationError:
+            pass
         found = [violation for violation in validate.violations(self.model, self.operation.input_shape, params) if violation.sentence]
         if found:
             raise why(self.model, self.operation, found)
@@ -91,7 +93,8 @@ class JsonCodec(Codec):
         body = request.body.whole
         if body is None or "content-encoding" in request.headers:
             body = await content_of(request)
-        return self._input.read(body)
+        params: Params = self._input.read(body)
+        return params
 
     def parse_raw(self, body: bytes) -> Params:
         """The document as it is, no shape applied."""
@@ -381,8 +384,9 @@ class CborCodec(Codec):
             raise validate.serialization_error(type_mismatch(error)) from None
         walker = self._reader.of(self.operation.input_shape)
         try:
-            return walker(value) if walker else value
-        except ValueError as error:
+            params: Params = walker(value) if walker else value
+            return params
+        except (ValueError, OverflowError) as error:
             raise validate.serialization_error(str(error)) from None
 
     def serialize(self, result: Params, request_id: str) -> HttpResponse:

@@ -159,12 +159,12 @@ class Writer:
             inner = self.of(shape["member"]["shape"], shape["member"])
             if inner is None:
                 return None
-            return lambda value: [None if item is None else inner(item) for item in value]
+            return _list_walker(inner)
         if kind == "map":
             inner = self.of(shape["value"]["shape"], shape["value"])
             if inner is None:
                 return None
-            return lambda value: {key: None if item is None else inner(item) for key, item in value.items()}
+            return _map_walker(inner)
         if kind in ("float", "double"):
             return _float
         if kind == "blob" and self._prune and not self._raw_blobs:
@@ -308,6 +308,14 @@ def type_mismatch(error: Exception) -> str:
 
 def encode_json_text(value: Any) -> str:
     return encode(value).decode()
+
+
+def _list_walker(inner: Walker) -> Walker:
+    return lambda value: [None if item is None else inner(item) for item in value]
+
+
+def _map_walker(inner: Walker) -> Walker:
+    return lambda value: {key: None if item is None else inner(item) for key, item in value.items()}
 
 
 def _float(value: Any) -> Any:

@@ -76,7 +76,20 @@ class Body:
 class HttpRequest:
     """`raw_path` is as sent, percent-encoded; `path` is decoded; `headers` have lower-case names, repeated ones joined by commas."""
 
-    __slots__ = ("_form", "_path", "_query", "body", "headers", "host", "method", "query_string", "raw_path", "scheme", "source_ip")
+    __slots__ = (
+        "_form",
+        "_path",
+        "_query",
+        "body",
+        "headers",
+        "host",
+        "method",
+        "query_string",
+        "raw_path",
+        "scheme",
+        "signed_path",
+        "source_ip",
+    )
 
     def __init__(
         self,
@@ -90,6 +103,8 @@ class HttpRequest:
     ) -> None:
         self.method = method
         self.raw_path = raw_path
+        self.signed_path = raw_path
+        """The path as the client sent and signed it, where the front has put a virtual host's bucket in front of `raw_path`."""
         self.query_string = query_string
         self.headers = headers
         self.body = body if isinstance(body, Body) else Body(None, len(body), body)

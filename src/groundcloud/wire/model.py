@@ -93,7 +93,7 @@ class Model:
 
     @property
     def signing_name(self) -> str:
-        return self.metadata.get("signingName") or self.metadata["endpointPrefix"]
+        return str(self.metadata.get("signingName") or self.metadata["endpointPrefix"])
 
 
 @lru_cache(maxsize=1)

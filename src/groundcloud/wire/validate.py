@@ -8,19 +8,18 @@ Source of the sentences: the AWS service front ends ("N validation errors detect
 
 from __future__ import annotations
 
-import re
 import sys
 import types
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import Annotated, Any, Literal, NamedTuple, NotRequired, TypedDict
 
 import msgspec
 
 from groundcloud.base.errors import AwsError
+from groundcloud.wire import patterns
 from groundcloud.wire.model import Model
 
-Constrained = Any
+matches = patterns.matches
 
 
 class Violation(NamedTuple):
@@ -45,6 +44,8 @@ class Types:
         self._module = types.ModuleType(f"groundcloud.wire._types_{id(self)}")
         sys.modules[self._module.__name__] = self._module
         self._module.__dict__.update(Any=Any, NotRequired=NotRequired)
+        self.left_out = False
+        """Whether a constraint was met that these types do not hold (patterns that need `patterns.matches`)."""
         self._built: dict[str, Any] = {}
         self._building: set[str] = set()
 
@@ -64,16 +65,16 @@ class Types:
             setattr(self._module, f"T_{shape_name}", built)
         elif kind == "list":
             inner = self._element(shape["member"]["shape"])
-            built = self._bounded(list[inner], shape, "length")
+            built = self._bounded(types.GenericAlias(list, (inner,)), shape, "length")
         elif kind == "map":
             inner = self._element(shape["value"]["shape"])
             key = self.of(shape["key"]["shape"])
-            built = self._bounded(dict[key, inner], shape, "length")
+            built = self._bounded(types.GenericAlias(dict, (key, inner)), shape, "length")
         elif kind == "string":
             if self._strict and "enum" in shape and shape["enum"]:
                 built = Literal[tuple(shape["enum"])]
             else:
-                built = self._bounded(str, shape, "length")
+                built = self._bounded(str, shape, "length", self._pattern(shape))
         elif kind in ("integer", "long"):
             built = self._bounded(int, shape, "range")
         elif kind in ("float", "double"):
@@ -100,7 +101,8 @@ class Types:
             target = self._model.shapes[reference["shape"]]
             if target.get("eventstream"):
                 continue
-            inner = Any if reference.get("jsonvalue") or target.get("document") else self.of(reference["shape"])
+            free = reference.get("jsonvalue") or target.get("document") or reference.get("streaming") or target.get("streaming")
+            inner = Any if free else self.of(reference["shape"])
             key = reference.get("locationName", member) if self._wire_names else member
             if isinstance(inner, str):
                 fields[key] = f"{inner} | None" if member in required else f"NotRequired[{inner} | None]"
@@ -108,7 +110,8 @@ class Types:
             if member not in required:
                 inner = NotRequired[inner if inner is Any else inner | None]
             fields[key] = inner
-        built = TypedDict(f"T_{name}", fields)  # type: ignore[operator]
+        make: Any = TypedDict
+        built = make(f"T_{name}", fields)
         built.__module__ = self._module.__name__
         return built
 
@@ -120,12 +123,24 @@ class Types:
             return typing.Optional[typing.ForwardRef(inner, module=self._module.__name__)]  # noqa: UP045
         return inner if inner is Any else inner | None
 
-    def _bounded(self, plain: Any, shape: dict[str, Any], what: str) -> Any:
-        if not self._strict or ("min" not in shape and "max" not in shape):
+    def _pattern(self, shape: dict[str, Any]) -> str | None:
+        """The pattern as msgspec searches it, if every text that the shape's length lets through may be tried."""
+        if not self._strict or "pattern" not in shape:
+            return None
+        found = patterns.compiled(shape["pattern"])
+        if found is None:
+            return None
+        if shape.get("max", sys.maxsize) > patterns.length_max(shape["pattern"]):
+            self.left_out = True
+            return None
+        return rf"\A(?:{found.pattern})\Z"
+
+    def _bounded(self, plain: Any, shape: dict[str, Any], what: str, pattern: str | None = None) -> Any:
+        if not self._strict or ("min" not in shape and "max" not in shape and pattern is None):
             return plain
         low, high = shape.get("min"), shape.get("max")
         if what == "length":
-            return Annotated[plain, msgspec.Meta(min_length=low if low else None, max_length=high)]
+            return Annotated[plain, msgspec.Meta(min_length=low if low else None, max_length=high, pattern=pattern)]
         return Annotated[plain, msgspec.Meta(ge=low, le=high)]
 
 
@@ -141,22 +156,6 @@ def message(found: list[Violation]) -> str:
 
 def serialization_error(detail: str) -> AwsError:
     return AwsError("SerializationException", detail, status=400)
-
-
-def has_patterns(model: Model, shape_name: str) -> bool:
-    return _has_patterns(model, shape_name, frozenset())
-
-
-def _has_patterns(model: Model, shape_name: str, seen: frozenset[str]) -> bool:
-    if shape_name in seen:
-        return False
-    shape = model.shapes[shape_name]
-    if "pattern" in shape:
-        return True
-    seen = seen | {shape_name}
-    inner = [reference["shape"] for reference in shape.get("members", {}).values()]
-    inner += [shape[part]["shape"] for part in ("member", "key", "value") if part in shape]
-    return any(_has_patterns(model, name, seen) for name in inner)
 
 
 def _structure(model: Model, shape: dict[str, Any], params: Any, path: str) -> Iterator[Violation]:
@@ -201,7 +200,7 @@ def _value(model: Model, shape: dict[str, Any], value: Any, path: str, reference
         if shape.get("enum") and value not in shape["enum"]:
             wanted = ", ".join(shape["enum"])
             yield Violation(path, value, "enum", f"{_at(value, path)}Member must satisfy enum value set: [{wanted}]")
-        if "pattern" in shape and not shape.get("enum") and not matches(shape["pattern"], value):
+        if "pattern" in shape and not shape.get("enum") and not patterns.matches(shape["pattern"], value):
             yield Violation(path, value, "pattern", f"{_at(value, path)}Member must satisfy regular expression pattern: {shape['pattern']}")
     elif kind == "blob":
         if isinstance(value, (bytes, bytearray)):
@@ -226,7 +225,7 @@ def _at(value: Any, path: str) -> str:
     elif isinstance(value, dict):
         shown = "{" + ", ".join(f"{key}={item}" for key, item in value.items()) + "}"
     elif isinstance(value, bytes):
-        shown = "java.nio.HeapByteBuffer[pos=0 lim=%d cap=%d]" % (len(value), len(value))
+        shown = f"java.nio.HeapByteBuffer[pos=0 lim={len(value)} cap={len(value)}]"
     else:
         shown = str(value)
     return f"Value '{shown[:1024]}' at '{path}' failed to satisfy constraint: "
@@ -234,32 +233,3 @@ def _at(value: Any, path: str) -> str:
 
 def _lower(member: str) -> str:
     return member[:1].lower() + member[1:]
-
-
-@lru_cache(maxsize=4096)
-def _pattern(pattern: str) -> re.Pattern[str] | None:
-    # The models write Java's dialect. Unicode classes are approximated; what Python cannot read is not checked here.
-    translated = pattern
-    for java, python in (
-        (r"\p{L}", r"^\W\d_"),
-        (r"\p{Z}", r"\s"),
-        (r"\p{N}", r"\d"),
-        (r"\p{ASCII}", r"\x00-\x7F"),
-        (r"\p{Alnum}", "a-zA-Z0-9"),
-        (r"\p{Print}", r"\x20-\x7E"),
-        (r"\p{Graph}", r"\x21-\x7E"),
-    ):
-        if java in translated and java in (r"\p{L}",):
-            translated = translated.replace(java, "a-zA-Z\u00aa-\uffdc")
-        else:
-            translated = translated.replace(java, python)
-    try:
-        return re.compile(translated)
-    except re.error:
-        return None
-
-
-def matches(pattern: str, text: str) -> bool:
-    """Whether the whole `text` matches; True for a pattern that cannot be read. Bounded: long text is not tried against patterns that could backtrack."""
-    compiled = _pattern(pattern)
-    return compiled is None or len(text) > 100_000 or compiled.fullmatch(text) is not None
