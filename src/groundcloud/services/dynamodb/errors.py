@@ -6,7 +6,7 @@ from typing import Any
 
 from groundcloud.base.errors import AwsError, not_implemented
 
-__all__ = ["not_implemented"]
+__all__ = ["AwsError", "not_implemented"]
 
 INVALID_PARAMETERS = "One or more parameter values were invalid: "
 """The preamble of most sentences about the content of a request."""
@@ -59,6 +59,10 @@ def condition_failed(item: Any = None) -> AwsError:
     """`item`: the item as it is, for ReturnValuesOnConditionCheckFailure=ALL_OLD."""
     fields = {"Item": item} if item is not None else None
     return AwsError("ConditionalCheckFailedException", "The conditional request failed", fields=fields)
+
+
+def policy_not_found(resource_arn: str) -> AwsError:
+    return AwsError("PolicyNotFoundException", f"Resource-based policy not found for the provided ResourceArn: {resource_arn}")
 
 
 def throughput_exceeded() -> AwsError:

@@ -46,7 +46,16 @@ def join(parts: Sequence[bytes]) -> bytes:
     """Several key attributes as one part that orders by the first, then the second... One alone stays as it is."""
     if len(parts) == 1:
         return parts[0]
-    return b"".join(part.replace(b"\x00", b"\x00\xff") + b"\x00\x01" for part in parts)
+    return b"".join(map(join_part, parts))
+
+
+def escape(part: bytes) -> bytes:
+    return part.replace(b"\x00", b"\x00\xff")
+
+
+def join_part(part: bytes) -> bytes:
+    """One part of several, closed so that a shorter one comes first."""
+    return escape(part) + b"\x00\x01"
 
 
 def after_prefix(prefix: bytes) -> bytes | None:

@@ -76,6 +76,11 @@ class TableDefinition(Record, frozen=True, kw_only=True):
         return dict(self.attributes)[attribute_name]
 
     @property
+    def changes_wanted(self) -> bool:
+        """Whether a change of an item must be written down."""
+        return self.stream_view is not None
+
+    @property
     def has_local_indexes(self) -> bool:
         return any(not index.is_global for index in self.indexes)
 
@@ -91,7 +96,7 @@ ENTRIES = Table("dynamodb/entries", bytes, key=5)
 COUNTERS = Table("dynamodb/counters", bytes, key=1)
 """Table or index number -> items and bytes, see `COUNTER`."""
 
-COLLECTIONS = Table("dynamodb/collections", bytes, key=2)
+COLLECTIONS = Table("dynamodb/collections", int, key=2)
 """(table number, partition) -> bytes of an item collection, for tables with local indexes."""
 
 EXPIRY: Table[None] = Table("dynamodb/expiry", None, key=("table_number", "expires_s", "partition", "sort"))

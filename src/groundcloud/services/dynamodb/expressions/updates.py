@@ -56,6 +56,10 @@ class Update:
     steps: list[Step]
     paths: list[Path]
     top: frozenset[str]
+    deep: bool = False
+    """Whether something may end up nested deeper than it was when it was checked."""
+    only_legacy_deletes: bool = False
+    """AttributeUpdates that only delete: they make no item where there is none."""
 
     def apply(self, item: Item, values: Values) -> Item:
         """The item after the update. Raises ValidationException where the item does not allow it."""
@@ -206,7 +210,8 @@ def compile_update(text: str, names: Names, types: ValueTypes) -> Update:
     steps: list[Step] = [(action.section, action.path, None if action.operand is None else _compute(action.operand)) for action in actions]
     steps.sort(key=lambda step: order[step[0]])
     paths = [action.path for action in actions]
-    return Update(steps, paths, frozenset(str(path[0]) for path in paths))
+    deep = any(len(action.path) > 1 or isinstance(action.operand, PathOperand | FunctionOperand) for action in actions)
+    return Update(steps, paths, frozenset(str(path[0]) for path in paths), deep)
 
 
 def _parse_action(section: str, cursor: Cursor, names: Names, types: ValueTypes) -> Action:

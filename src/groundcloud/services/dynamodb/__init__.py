@@ -1,0 +1,14 @@
+"""Amazon DynamoDB and DynamoDB Streams: tables, items, expressions, indexes, time to live.
+
+Differs: a table or index is ACTIVE as soon as it is made, and an expired item goes as soon as the clock has passed its moment.
+SSESpecification is kept and shown; items rest as the store keeps them.
+Missing, and refused by name: vector indexes, global tables, exports and imports, backups, PartiQL, bulk operations.
+"""
+
+from groundcloud.kernel.service import Service
+from groundcloud.services.dynamodb import policies
+
+SERVICE = Service("dynamodb", package=__name__, resource_policy=policies.of_resource, validate=False)
+STREAMS = Service(
+    "dynamodbstreams", package=__name__, resource_policy=policies.of_resource, validate=False, operations="streams", workers="no_workers"
+)

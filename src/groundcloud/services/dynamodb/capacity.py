@@ -1,0 +1,64 @@
+"""Read and write units, and the answer's ConsumedCapacity.
+
+Source: Developer Guide, "DynamoDB read and write operations" and "DynamoDB item sizes and formats".
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+READ_UNIT_BYTES = 4096
+WRITE_UNIT_BYTES = 1024
+
+
+def read_units(size_bytes: int, consistent: bool | None) -> float:
+    """Units of one read: whole for a strongly consistent one, half for the others; reading nothing costs the least."""
+    units = -(-size_bytes // READ_UNIT_BYTES) or 1
+    return float(units) if consistent else units / 2
+
+
+def write_units(size_bytes: int) -> float:
+    return float(-(-size_bytes // WRITE_UNIT_BYTES) or 1)
+
+
+class Usage:
+    """What a request has used of one table and its indexes. `local` names the indexes that are local."""
+
+    __slots__ = ("indexes", "local", "table", "table_name")
+
+    def __init__(self, table_name: str, table: float = 0.0) -> None:
+        self.table_name = table_name
+        self.table = table
+        self.indexes: dict[str, float] = {}
+        self.local: set[str] = set()
+
+    def add_index(self, index_name: str, is_global: bool, units: float) -> None:
+        self.indexes[index_name] = self.indexes.get(index_name, 0.0) + units
+        if not is_global:
+            self.local.add(index_name)
+
+    def merge(self, other: Usage) -> None:
+        self.table += other.table
+        for name, units in other.indexes.items():
+            self.add_index(name, name not in other.local, units)
+
+    @property
+    def total(self) -> float:
+        return self.table + sum(self.indexes.values())
+
+    def consumed(self, mode: str | None, *, kind: str = "", factor: float = 1.0) -> dict[str, Any] | None:
+        """The ConsumedCapacity for ReturnConsumedCapacity=`mode`; `kind` "Read" or "Write" adds that member, as transactions have it."""
+        if mode not in ("TOTAL", "INDEXES"):
+            return None
+        answer: dict[str, Any] = {"TableName": self.table_name, **_units(self.total * factor, kind)}
+        if mode == "INDEXES":
+            answer["Table"] = _units(self.table * factor, kind)
+            for member, is_local in (("GlobalSecondaryIndexes", False), ("LocalSecondaryIndexes", True)):
+                found = {name: _units(units * factor, kind) for name, units in self.indexes.items() if (name in self.local) is is_local}
+                if found:
+                    answer[member] = found
+        return answer
+
+
+def _units(units: float, kind: str) -> dict[str, float]:
+    return {"CapacityUnits": units, f"{kind}CapacityUnits": units} if kind else {"CapacityUnits": units}

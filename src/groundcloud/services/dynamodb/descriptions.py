@@ -1,0 +1,117 @@
+"""What DescribeTable and its relatives say of a table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from groundcloud.services.dynamodb import changes, state
+from groundcloud.services.dynamodb.state import Index, KeyParts, TableDefinition
+
+ON_DEMAND_READ_UNITS = 12_000
+ON_DEMAND_WRITE_UNITS = 4_000
+"""What a new on-demand table takes at once. Source: Developer Guide, "Understanding DynamoDB warm throughput"."""
+
+
+def describe(tx: Any, table: TableDefinition, status: str = "ACTIVE") -> dict[str, Any]:
+    """A TableDescription. `status` is the table's; while it is CREATING or DELETING its indexes have the same."""
+    arn = state.table_arn(tx, table.table_name)
+    count, size = state.counts(tx, table.table_number)
+    answer: dict[str, Any] = {
+        "AttributeDefinitions": [{"AttributeName": name, "AttributeType": kind} for name, kind in table.attributes],
+        "TableName": table.table_name,
+        "KeySchema": key_schema(table.key[:1], table.key[1:]),
+        "TableStatus": status,
+        "CreationDateTime": table.created_ms / 1000,
+        "ProvisionedThroughput": _throughput(table),
+        "TableSizeBytes": size,
+        "ItemCount": count,
+        "TableArn": arn,
+        "TableId": table.table_id,
+        "DeletionProtectionEnabled": table.deletion_protection,
+    }
+    if table.billing_mode == "PAY_PER_REQUEST" or table.billing_changed_ms:
+        summary: dict[str, Any] = {"BillingMode": table.billing_mode}
+        if table.billing_changed_ms and status != "CREATING":
+            summary["LastUpdateToPayPerRequestDateTime"] = table.billing_changed_ms / 1000
+        answer["BillingModeSummary"] = summary
+    index_status = status if status in ("CREATING", "DELETING") else None
+    local = [_index(tx, arn, table, index, index_status) for index in table.indexes if not index.is_global]
+    global_ = [_index(tx, arn, table, index, index_status) for index in table.indexes if index.is_global]
+    if local:
+        answer["LocalSecondaryIndexes"] = local
+    if global_:
+        answer["GlobalSecondaryIndexes"] = global_
+    if table.stream_view is not None:
+        answer["StreamSpecification"] = {"StreamEnabled": True, "StreamViewType": table.stream_view}
+    label = table.stream_label
+    if label is not None:
+        answer["LatestStreamLabel"] = label
+        answer["LatestStreamArn"] = changes.stream_arn(tx, table.table_name, label)
+    if table.table_class is not None:
+        answer["TableClassSummary"] = {"TableClass": table.table_class}
+    if table.encryption:
+        answer["SSEDescription"] = dict(table.encryption)
+    if table.on_demand_limits:
+        answer["OnDemandThroughput"] = dict(table.on_demand_limits)
+    if table.restored_from:
+        answer["RestoreSummary"] = dict(table.restored_from)
+    answer["WarmThroughput"] = _warm(table.billing_mode, table, status)
+    return answer
+
+
+def key_schema(partition_keys: KeyParts, sort_keys: KeyParts) -> list[dict[str, str]]:
+    return [{"AttributeName": name, "KeyType": "HASH"} for name, _ in partition_keys] + [
+        {"AttributeName": name, "KeyType": "RANGE"} for name, _ in sort_keys
+    ]
+
+
+def projection(index: Index) -> dict[str, Any]:
+    answer: dict[str, Any] = {"ProjectionType": index.projection_type}
+    if index.non_key_attributes:
+        answer["NonKeyAttributes"] = list(index.non_key_attributes)
+    return answer
+
+
+def _index(tx: Any, table_arn: str, table: TableDefinition, index: Index, status: str | None) -> dict[str, Any]:
+    count, size = state.counts(tx, index.index_number)
+    answer: dict[str, Any] = {
+        "IndexName": index.index_name,
+        "KeySchema": key_schema(index.partition_keys, index.sort_keys),
+        "Projection": projection(index),
+        "IndexSizeBytes": size,
+        "ItemCount": count,
+        "IndexArn": f"{table_arn}/index/{index.index_name}",
+    }
+    if index.is_global:
+        answer["IndexStatus"] = status or index.status
+        if index.status == "CREATING" and status is None:
+            answer["Backfilling"] = True
+        answer["ProvisionedThroughput"] = {
+            "NumberOfDecreasesToday": 0,
+            "ReadCapacityUnits": index.read_units,
+            "WriteCapacityUnits": index.write_units,
+        }
+        if index.on_demand_limits:
+            answer["OnDemandThroughput"] = dict(index.on_demand_limits)
+        answer["WarmThroughput"] = _warm(table.billing_mode, index, status or index.status)
+    return answer
+
+
+def _throughput(table: TableDefinition) -> dict[str, Any]:
+    answer: dict[str, Any] = {
+        "NumberOfDecreasesToday": table.units_decreases,
+        "ReadCapacityUnits": table.read_units,
+        "WriteCapacityUnits": table.write_units,
+    }
+    if table.units_changed_ms:
+        answer["LastIncreaseDateTime"] = table.units_changed_ms / 1000
+    return answer
+
+
+def _warm(billing_mode: str, of: TableDefinition | Index, status: str) -> dict[str, Any]:
+    on_demand = billing_mode == "PAY_PER_REQUEST"
+    return {
+        "ReadUnitsPerSecond": of.warm_throughput.get("ReadUnitsPerSecond", ON_DEMAND_READ_UNITS if on_demand else of.read_units),
+        "WriteUnitsPerSecond": of.warm_throughput.get("WriteUnitsPerSecond", ON_DEMAND_WRITE_UNITS if on_demand else of.write_units),
+        "Status": "UPDATING" if status == "CREATING" else "ACTIVE",
+    }

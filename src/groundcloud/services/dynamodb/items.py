@@ -1,0 +1,123 @@
+"""One item in the store, with everything that hangs on it: index entries, counts, collection sizes, expiry, stream records.
+
+Every change of an item goes through `write`, so that none of these can be forgotten.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from groundcloud.services.dynamodb import capacity, changes, errors, expiry, indexes, values
+from groundcloud.services.dynamodb.capacity import Usage
+from groundcloud.services.dynamodb.state import (
+    COLLECTIONS,
+    ENTRIES,
+    ITEMS,
+    TableDefinition,
+    add_counts,
+    item_size,
+    pack_item,
+    unpack_item,
+)
+from groundcloud.services.dynamodb.values import Item
+
+Key = tuple[bytes, bytes]
+
+COLLECTION_BYTES_MAX = 10 * 1024**3
+"""An item collection of a table with local indexes. Source: Developer Guide, "Item collections in Local Secondary Indexes"."""
+
+
+def read(tx: Any, table: TableDefinition, key: Key) -> bytes | None:
+    """Size and JSON; see `unpack_item`."""
+    return ITEMS.get(tx, table.table_number, *key)
+
+
+def write(
+    call: Any,
+    tx: Any,
+    table: TableDefinition,
+    key: Key,
+    old_raw: bytes | None,
+    new: Item | None,
+    new_size: int = 0,
+    *,
+    old: Item | None = None,
+    usage: Usage | None = None,
+    user: dict[str, str] | None = None,
+) -> None:
+    """Puts `new`, or deletes where it is None. `old` is the decoded `old_raw`, where the caller has it. `user` marks deletions by the service itself."""
+    old_size = 0 if old_raw is None else item_size(old_raw)
+    if usage is not None:
+        usage.table += capacity.write_units(max(old_size, new_size))
+    if new is None:
+        if old_raw is None:
+            return
+        ITEMS.delete(tx, table.table_number, *key)
+    else:
+        new_raw = pack_item(new_size, new)
+        if new_raw == old_raw:
+            return
+        ITEMS.put(tx, table.table_number, *key, new_raw)
+    if new_size != old_size or old_raw is None or new is None:
+        add_counts(tx, table.table_number, (new is not None) - (old_raw is not None), new_size - old_size)
+    if not (table.indexes or table.time_to_live_attribute or table.changes_wanted):
+        return
+    if old is None and old_raw is not None:
+        old = unpack_item(old_raw)
+    if table.indexes:
+        _write_entries(tx, table, key, old, old_size, new, new_size, usage)
+    if table.time_to_live_attribute:
+        expiry.track(call, tx, table, key, old, new)
+    if table.changes_wanted:
+        changes.record(call, tx, table, old, new, old_size, new_size, user)
+
+
+def _write_entries(
+    tx: Any, table: TableDefinition, key: Key, old: Item | None, old_size: int, new: Item | None, new_size: int, usage: Usage | None
+) -> None:
+    grown = new_size - old_size
+    for index in table.indexes:
+        before = None if old is None else indexes.entry_of(index, table, key, old, old_size)
+        after = None if new is None else indexes.entry_of(index, table, key, new, new_size)
+        if before == after:
+            continue
+        units = 0.0
+        if before is not None and (after is None or after.key != before.key):
+            ENTRIES.delete(tx, *before.key)
+            units += capacity.write_units(before.size)
+        if after is not None:
+            ENTRIES.put(tx, *after.key, after.raw)
+            in_place = before is not None and before.key == after.key
+            units += capacity.write_units(max(after.size, before.size) if in_place and before is not None else after.size)
+        before_size, after_size = (0 if before is None else before.size), (0 if after is None else after.size)
+        add_counts(tx, index.index_number, (after is not None) - (before is not None), after_size - before_size)
+        if not index.is_global:
+            grown += after_size - before_size
+        if usage is not None:
+            usage.add_index(index.index_name, index.is_global, units)
+    if table.has_local_indexes and grown:
+        size = collection_bytes(tx, table, key[0]) + grown
+        if size > COLLECTION_BYTES_MAX and grown > 0:
+            raise errors.item_collection_too_large()
+        if size > 0:
+            COLLECTIONS.put(tx, table.table_number, key[0], size)
+        else:
+            COLLECTIONS.delete(tx, table.table_number, key[0])
+
+
+def collection_bytes(tx: Any, table: TableDefinition, partition: bytes) -> int:
+    return COLLECTIONS.get(tx, table.table_number, partition) or 0
+
+
+def collection_metrics(tx: Any, table: TableDefinition, key: Key, item: Item) -> dict[str, Any] | None:
+    """ItemCollectionMetrics of the collection that an item is in; None for tables without local indexes."""
+    if not table.has_local_indexes:
+        return None
+    gigabytes = collection_bytes(tx, table, key[0]) // 1024**3
+    name = table.key[0][0]
+    return {"ItemCollectionKey": {name: item[name]}, "SizeEstimateRangeGB": [float(gigabytes), float(gigabytes + 1)]}
+
+
+def check_size(size: int) -> None:
+    if size > values.ITEM_BYTES_MAX:
+        raise errors.item_too_large()

@@ -1,0 +1,242 @@
+"""One item: put, get, update, delete."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from groundcloud.kernel.service import operation
+from groundcloud.services.dynamodb import access, capacity, errors, indexes, items, keys, shapes, state, values
+from groundcloud.services.dynamodb.capacity import Usage
+from groundcloud.services.dynamodb.expressions import NOTHING, Expressions, legacy, read_expressions
+from groundcloud.services.dynamodb.expressions.comparisons import Test
+from groundcloud.services.dynamodb.expressions.paths import Path, Projection
+from groundcloud.services.dynamodb.expressions.updates import Update
+from groundcloud.services.dynamodb.state import TableDefinition
+from groundcloud.services.dynamodb.values import Item, Value
+
+if TYPE_CHECKING:
+    from groundcloud.kernel.call import Call
+
+Request = dict[str, Any]
+
+
+@operation(raw=True, resource=access.table_of_request, context=access.facts_of_key)
+def put_item(call: Call, request: Request) -> dict[str, Any]:
+    shapes.check("PutItem", request)
+    legacy.check_mixture(request, ("ConditionExpression",), ("Expected", "ConditionalOperator"))
+    item = request["Item"]
+    size = values.check_item(item)
+    _check_return_values(request)
+    items.check_size(size)
+    test, found = read_condition(request)
+    tx, table_name = access.place(call, request["TableName"])
+    table = state.load_table(tx, table_name)
+    key = keys.of_item(table.key, item)
+    if table.indexes:
+        indexes.check_index_keys(table, item)
+    old_raw = items.read(tx, table, key)
+    old = None
+    if test is not None:
+        old = _old(old_raw)
+        if not test(old or {}, found):
+            raise errors.condition_failed(old if request.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD" else None)
+    usage = Usage(request["TableName"])
+    items.write(call, tx, table, key, old_raw, item, size, old=old, usage=usage)
+    answer: dict[str, Any] = {}
+    if old_raw is not None and request.get("ReturnValues") == "ALL_OLD":
+        answer["Attributes"] = old or state.unpack_item(old_raw)
+    return _finish(tx, table, key, item, request, answer, usage)
+
+
+@operation(raw=True, resource=access.table_of_request, context=access.facts_of_key)
+def get_item(call: Call, request: Request) -> dict[str, Any]:
+    shapes.check("GetItem", request)
+    projection = read_projection(request)
+    tx, table_name = access.place(call, request["TableName"])
+    table = state.load_table(tx, table_name)
+    key = keys.of_key(table.key, request["Key"])
+    if projection is not None and projection.nested:
+        check_scalar_keys(table, projection.paths)
+    raw = items.read(tx, table, key)
+    answer: dict[str, Any] = {}
+    size = 0
+    if raw is not None:
+        size = state.item_size(raw)
+        if projection is not None:
+            answer["Item"] = projection.apply(state.unpack_item(raw))
+        elif call.http is not None:
+            answer["Item"] = msgspec.Raw(raw[4:])  # stored as it is sent: nothing to decode
+        else:
+            answer["Item"] = state.unpack_item(raw)
+    mode = request.get("ReturnConsumedCapacity")
+    if mode is not None and mode != "NONE":
+        units = capacity.read_units(size, request.get("ConsistentRead"))
+        answer["ConsumedCapacity"] = Usage(request["TableName"], units).consumed(mode)
+    return answer
+
+
+@operation(raw=True, resource=access.table_of_request, context=access.facts_of_key)
+def delete_item(call: Call, request: Request) -> dict[str, Any]:
+    shapes.check("DeleteItem", request)
+    legacy.check_mixture(request, ("ConditionExpression",), ("Expected", "ConditionalOperator"))
+    values.check_item(request["Key"])
+    _check_return_values(request)
+    test, found = read_condition(request)
+    tx, table_name = access.place(call, request["TableName"])
+    table = state.load_table(tx, table_name)
+    key = keys.of_key(table.key, request["Key"])
+    old_raw = items.read(tx, table, key)
+    old = None
+    if test is not None:
+        old = _old(old_raw)
+        if not test(old or {}, found):
+            raise errors.condition_failed(old if request.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD" else None)
+    usage = Usage(request["TableName"])
+    items.write(call, tx, table, key, old_raw, None, old=old, usage=usage)
+    answer: dict[str, Any] = {}
+    if old_raw is not None and request.get("ReturnValues") == "ALL_OLD":
+        answer["Attributes"] = old or state.unpack_item(old_raw)
+    return _finish(tx, table, key, request["Key"], request, answer, usage)
+
+
+@operation(raw=True, resource=access.table_of_request, context=access.facts_of_key)
+def update_item(call: Call, request: Request) -> dict[str, Any]:
+    shapes.check("UpdateItem", request)
+    legacy.check_mixture(request, ("UpdateExpression", "ConditionExpression"), ("AttributeUpdates", "Expected", "ConditionalOperator"))
+    values.check_item(request["Key"])
+    update, test, found = read_update(request)
+    tx, table_name = access.place(call, request["TableName"])
+    table = state.load_table(tx, table_name)
+    key = keys.of_key(table.key, request["Key"])
+    check_update_keys(table, update)
+    old_raw = items.read(tx, table, key)
+    old = _old(old_raw)
+    if test is not None and not test(old or {}, found):
+        raise errors.condition_failed(old if request.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD" else None)
+    usage = Usage(request["TableName"])
+    new = updated_item(table, request["Key"], old, update, found)
+    if new is not None:
+        size = values.check_item(new) if update is not None and update.deep else values.item_size(new)
+        if size > values.ITEM_BYTES_MAX:
+            raise errors.updated_item_too_large()
+        items.write(call, tx, table, key, old_raw, new, size, old=old, usage=usage)
+    else:
+        usage.table = 1.0
+    answer: dict[str, Any] = {}
+    wanted = request.get("ReturnValues")
+    if wanted is not None and wanted != "NONE":
+        attributes = _returned(wanted, old, new, update)
+        if attributes:
+            answer["Attributes"] = attributes
+    return _finish(tx, table, key, request["Key"], request, answer, usage)
+
+
+# --- what the other nouns share -----------------------------------------------------------------------------------------------------
+
+
+def read_condition(request: Request) -> tuple[Test | None, dict[str, Value]]:
+    """ConditionExpression or Expected as a test, and the values that it reads."""
+    if "Expected" in request:
+        return legacy.read_expected(request["Expected"], request.get("ConditionalOperator")), {}
+    legacy.check_conditional_operator(request, "Expected")
+    if "ConditionExpression" not in request:
+        return None, {}
+    expressions, found = read_expressions(request)
+    assert expressions.condition is not None
+    return expressions.condition.test, found
+
+
+def read_update(request: Request) -> tuple[Update | None, Test | None, dict[str, Value]]:
+    """UpdateExpression or AttributeUpdates, ConditionExpression or Expected."""
+    update = test = None
+    found: dict[str, Value] = {}
+    if "AttributeUpdates" in request:
+        update = legacy.read_attribute_updates(request["AttributeUpdates"])
+    if "Expected" in request:
+        test = legacy.read_expected(request["Expected"], request.get("ConditionalOperator"))
+    else:
+        legacy.check_conditional_operator(request, "Expected")
+    expressions: Expressions = NOTHING
+    if "UpdateExpression" in request or "ConditionExpression" in request:
+        expressions, found = read_expressions(request)
+    if expressions.condition is not None:
+        test = expressions.condition.test
+    return expressions.update or update, test, found
+
+
+def read_projection(request: Request) -> Projection | None:
+    """ProjectionExpression or AttributesToGet."""
+    if "ProjectionExpression" in request:
+        legacy.check_mixture(request, ("ProjectionExpression",), ("AttributesToGet",))
+        return read_expressions(request)[0].projection
+    if "ExpressionAttributeNames" in request:
+        legacy.check_mixture(request, ("ProjectionExpression",), ("AttributesToGet",))
+    if "AttributesToGet" in request:
+        legacy.check_attributes_to_get(request["AttributesToGet"])
+        return Projection((name,) for name in request["AttributesToGet"])
+    return None
+
+
+def check_scalar_keys(table: TableDefinition, paths: tuple[Path, ...] | list[Path]) -> None:
+    """Key attributes have nothing inside."""
+    names = [name for name, _ in table.key]
+    for path in paths:
+        if len(path) > 1 and path[0] in names:
+            raise errors.validation(
+                f"Key attributes must be scalars; list random access '[]' and map lookup '.' are not allowed: Key: {path[0]}"
+            )
+
+
+def check_update_keys(table: TableDefinition, update: Update | None) -> None:
+    if update is not None:
+        for name, _ in table.key:
+            if name in update.top:
+                raise errors.cannot_update_key(name)
+
+
+def updated_item(table: TableDefinition, key: Item, old: Item | None, update: Update | None, found: dict[str, Value]) -> Item | None:
+    """The item after an update; None where nothing comes of it: legacy deletions from an item that is not there."""
+    base = dict(key) if old is None else old
+    if update is None:
+        return base
+    if old is None and update.only_legacy_deletes:
+        return None
+    new = update.apply(base, found)
+    if table.indexes:
+        indexes.check_index_keys(table, new, update.top)
+    return new
+
+
+def _old(raw: bytes | None) -> Item | None:
+    return None if raw is None else state.unpack_item(raw)
+
+
+def _check_return_values(request: Request) -> None:
+    if request.get("ReturnValues") not in (None, "NONE", "ALL_OLD"):
+        raise errors.validation("ReturnValues can only be ALL_OLD or NONE")
+
+
+def _returned(wanted: str, old: Item | None, new: Item | None, update: Update | None) -> Item | None:
+    if wanted == "ALL_OLD":
+        return old
+    if wanted == "ALL_NEW":
+        return new
+    source = old if wanted == "UPDATED_OLD" else new
+    if source is None or update is None:
+        return None
+    return Projection(update.paths).apply(source)
+
+
+def _finish(
+    tx: Any, table: TableDefinition, key: items.Key, item: Item, request: Request, answer: dict[str, Any], usage: Usage
+) -> dict[str, Any]:
+    mode = request.get("ReturnConsumedCapacity")
+    if mode is not None and mode != "NONE":
+        answer["ConsumedCapacity"] = usage.consumed(mode)
+    if request.get("ReturnItemCollectionMetrics") == "SIZE":
+        metrics = items.collection_metrics(tx, table, key, item)
+        if metrics is not None:
+            answer["ItemCollectionMetrics"] = metrics
+    return answer

@@ -1,0 +1,194 @@
+"""Tables: create, describe, list, delete; and what the account may have of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from groundcloud.kernel.service import Access, operation
+from groundcloud.services.dynamodb import access, changes, descriptions, errors, expiry, policies, schema, shapes, state, tags
+from groundcloud.services.dynamodb.state import TableDefinition
+
+if TYPE_CHECKING:
+    from groundcloud.kernel.call import Call
+
+Request = dict[str, Any]
+
+LIST_TABLES_MAX = 100
+PURGE_TIMER = "dynamodb.purge"
+NUMBERS = "dynamodb/numbers"
+"""The sequence that numbers tables, indexes and streams."""
+
+_NOT_IMPLEMENTED = ("VectorIndexes", "GlobalTableSourceArn", "GlobalTableSettingsReplicationMode")
+
+
+def _access_to_create(call: Call, request: Request) -> list[Access]:
+    resource = access.table_of_request(call, request)
+    wanted = [Access("dynamodb:CreateTable", resource)]
+    if request.get("Tags"):
+        wanted.append(Access("dynamodb:TagResource", resource))
+    if request.get("ResourcePolicy"):
+        wanted.append(Access("dynamodb:PutResourcePolicy", resource))
+    return wanted
+
+
+@operation(raw=True, access=_access_to_create)
+def create_table(call: Call, request: Request) -> dict[str, Any]:
+    """The answer says CREATING, as on AWS; the table is ACTIVE at once."""
+    shapes.check("CreateTable", _named(request))
+    for parameter in _NOT_IMPLEMENTED:
+        if parameter in request:
+            raise errors.not_implemented(f"{parameter} of CreateTable")
+    for required in ("AttributeDefinitions", "KeySchema"):
+        if required not in request:
+            raise shapes.complaint(
+                [f"Value null at '{required[0].lower()}{required[1:]}' failed to satisfy constraint: Member must not be null"]
+            )
+    schema.check_billing(request)
+    key = schema.read_table_key(request)
+    tx, table_name = access.place(call, request["TableName"])
+    found = schema.read_indexes(request, key, lambda: tx.sequence(NUMBERS))
+    if state.find_table(tx, table_name) is not None:
+        raise errors.table_exists(table_name)
+    table = _new_table(call, tx, table_name, request, key).replace(indexes=found)
+    view = read_stream_view(request)
+    if view is not None:
+        table = changes.open_stream(call, tx, table, view)
+    state.put_table(tx, table)
+    arn = state.table_arn(tx, table_name)
+    if request.get("Tags"):
+        tags.add(tx, arn, request["Tags"])
+    if "ResourcePolicy" in request:
+        policies.put(call, tx, arn, request["ResourcePolicy"])
+    return {"TableDescription": descriptions.describe(tx, table, "CREATING")}
+
+
+@operation(raw=True, resource=access.table_of_request)
+def describe_table(call: Call, request: Request) -> dict[str, Any]:
+    shapes.check("DescribeTable", _named(request))
+    tx, table = load(call, request["TableName"])
+    return {"Table": descriptions.describe(tx, table)}
+
+
+@operation(raw=True)
+def list_tables(call: Call, request: Request) -> dict[str, Any]:
+    shapes.check("ListTables", request)
+    limit = request.get("Limit", LIST_TABLES_MAX)
+    names: list[str] = []
+    for name in state.table_names(call.tx, after=request.get("ExclusiveStartTableName")):
+        if len(names) == limit:
+            return {"TableNames": names, "LastEvaluatedTableName": names[-1]}
+        names.append(name)
+    return {"TableNames": names}
+
+
+@operation(raw=True, resource=access.table_of_request)
+def delete_table(call: Call, request: Request) -> dict[str, Any]:
+    """The name is free at once; the items are cleared in the background."""
+    shapes.check("DeleteTable", _named(request))
+    tx, table = load(call, request["TableName"])
+    if table.deletion_protection:
+        raise errors.validation(
+            "Resource cannot be deleted as it is currently protected against deletion. Disable deletion protection first."
+        )
+    answer = {"TableDescription": descriptions.describe(tx, table, "DELETING")}
+    remove(call, tx, table)
+    return answer
+
+
+@operation(raw=True)
+def describe_limits(call: Call, request: Request) -> dict[str, Any]:
+    return {
+        "AccountMaxReadCapacityUnits": 80_000,
+        "AccountMaxWriteCapacityUnits": 80_000,
+        "TableMaxReadCapacityUnits": 40_000,
+        "TableMaxWriteCapacityUnits": 40_000,
+    }
+
+
+@operation(raw=True)
+def describe_endpoints(call: Call, request: Request) -> dict[str, Any]:
+    address = call.endpoint.partition("://")[2]
+    return {"Endpoints": [{"Address": address, "CachePeriodInMinutes": 1440}]}
+
+
+# --- what the other nouns share -----------------------------------------------------------------------------------------------------
+
+
+def load(call: Call, table_name: str) -> tuple[Any, TableDefinition]:
+    """A table for an operation on the table itself, and its place. Raises ResourceNotFoundException with its name."""
+    tx, bare_name = access.place(call, table_name)
+    table = state.find_table(tx, bare_name)
+    if table is None:
+        raise errors.table_not_found(bare_name)
+    return tx, table
+
+
+def remove(call: Call, tx: Any, table: TableDefinition) -> None:
+    """Forgets a table; what it held is cleared by a timer."""
+    if table.stream_view is not None:
+        changes.close_stream(call, tx, table)
+    expiry.forget_timer(call, tx, table)
+    arn = state.table_arn(tx, table.table_name)
+    tags.forget(tx, arn)
+    policies.forget(tx, arn)
+    state.delete_table(tx, table.table_name)
+    payload = {"tables": [table.table_number], "indexes": [index.index_number for index in table.indexes]}
+    call.schedule(call.now_ms, PURGE_TIMER, payload, tx=tx)
+
+
+def read_stream_view(request: Request) -> str | None:
+    """The view type of a StreamSpecification that enables a stream."""
+    specification = request.get("StreamSpecification")
+    if specification is None:
+        return None
+    enabled, view = specification.get("StreamEnabled"), specification.get("StreamViewType")
+    if enabled and view is None:
+        raise errors.invalid_parameters("StreamViewType must be specified when StreamEnabled is true")
+    if not enabled and view is not None:
+        raise errors.invalid_parameters("StreamViewType can only be specified when StreamEnabled is true")
+    return view if enabled else None
+
+
+def read_encryption(call: Call, specification: Request | None, current: dict[str, str]) -> dict[str, str]:
+    """An SSEDescription; empty for the key that AWS owns, which is the default."""
+    if specification is None:
+        return current
+    if not specification.get("Enabled"):
+        if "KMSMasterKeyId" in specification or "SSEType" in specification:
+            raise errors.invalid_parameters("KMSMasterKeyId and SSEType can only be specified when SSE is enabled")
+        return {}
+    if specification.get("SSEType", "KMS") != "KMS":
+        raise errors.invalid_parameters("SSEType AES256 is not supported")
+    key = specification.get("KMSMasterKeyId") or call.new_id()
+    if not key.startswith("arn:"):
+        key = call.arn("kms", key if key.startswith("alias/") else f"key/{key}")
+    return {"Status": "ENABLED", "SSEType": "KMS", "KMSMasterKeyArn": key}
+
+
+def _new_table(call: Call, tx: Any, table_name: str, request: Request, key: state.KeyParts) -> TableDefinition:
+    billing_mode = request.get("BillingMode") or "PROVISIONED"
+    throughput = request.get("ProvisionedThroughput") or {"ReadCapacityUnits": 0, "WriteCapacityUnits": 0}
+    return TableDefinition(
+        table_name=table_name,
+        table_number=tx.sequence(NUMBERS),
+        table_id=call.new_id(),
+        created_ms=call.now_ms,
+        key=key,
+        attributes=schema.definitions_of(request),
+        billing_mode=billing_mode,
+        read_units=throughput["ReadCapacityUnits"],
+        write_units=throughput["WriteCapacityUnits"],
+        deletion_protection=bool(request.get("DeletionProtectionEnabled")),
+        table_class=request.get("TableClass"),
+        encryption=read_encryption(call, request.get("SSESpecification"), {}),
+        on_demand_limits=request.get("OnDemandThroughput") or {},
+        warm_throughput=request.get("WarmThroughput") or {},
+        billing_changed_ms=call.now_ms if billing_mode == "PAY_PER_REQUEST" else 0,
+    )
+
+
+def _named(request: Request) -> Request:
+    """AWS words a missing TableName of the table operations in its own way."""
+    if isinstance(request, dict) and request.get("TableName") is None:
+        raise errors.validation("The parameter 'TableName' is required but was not present in the request")
+    return request

@@ -1,0 +1,224 @@
+"""Key schemas, indexes and capacity of CreateTable and UpdateTable: checked in AWS's order, turned into records.
+
+Pure. Source: API_CreateTable, API_UpdateTable; Developer Guide, "Quotas".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from groundcloud.services.dynamodb import errors
+from groundcloud.services.dynamodb.errors import invalid_parameters, validation
+from groundcloud.services.dynamodb.shapes import complaint
+from groundcloud.services.dynamodb.state import Index, KeyParts
+
+Request = dict[str, Any]
+
+GLOBAL_INDEXES_MAX = 20
+LOCAL_INDEXES_MAX = 5
+INDEX_KEY_ATTRIBUTES_MAX = 4
+"""Attributes of each half of a global index's key."""
+PROJECTED_ATTRIBUTES_MAX = 100
+UNITS_MAX = 1_000_000_000_000
+
+_INVALID_SCHEMA = "Invalid KeySchema: "
+
+
+def check_billing(request: Request) -> None:
+    throughput = request.get("ProvisionedThroughput")
+    if request.get("BillingMode") == "PAY_PER_REQUEST":
+        if throughput:
+            raise invalid_parameters(
+                "Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is PAY_PER_REQUEST"
+            )
+    elif not throughput:
+        raise invalid_parameters("ReadCapacityUnits and WriteCapacityUnits must both be specified when BillingMode is PROVISIONED")
+    else:
+        check_units(throughput)
+
+
+def check_units(throughput: Request, index_name: str | None = None) -> None:
+    for member in ("ReadCapacityUnits", "WriteCapacityUnits"):
+        if throughput[member] > UNITS_MAX:
+            suffix = f" for index {index_name}" if index_name else ""
+            raise validation(f"Given value {throughput[member]} for {member} is out of bounds{suffix}")
+
+
+def definitions_of(request: Request) -> KeyParts:
+    return tuple((definition["AttributeName"], definition["AttributeType"]) for definition in request.get("AttributeDefinitions", ()))
+
+
+def read_table_key(request: Request) -> KeyParts:
+    """The table's key as (name, type), partition key first."""
+    definitions = definitions_of(request)
+    types = dict(definitions)
+    schema = request["KeySchema"]
+    names = [element["AttributeName"] for element in schema]
+    if len(schema) > 2:
+        raise _too_long(schema)
+    if len(names) == 2 and (any(name not in types for name in names) or (names[0] == names[1] and len(definitions) == 1)):
+        raise validation(f"{_INVALID_SCHEMA}Some index key attribute have no definition")
+    if len(names) == 1 and names[0] not in types:
+        raise _undefined(names, list(types))
+    _check_pair(schema)
+    indexed = request.get("LocalSecondaryIndexes") is not None or request.get("GlobalSecondaryIndexes") is not None
+    if not indexed and len(schema) != len(definitions):
+        raise invalid_parameters(
+            "Number of attributes in KeySchema does not exactly match number of attributes defined in AttributeDefinitions"
+        )
+    return tuple((name, types[name]) for name in names)
+
+
+def read_indexes(request: Request, key: KeyParts, next_number: Callable[[], int]) -> tuple[Index, ...]:
+    """The indexes of CreateTable; `next_number` numbers each."""
+    types = dict(definitions_of(request))
+    seen: set[str] = set()
+    found: list[Index] = []
+    local, global_ = request.get("LocalSecondaryIndexes"), request.get("GlobalSecondaryIndexes")
+    if local is not None:
+        if not local:
+            raise invalid_parameters("List of LocalSecondaryIndexes is empty")
+        if len(key) != 2:
+            raise invalid_parameters("Table KeySchema does not have a range key, which is required when specifying a LocalSecondaryIndex")
+        for spec in local:
+            found.append(_read_local(spec, key, types, seen, next_number))
+        if len(local) > LOCAL_INDEXES_MAX:
+            raise invalid_parameters(f"Number of LocalSecondaryIndexes exceeds per-table limit of {LOCAL_INDEXES_MAX}")
+    if global_ is not None:
+        if not global_:
+            raise invalid_parameters("List of GlobalSecondaryIndexes is empty")
+        for spec in global_:
+            found.append(read_global_index(spec, types, seen, request.get("BillingMode") or "PROVISIONED", next_number))
+        if len(global_) > GLOBAL_INDEXES_MAX:
+            raise invalid_parameters(f"GlobalSecondaryIndex count exceeds the per-table limit of {GLOBAL_INDEXES_MAX}")
+    check_all_used(types, key, found)
+    if sum(len(index.non_key_attributes) for index in found) > PROJECTED_ATTRIBUTES_MAX:
+        raise invalid_parameters(
+            "Number of projected attributes across all indexes exceeds the per-table limit of " + str(PROJECTED_ATTRIBUTES_MAX)
+        )
+    return tuple(found)
+
+
+def check_all_used(types: dict[str, str], key: KeyParts, found: list[Index]) -> None:
+    used = {name for name, _ in key} | {name for index in found for name, _ in (*index.partition_keys, *index.sort_keys)}
+    if any(name not in used for name in types):
+        keys_used = [name for name in types if name in used]
+        raise invalid_parameters(
+            f"Some AttributeDefinitions are not used. AttributeDefinitions: [{', '.join(types)}], keys used: [{', '.join(keys_used)}]"
+        )
+
+
+def read_global_index(spec: Request, types: dict[str, str], seen: set[str], billing_mode: str, next_number: Callable[[], int]) -> Index:
+    index_name = spec["IndexName"]
+    schema = spec["KeySchema"]
+    names = [element["AttributeName"] for element in schema]
+    if any(name not in types for name in names):
+        raise _undefined(names, list(types))
+    kinds = [element["KeyType"] for element in schema]
+    if len(schema) == 2 and kinds != ["HASH", "HASH"]:
+        _check_pair(schema)
+    hashes = kinds.count("HASH")
+    if kinds[0] != "HASH":
+        raise validation(f"{_INVALID_SCHEMA}The first KeySchemaElement is not a HASH key type")
+    if kinds != sorted(kinds):  # HASH before RANGE
+        raise validation(f"{_INVALID_SCHEMA}HASH key attributes must come before RANGE key attributes")
+    if len(set(names)) != len(names):
+        raise validation("Both the Hash Key and the Range Key element in the KeySchema have the same name")
+    if hashes > INDEX_KEY_ATTRIBUTES_MAX or len(kinds) - hashes > INDEX_KEY_ATTRIBUTES_MAX:
+        raise validation(
+            f"{_INVALID_SCHEMA}A global secondary index can have at most {INDEX_KEY_ATTRIBUTES_MAX} attributes for each key type"
+        )
+    projection_type, non_key = _read_projection(spec)
+    throughput = spec.get("ProvisionedThroughput")
+    if billing_mode == "PAY_PER_REQUEST" and throughput:
+        raise invalid_parameters(
+            f"ProvisionedThroughput should not be specified for index: {index_name} when BillingMode is PAY_PER_REQUEST"
+        )
+    if billing_mode == "PROVISIONED":
+        if not throughput:
+            raise invalid_parameters(f"ProvisionedThroughput must be specified for index: {index_name}")
+        check_units(throughput, index_name)
+    _check_unique(index_name, seen)
+    parts = tuple((name, types[name]) for name in names)
+    return Index(
+        index_name=index_name,
+        index_number=next_number(),
+        is_global=True,
+        partition_keys=parts[:hashes],
+        sort_keys=parts[hashes:],
+        projection_type=projection_type,
+        non_key_attributes=non_key,
+        read_units=throughput["ReadCapacityUnits"] if throughput else 0,
+        write_units=throughput["WriteCapacityUnits"] if throughput else 0,
+        on_demand_limits=spec.get("OnDemandThroughput") or {},
+        warm_throughput=spec.get("WarmThroughput") or {},
+    )
+
+
+def _read_local(spec: Request, key: KeyParts, types: dict[str, str], seen: set[str], next_number: Callable[[], int]) -> Index:
+    index_name = spec["IndexName"]
+    schema = spec["KeySchema"]
+    names = [element["AttributeName"] for element in schema]
+    if len(schema) > 2:
+        raise _too_long(schema)
+    if any(name not in types for name in names):
+        raise _undefined(names, list(types))
+    _check_pair(schema)
+    if len(schema) != 2:
+        raise invalid_parameters(f"Index KeySchema does not have a range key for index: {index_name}")
+    if names[0] != key[0][0]:
+        raise invalid_parameters(
+            "Index KeySchema does not have the same leading hash key as table KeySchema for index: "
+            f"{index_name}. index hash key: {names[0]}, table hash key: {key[0][0]}"
+        )
+    projection_type, non_key = _read_projection(spec)
+    _check_unique(index_name, seen)
+    return Index(
+        index_name=index_name,
+        index_number=next_number(),
+        is_global=False,
+        partition_keys=((names[0], types[names[0]]),),
+        sort_keys=((names[1], types[names[1]]),),
+        projection_type=projection_type,
+        non_key_attributes=non_key,
+    )
+
+
+def _read_projection(spec: Request) -> tuple[str, tuple[str, ...]]:
+    projection = spec["Projection"]
+    kind, non_key = projection.get("ProjectionType"), projection.get("NonKeyAttributes")
+    if kind is None:
+        raise invalid_parameters("Unknown ProjectionType: null")
+    if non_key and kind != "INCLUDE":
+        raise invalid_parameters(f"ProjectionType is {kind}, but NonKeyAttributes is specified")
+    if kind == "INCLUDE" and not non_key:
+        raise invalid_parameters("ProjectionType is INCLUDE, but NonKeyAttributes is not specified")
+    return kind, tuple(non_key or ())
+
+
+def _check_pair(schema: list[Request]) -> None:
+    if len(schema) > 1 and schema[0]["AttributeName"] == schema[1]["AttributeName"]:
+        raise validation("Both the Hash Key and the Range Key element in the KeySchema have the same name")
+    if schema[0]["KeyType"] != "HASH":
+        raise validation(f"{_INVALID_SCHEMA}The first KeySchemaElement is not a HASH key type")
+    if len(schema) > 1 and schema[1]["KeyType"] != "RANGE":
+        raise validation(f"{_INVALID_SCHEMA}The second KeySchemaElement is not a RANGE key type")
+
+
+def _check_unique(index_name: str, seen: set[str]) -> None:
+    if index_name in seen:
+        raise invalid_parameters(f"Duplicate index name: {index_name}")
+    seen.add(index_name)
+
+
+def _undefined(names: list[str], defined: list[str]) -> errors.AwsError:
+    return invalid_parameters(
+        "Some index key attributes are not defined in AttributeDefinitions. "
+        f"Keys: [{', '.join(names)}], AttributeDefinitions: [{', '.join(defined)}]"
+    )
+
+
+def _too_long(schema: list[Request]) -> Exception:
+    shown = ", ".join(f"KeySchemaElement(attributeName={e['AttributeName']}, keyType={e['KeyType']})" for e in schema)
+    return complaint([f"Value '[{shown}]' at 'keySchema' failed to satisfy constraint: Member must have length less than or equal to 2"])

@@ -1,0 +1,92 @@
+"""Work in the background: expiry, and clearing or surveying the items of a table in bites."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from groundcloud.kernel.service import timer
+from groundcloud.services.dynamodb import changes, expiry, items, state
+from groundcloud.services.dynamodb.operations.tables import PURGE_TIMER
+from groundcloud.services.dynamodb.operations.time_to_live import SURVEY_TIMER
+
+if TYPE_CHECKING:
+    from groundcloud.kernel.call import Call
+
+BITE = 200
+"""Items in one transaction of background work: a few milliseconds of the loop."""
+
+
+@timer(expiry.TIMER)
+def expire(call: Call, payload: dict[str, Any]) -> None:
+    """Removes what has expired, then sets the timer for what expires next."""
+    tx = call.tx
+    table = state.find_table(tx, payload["table_name"])
+    number = payload["table_number"]
+    state.EXPIRY_DUE.delete(tx, number)
+    if table is None or table.table_number != number or table.time_to_live_attribute is None:
+        return
+    left = BITE
+    for _, at_s, partition, sort in list(state.EXPIRY.keys(tx, number, limit=BITE + 1)):
+        if at_s >= call.now_s or left == 0:
+            expiry.set_timer(call, tx, table, at_s)
+            return
+        left -= 1
+        state.EXPIRY.delete(tx, number, at_s, partition, sort)
+        key = (partition, sort)
+        raw = items.read(tx, table, key)
+        if raw is not None:
+            items.write(call, tx, table, key, raw, None, user=changes.SERVICE_USER)
+
+
+@timer(PURGE_TIMER)
+def purge(call: Call, payload: dict[str, Any]) -> None:
+    """Clears what deleted tables and indexes held, a bite at a time."""
+    tx = call.tx
+    left = BITE * 5
+    rows = (
+        (payload["tables"], (state.ITEMS, state.EXPIRY, state.COLLECTIONS)),
+        (payload["indexes"], (state.ENTRIES,)),
+    )
+    for numbers, tables in rows:
+        for number in numbers:
+            for table in tables:
+                for key in list(table.keys(tx, number, limit=left)):  # type: ignore[attr-defined]
+                    table.delete(tx, *key)  # type: ignore[attr-defined]
+                    left -= 1
+                if left <= 0:
+                    call.schedule(call.now_ms, PURGE_TIMER, payload)
+                    return
+            state.COUNTERS.delete(tx, number)
+
+
+@timer(SURVEY_TIMER)
+def survey(call: Call, payload: dict[str, Any]) -> None:
+    """Lists (or forgets) the expiries of the items that a table held when its time to live was switched on (or off)."""
+    tx = call.tx
+    table = state.find_table(tx, payload["table_name"])
+    number = payload["table_number"]
+    if table is None or table.table_number != number:
+        return
+    if not payload["enabled"]:
+        if table.time_to_live_attribute is not None:
+            return
+        forgotten = list(state.EXPIRY.keys(tx, number, limit=BITE))
+        for key in forgotten:
+            state.EXPIRY.delete(tx, *key)
+        if len(forgotten) == BITE:
+            call.schedule(call.now_ms, SURVEY_TIMER, payload)
+        return
+    attribute = payload["attribute"]
+    if table.time_to_live_attribute != attribute:
+        return
+    after = payload.get("after")
+    looked_at = 0
+    for key, raw in state.ITEMS.items(tx, number, after=tuple(after) if after else None, limit=BITE):
+        looked_at += 1
+        payload["after"] = list(key[1:])
+        at_s = expiry.expires_s(attribute, state.unpack_item(raw), call.now_s)
+        if at_s is not None:
+            state.EXPIRY.put(tx, number, at_s, *key[1:])
+            expiry.set_timer(call, tx, table, at_s)
+    if looked_at == BITE:
+        call.schedule(call.now_ms, SURVEY_TIMER, payload)
