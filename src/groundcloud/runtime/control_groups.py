@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 _ROOT = Path("/sys/fs/cgroup")
@@ -30,24 +30,26 @@ class Group:
 
     version: int
     paths: dict[str, Path]
-    limit_bytes: int = 0
-    _kills: int = field(default=0)
+    _limits: tuple[int, int] = (0, 0)
+    _kills: int = 0
 
     def limit(self, memory_mb: int, ephemeral_mb: int) -> None:
         """/tmp is memory too and counts; what the function's processes hold beyond memory_mb is left to `resident_bytes`."""
-        self.limit_bytes = (max(memory_mb - _SHARED_MB, 16) + ephemeral_mb) * 1024 * 1024
+        self._kills = self._count_kills()
+        if self._limits == (memory_mb, ephemeral_mb):
+            return  # as the sandbox before
+        self._limits = (memory_mb, ephemeral_mb)
+        limit_bytes = (max(memory_mb - _SHARED_MB, 16) + ephemeral_mb) * 1024 * 1024
         cpu = max(memory_mb / _MB_PER_CPU, 0.02)
         if self.version == 1:
-            self._write("memory", "memory.limit_in_bytes", str(self.limit_bytes))
-            self._write("memory", "memory.max_usage_in_bytes", "0")
+            self._write("memory", "memory.limit_in_bytes", str(limit_bytes))
             self._write("cpu", "cpu.shares", str(int(cpu * _SHARES_PER_CPU)))
             self._write("pids", "pids.max", str(_PROCESSES_MAX))
         else:
-            self._write("memory", "memory.max", str(self.limit_bytes))
+            self._write("memory", "memory.max", str(limit_bytes))
             self._write("memory", "memory.oom.group", "0")
             self._write("cpu", "cpu.weight", str(min(10_000, max(1, int(cpu * 100)))))
             self._write("pids", "pids.max", str(_PROCESSES_MAX))
-        self._kills = self._count_kills()
 
     def descriptors(self) -> tuple[list[int], bool]:
         """What the new process needs to enter; True if it is to be born inside (the last descriptor is the directory)."""

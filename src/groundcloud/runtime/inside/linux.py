@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import functools
 import os
 import platform
 import signal
@@ -185,6 +186,7 @@ class _CloneArguments(ctypes.Structure):
     ]
 
 
+@functools.cache
 def _own_tid_address() -> int:
     """Where glibc keeps the thread's id (0 if not found), so that a raw clone can correct it in the child as fork would."""
     _libc.pthread_self.restype = ctypes.c_void_p
@@ -199,39 +201,21 @@ def _own_tid_address() -> int:
 def clone(flags: int, *, cgroup_fd: int | None = None) -> tuple[int, int]:
     """Forks into new namespaces: (0, -1) in the child, (pid, pidfd) in the parent. Single-threaded callers only.
 
-    clone3, or clone where a container's filter forbids it (then `cgroup_fd` is refused with ENOSYS).
+    clone3, or clone where a container's filter forbids it (then `cgroup_fd` is refused with ENOSYS). None of what Python does after a fork
+    is done here, which costs memory and time on both sides: the child must run Python code of its own only after an `os.fork`.
     """
     pidfd = ctypes.c_int(-1)
     tid_address = _own_tid_address()
     flags |= CLONE_PIDFD | (CLONE_CHILD_SETTID if tid_address else 0)
-    before, in_child, in_parent = (
-        ctypes.pythonapi.PyOS_BeforeFork,
-        ctypes.pythonapi.PyOS_AfterFork_Child,
-        ctypes.pythonapi.PyOS_AfterFork_Parent,
-    )
     arguments = _CloneArguments(flags, ctypes.addressof(pidfd), tid_address, 0, signal.SIGCHLD, 0, 0, 0, 0, 0, 0)
     if cgroup_fd is not None:
         arguments.flags |= CLONE_INTO_CGROUP
         arguments.cgroup = cgroup_fd
-    size = ctypes.sizeof(arguments)
-    number, pointer = ctypes.c_long(NUMBERS["clone3"]), ctypes.byref(arguments)
-    before()
-    pid = _libc.syscall(number, pointer, ctypes.c_long(size))
-    code = ctypes.get_errno() if pid < 0 else 0
-    if pid < 0 and code in (errno.ENOSYS, errno.EPERM) and cgroup_fd is None and "clone" in NUMBERS:
+    pid = _libc.syscall(ctypes.c_long(NUMBERS["clone3"]), ctypes.byref(arguments), ctypes.c_long(ctypes.sizeof(arguments)))
+    if pid < 0 and ctypes.get_errno() in (errno.ENOSYS, errno.EPERM) and cgroup_fd is None and "clone" in NUMBERS:
         tail = (0, tid_address) if MACHINE == "aarch64" else (tid_address, 0)
-        pid = _libc.syscall(
-            ctypes.c_long(NUMBERS["clone"]),
-            ctypes.c_long(flags | signal.SIGCHLD),
-            ctypes.c_long(0),
-            ctypes.byref(pidfd),
-            *map(ctypes.c_long, tail),
-        )
-        code = ctypes.get_errno() if pid < 0 else 0
+        number, combined = ctypes.c_long(NUMBERS["clone"]), ctypes.c_long(flags | signal.SIGCHLD)
+        pid = _libc.syscall(number, combined, ctypes.c_long(0), ctypes.byref(pidfd), *map(ctypes.c_long, tail))
     if pid == 0:
-        in_child()
         return 0, -1
-    in_parent()
-    if pid < 0:
-        raise OSError(code, f"clone: {os.strerror(code)}")
-    return pid, pidfd.value
+    return _check(pid, "clone"), pidfd.value

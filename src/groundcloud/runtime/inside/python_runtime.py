@@ -26,6 +26,8 @@ from . import frames
 _INDENT = "\u00a0\u00a0"  # AWS replaces the indentation of tracebacks by no-break spaces, which its console keeps.
 _REAL_SYSTEM_EXIT_STATUS = 1
 
+_zygotes_main: types.ModuleType | None = None
+
 Handler = Callable[[Any, Any], Any]
 
 
@@ -121,7 +123,7 @@ class _LogHandler(logging.Handler):
 
 
 class _TextFormatter(logging.Formatter):
-    converter = staticmethod(time.gmtime)  # type: ignore[assignment]
+    converter = staticmethod(time.gmtime)
 
     def __init__(self) -> None:
         super().__init__("[%(levelname)s]\t%(asctime)s.%(msecs)03dZ\t%(aws_request_id)s\t%(message)s\n", "%Y-%m-%dT%H:%M:%S")
@@ -130,7 +132,7 @@ class _TextFormatter(logging.Formatter):
 class _JsonFormatter(logging.Formatter):
     """AWS_LAMBDA_LOG_FORMAT=JSON. AWS: Using structured JSON logs with Python."""
 
-    converter = staticmethod(time.gmtime)  # type: ignore[assignment]
+    converter = staticmethod(time.gmtime)
     _own = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "aws_request_id", "taskName"}
 
     def format(self, record: logging.LogRecord) -> str:
@@ -388,16 +390,17 @@ def start(
         paths = _import_paths(specification, standard)
         _forget_shadowed(paths[: len(paths) - len(standard)], preloaded, third_party)
         sys.path[:] = paths
-        sys.path_importer_cache.clear()
         sys.argv[:] = ["/var/runtime/bootstrap.py"]
         main = types.ModuleType("__main__")
         main.__dict__["__builtins__"] = builtins
+        global _zygotes_main
+        _zygotes_main = sys.modules["__main__"]  # kept: to free it would touch, and so copy, the pages it lies in
         sys.modules["__main__"] = main
         sys.stdin = io.TextIOWrapper(io.BufferedReader(io.FileIO(0, "rb", closefd=False)), encoding="utf-8")
         # Unbuffered, as AWS's: what was printed before a crash is in the log.
         output, errors = io.FileIO(1, "wb", closefd=False), io.FileIO(2, "wb", closefd=False)
-        sys.stdout = io.TextIOWrapper(output, encoding="utf-8", write_through=True)  # type: ignore[arg-type]
-        sys.stderr = io.TextIOWrapper(errors, encoding="utf-8", errors="backslashreplace", write_through=True)  # type: ignore[arg-type]
+        sys.stdout = io.TextIOWrapper(output, encoding="utf-8", write_through=True)
+        sys.stderr = io.TextIOWrapper(errors, encoding="utf-8", errors="backslashreplace", write_through=True)
         sys.__stdin__, sys.__stdout__, sys.__stderr__ = sys.stdin, sys.stdout, sys.stderr  # type: ignore[misc]
         log_handler = _LogHandler()
         log_handler.addFilter(_requests)

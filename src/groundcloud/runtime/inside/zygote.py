@@ -15,7 +15,7 @@ import socket
 import sys
 from typing import Any
 
-from . import landlock, linux, python_runtime, root, sandbox, seccomp
+from . import landlock, linux, python_runtime, root, sandbox, sdk, seccomp
 
 CONTROL_FD = 3
 _REQUEST_BYTES_MAX = 256 * 1024
@@ -100,6 +100,7 @@ def _preload(packages: list[str], standard: list[str]) -> tuple[frozenset[str], 
             __import__(name)
         except ImportError:
             continue
+    sdk.warm()
     third_party = frozenset(os.path.basename(p).partition(".")[0] for p in packages if not p.endswith(".dist-info"))
     preloaded = frozenset(name.partition(".")[0] for name in set(sys.modules) - own)
     return preloaded - {"__main__", "_groundcloud", "__mp_main__"}, third_party & preloaded
@@ -128,6 +129,8 @@ def _serve(settings: dict[str, Any]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     control = socket.socket(fileno=os.dup(CONTROL_FD))
     os.close(CONTROL_FD)
+    for path in [path for path in sys.path_importer_cache if path not in standard]:
+        del sys.path_importer_cache[path]
     gc.collect()
     gc.freeze()
     hello = {"namespaces": namespaces, "missing": missing, "version": sys.version.split()[0], "rss_kb": python_runtime._rss_kb()}
