@@ -323,7 +323,7 @@ class QueryCodec(Codec):
     async def parse(self, request: HttpRequest, labels: dict[str, str]) -> Params:
         if self.operation.input_shape is None:
             return {}
-        form = query.form_of(await content_of(request))
+        form = await request.form()
         if request.query_string:
             form = {**dict(pairs_of(request.query_string)), **form}
         params: Params = self._parser.of(self.operation.input_shape)(query.tree_of(form), "")

@@ -15,6 +15,10 @@ UNWRAPPED_ERRORS = {"s3", "s3control"}
 """REST-XML services whose error document is `<Error>` itself."""
 
 
+NOT_ROUTED = {"s3": {"GetBucketLifecycle", "PutBucketLifecycle", "GetBucketNotification", "PutBucketNotification"}}
+"""Deprecated operations that share method, path and query with their successors (`...Configuration`), which answer for both."""
+
+
 def correct(service: str, raw: dict[str, Any]) -> None:
     if service == "sqs":
         raw["metadata"]["protocols"] = ["json", "query"]

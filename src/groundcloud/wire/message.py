@@ -36,7 +36,7 @@ class Body:
         async for chunk in self:
             total += len(chunk)
             if limit is not None and total > limit:
-                raise AwsError("RequestEntityTooLargeException", f"Request must be smaller than {limit} bytes", status=413)
+                raise _too_large(limit)
             pieces.append(chunk)
         data = b"".join(pieces)
         self.whole, self.transform = data, None
@@ -113,6 +113,7 @@ class HttpRequest:
         self.host = headers.get("host", "")
         self._path: str | None = None
         self._query: dict[str, list[str]] | None = None
+        self._form: dict[str, str] | None = None
 
     @property
     def path(self) -> str:
@@ -135,6 +136,16 @@ class HttpRequest:
             self._query = found
         return self._query
 
+    async def form(self) -> dict[str, str]:
+        """Names and values of a form body; the last of repeated ones. Raises AwsError MalformedQueryString, RequestEntityTooLargeException."""
+        if self._form is None:
+            body = await content_of(self, FORM_BYTES_MAX)
+            try:
+                self._form = dict(pairs_of(body.decode()))
+            except UnicodeDecodeError:
+                raise malformed_query_string() from None
+        return self._form
+
 
 class HttpResponse:
     """`body` is bytes or an async iterator of them; `headers` are (name, value) pairs, names in lower case."""
@@ -147,29 +158,42 @@ class HttpResponse:
         self.body = body
 
 
-async def content_of(request: HttpRequest) -> bytes:
+FORM_BYTES_MAX = 16 * 1024 * 1024
+"""A form: SES takes messages of 10 MB as base64, percent-encoded."""
+
+
+async def content_of(request: HttpRequest, limit: int = BODY_BYTES_MAX) -> bytes:
     """The whole body, decompressed if the client sent it compressed (SDKs do for operations with the trait `requestcompression`).
 
-    Raises AwsError RequestEntityTooLargeException past BODY_BYTES_MAX, before and after.
+    Raises AwsError RequestEntityTooLargeException past `limit` bytes, before and after.
     """
     body = request.body
     whole = body.whole if body.transform is None else None
     if whole is None:
-        whole = await body.read(BODY_BYTES_MAX)
+        whole = await body.read(limit)
+    if len(whole) > limit:
+        raise _too_large(limit)
     encoding = request.headers.get("content-encoding")
-    if encoding is not None and whole and encoding.rsplit(",", 1)[-1].strip().lower() == "gzip":
-        return _gunzip(whole)
+    if encoding is not None and whole.startswith(_GZIP_MAGIC) and encoding.rsplit(",", 1)[-1].strip().lower() == "gzip":
+        return _gunzip(whole, limit)  # the body stays as it was signed
     return whole
 
 
-def _gunzip(packed: bytes) -> bytes:
+_GZIP_MAGIC = b"\x1f\x8b"  # no JSON, XML, CBOR map or form begins with it
+
+
+def _too_large(limit: int) -> AwsError:
+    return AwsError("RequestEntityTooLargeException", f"Request must be smaller than {limit} bytes", status=413)
+
+
+def _gunzip(packed: bytes, limit: int) -> bytes:
     unpacker = zlib.decompressobj(wbits=31)
     try:
-        data = unpacker.decompress(packed, BODY_BYTES_MAX)
+        data = unpacker.decompress(packed, limit)
     except zlib.error:
         raise AwsError("SerializationException", "The request body is not valid gzip.", status=400) from None
     if unpacker.unconsumed_tail:
-        raise AwsError("RequestEntityTooLargeException", f"Request must be smaller than {BODY_BYTES_MAX} bytes", status=413)
+        raise _too_large(limit)
     if not unpacker.eof:
         raise AwsError("SerializationException", "The compressed request body is cut short.", status=400)
     return data

@@ -36,9 +36,9 @@ class Operation:
         "unsigned",
     )
 
-    def __init__(self, model: Model, raw: dict[str, Any]) -> None:
+    def __init__(self, model: Model, name: str, raw: dict[str, Any]) -> None:
         self.model = model
-        self.name: str = raw["name"]
+        self.name = name
         http = raw.get("http", {})
         self.http_method: str = http.get("method", "POST")
         self.request_uri: str = http.get("requestUri", "/")
@@ -70,7 +70,7 @@ class Model:
         """Raises KeyError if the service has no such operation."""
         found = self._operations.get(name)
         if found is None:
-            found = self._operations[name] = Operation(self, self._raw_operations[name])
+            found = self._operations[name] = Operation(self, name, self._raw_operations[name])
         return found
 
     @cached_property

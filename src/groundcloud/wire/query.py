@@ -12,7 +12,7 @@ from typing import Any
 from groundcloud.base.errors import AwsError
 from groundcloud.base.limits import JSON_DEPTH_MAX
 from groundcloud.wire import corrections
-from groundcloud.wire.message import malformed_query_string, pairs_of
+from groundcloud.wire.message import malformed_query_string
 from groundcloud.wire.model import Model
 from groundcloud.wire.xml import scalar_reader
 
@@ -21,14 +21,6 @@ Node = dict[str | None, Any]
 """Children by segment; the value of the name that ends here under None."""
 
 Read = Callable[[Node, str], Any]
-
-
-def form_of(body: bytes) -> Form:
-    """Names and values of a form body; the last of repeated ones. Raises AwsError MalformedQueryString."""
-    try:
-        return dict(pairs_of(body.decode()))
-    except UnicodeDecodeError:
-        raise malformed_query_string() from None
 
 
 def tree_of(form: Form) -> Node:
