@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -105,7 +104,6 @@ class PoolSettings:
     """An idle sandbox is stopped after this time (of the machine's clock)."""
     log_bytes_per_s_max: int = 8 * 1024 * 1024
     """What one sandbox may log before its writes are made to wait."""
-    kill_at_exit: bool = True
     plain: bool = False
     """Use no namespaces even where there are some."""
     clock: Callable[[], float] = time.monotonic
@@ -140,7 +138,3 @@ def environment(spec: FunctionSpec, start: SandboxStart, task_root: str) -> dict
     if spec.endpoint_url and "AWS_ENDPOINT_URL" not in variables:
         variables["AWS_ENDPOINT_URL"] = spec.endpoint_url
     return variables
-
-
-def error_payload(error_type: str, message: str) -> bytes:
-    return json.dumps({"errorType": error_type, "errorMessage": message}).encode()

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from groundcloud.runtime.control_groups import ControlGroups
 from groundcloud.runtime.function import FunctionSpec, PoolSettings, PrepareStart, SandboxStart, environment
-from groundcloud.runtime.interpreters import RuntimeChoice, resolve_runtime
+from groundcloud.runtime.interpreters import RuntimeChoice, RuntimeNotAvailable, resolve_runtime
 from groundcloud.runtime.sandbox import Sandbox, new_id
 from groundcloud.runtime.zygote import Zygote, ZygoteFailed
 
@@ -174,6 +174,8 @@ class Pool:
             raise RuntimeError("the pool is closed")
         if len(self._all) >= self.settings.sandboxes_max and not self._evict():
             raise PoolFull(f"{len(self._all)} sandboxes are busy")
+        if spec.network != "host":
+            raise RuntimeNotAvailable(f"The function network {spec.network!r} is not implemented.")
         choice = resolve_runtime(spec.runtime)
         zygote = self._zygotes.get(choice.path)
         if zygote is None or not zygote.alive:

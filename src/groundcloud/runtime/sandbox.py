@@ -26,7 +26,8 @@ from typing import Any
 
 from groundcloud.runtime import memory
 from groundcloud.runtime.control_groups import Group
-from groundcloud.runtime.function import INIT_MS_MAX, FunctionSpec, Invocation, InvokeKind, InvokeResult, SandboxStart, error_payload
+from groundcloud.runtime.endings import ending_words, error_payload, stamp, with_request_id
+from groundcloud.runtime.function import INIT_MS_MAX, FunctionSpec, Invocation, InvokeKind, InvokeResult, SandboxStart
 from groundcloud.runtime.inside import frames
 from groundcloud.runtime.log_lines import LineAssembler, Tail
 
@@ -379,11 +380,11 @@ class Sandbox:
         request_id = invocation.request_id
         if self._why == "init_error" and self._init_error is not None:
             error_type, payload = self._init_error
-            self._finish("init_error", _with_request_id(payload, request_id), error_type=error_type)
+            self._finish("init_error", with_request_id(payload, request_id), error_type=error_type)
             return
         if self._why == "timeout":
             sentence = f"Task timed out after {self.spec.timeout_s:.2f} seconds"
-            line = f"{_stamp(self._wall_ms())} {request_id} {sentence}"
+            line = f"{stamp(self._wall_ms())} {request_id} {sentence}"
             self._finish(
                 "timeout",
                 error_payload("Sandbox.Timedout", f"RequestId: {request_id} Error: {sentence}"),
@@ -391,7 +392,7 @@ class Sandbox:
                 line=line,
             )
             return
-        message = f"RequestId: {request_id} Error: {_how_it_ended(self._status.decode(errors='replace'), killed=self._why == 'oom')}"
+        message = f"RequestId: {request_id} Error: {ending_words(self._status.decode(errors='replace'), killed=self._why == 'oom')}"
         kind: InvokeKind = "oom" if self._why == "oom" else "exit"
         if kind == "oom":
             self._rss_mb = self.spec.memory_mb
@@ -465,47 +466,3 @@ class Sandbox:
 
 def new_id() -> str:
     return secrets.token_hex(16)
-
-
-def _how_it_ended(status: str, *, killed: bool) -> str:
-    """AWS's words for init's words."""
-    kind, _, rest = status.partition(" ")
-    if killed or (kind == "signal" and rest == "9") or not kind:
-        return "Runtime exited with error: signal: killed"
-    if kind == "signal":
-        return f"Runtime exited with error: signal: {_SIGNAL_WORDS.get(int(rest), f'signal {rest}')}"
-    if kind == "exit" and rest != "0":
-        return f"Runtime exited with error: exit status {rest}"
-    if kind == "setup":
-        return f"Runtime failed to start: {rest}"
-    return "Runtime exited without providing a reason"
-
-
-# Go's words for signals, which AWS's messages carry.
-_SIGNAL_WORDS = {
-    int(signal.SIGABRT): "aborted",
-    int(signal.SIGBUS): "bus error",
-    int(signal.SIGFPE): "floating point exception",
-    int(signal.SIGHUP): "hangup",
-    int(signal.SIGILL): "illegal instruction",
-    int(signal.SIGINT): "interrupt",
-    int(signal.SIGPIPE): "broken pipe",
-    int(signal.SIGQUIT): "quit",
-    int(signal.SIGSEGV): "segmentation fault",
-    int(signal.SIGTERM): "terminated",
-    int(signal.SIGTRAP): "trace/breakpoint trap",
-}
-
-
-def _with_request_id(document: bytes, request_id: str) -> bytes:
-    try:
-        fields = json.loads(document)
-    except ValueError:
-        return document
-    if isinstance(fields, dict):
-        fields["requestId"] = request_id
-    return json.dumps(fields).encode()
-
-
-def _stamp(ms: int) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(ms // 1000)) + f".{ms % 1000:03d}Z"

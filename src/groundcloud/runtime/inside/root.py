@@ -85,9 +85,7 @@ def build(packages: list[str]) -> Namespaces:
     _etc(f"{root}/etc")
     for package in packages:
         _bind(package, f"{root}/var/runtime/{os.path.basename(package)}")
-    shutil.copytree(
-        os.path.dirname(os.path.abspath(__file__)), f"{root}/var/runtime/_groundcloud", ignore=shutil.ignore_patterns("__pycache__")
-    )
+    shutil.copytree(os.path.dirname(os.path.abspath(__file__)), f"{root}/var/runtime/_groundcloud")  # compiled files too
     for directory, _, files in os.walk(f"{root}/var/runtime/_groundcloud"):
         os.chmod(directory, 0o755)
         for file in files:

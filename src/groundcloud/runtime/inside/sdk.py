@@ -28,7 +28,7 @@ def warm() -> None:
         models = _share_models(botocore.session)
     except AttributeError:
         return
-    session = boto3.session.Session("none", "none", region_name="us-east-1")
+    session: Any = boto3.session.Session("none", "none", region_name="us-east-1")
     # A plain address: with https the first client would read the certificates, which belong to the function's process.
     for service in _SERVICES:
         session.client(service, endpoint_url="http://127.0.0.1:9")

@@ -47,7 +47,12 @@ _PRELOAD = (
 
 
 def main() -> None:
-    settings = json.loads(sys.argv[1])
+    if sys.argv[1].isdigit():
+        with open(int(sys.argv[1])) as handed_over:
+            settings = json.load(handed_over)
+        sys.argv.pop()
+    else:
+        settings = json.loads(sys.argv[1])
     if sys.platform == "linux":
         linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
         if "stage" not in settings and os.getppid() != settings["server_pid"]:
@@ -79,7 +84,12 @@ def _first_stage(settings: dict[str, Any]) -> None:
         environment = {"LANG": "en_US.UTF-8", "TZ": ":UTC", "PATH": "/var/lang/bin:/usr/bin:/bin", "LD_LIBRARY_PATH": _LIBRARY_PATH}
         boot = "import sys; sys.path.insert(0, '/var/runtime'); from _groundcloud.zygote import main; main()"
         os.set_inheritable(CONTROL_FD, True)
-        os.execve(interpreter, [interpreter, "-S", "-E", "-X", "utf8", "-c", boot, json.dumps(settings)], environment)
+        # Not as an argument: the sandboxes' command lines are the zygote's, and these settings name places of the host.
+        reader, writer = os.pipe()
+        os.write(writer, json.dumps(settings).encode())
+        os.close(writer)
+        os.set_inheritable(reader, True)
+        os.execve(interpreter, [interpreter, "-S", "-E", "-X", "utf8", "-c", boot, str(reader)], environment)
     except Exception as error:
         # Half-way through, this process cannot be used any more: the server starts another one, told why.
         _say({"failed": f"{type(error).__name__}: {error}"})

@@ -1,0 +1,56 @@
+"""AWS's words for the ways in which a runtime ends; pure."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+
+# Go's words for signals, which AWS's messages carry.
+_SIGNAL_WORDS = {
+    int(signal.SIGABRT): "aborted",
+    int(signal.SIGBUS): "bus error",
+    int(signal.SIGFPE): "floating point exception",
+    int(signal.SIGHUP): "hangup",
+    int(signal.SIGILL): "illegal instruction",
+    int(signal.SIGINT): "interrupt",
+    int(signal.SIGPIPE): "broken pipe",
+    int(signal.SIGQUIT): "quit",
+    int(signal.SIGSEGV): "segmentation fault",
+    int(signal.SIGTERM): "terminated",
+    int(signal.SIGTRAP): "trace/breakpoint trap",
+}
+
+
+def error_payload(error_type: str, message: str) -> bytes:
+    """The error document of the platform, as opposed to the function's."""
+    return json.dumps({"errorType": error_type, "errorMessage": message}).encode()
+
+
+def ending_words(status: str, *, killed: bool) -> str:
+    """AWS's words for init's words."""
+    kind, _, rest = status.partition(" ")
+    if killed or (kind == "signal" and rest == "9") or not kind:
+        return "Runtime exited with error: signal: killed"
+    if kind == "signal":
+        return f"Runtime exited with error: signal: {_SIGNAL_WORDS.get(int(rest), f'signal {rest}')}"
+    if kind == "exit" and rest != "0":
+        return f"Runtime exited with error: exit status {rest}"
+    if kind == "setup":
+        return f"Runtime failed to start: {rest}"
+    return "Runtime exited without providing a reason"
+
+
+def with_request_id(document: bytes, request_id: str) -> bytes:
+    """The error document of an initialisation, which knew no request yet."""
+    try:
+        fields = json.loads(document)
+    except ValueError:
+        return document
+    if isinstance(fields, dict):
+        fields["requestId"] = request_id
+    return json.dumps(fields).encode()
+
+
+def stamp(ms: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(ms // 1000)) + f".{ms % 1000:03d}Z"
