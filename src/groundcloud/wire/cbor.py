@@ -1,4 +1,8 @@
-"""Smithy RPC v2 CBOR bodies, through cbor2, within bounds of depth and size of the request."""
+"""Smithy RPC v2 CBOR bodies, through cbor2, within bounds of depth and count.
+
+Of CBOR's tags only 1 (a moment) is let through: the others are no part of the protocol, and some (shared references, decimal fractions,
+regular expressions) would let a small body grow or take long.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,7 @@ def decode(body: bytes) -> Any:
     """Raises AwsError SerializationException. Timestamps (tag 1) become seconds."""
     import cbor2
 
-    _check_depth(body)
+    _check_bounds(body)
     try:
         return _plain(cbor2.loads(body), 0)
     except (cbor2.CBORDecodeError, ValueError, OverflowError, RecursionError, MemoryError) as error:
@@ -71,14 +75,21 @@ def _tagged(value: Any, model: Model, shape: dict[str, Any]) -> Any:
     return value
 
 
-def _check_depth(body: bytes) -> None:
-    """A run of nested array or map heads is refused before the decoder recurses into it."""
-    depth, position, end = 0, 0, len(body)
+ITEMS_MAX = 1_000_000
+"""Items in one body; each is read one by one before the decoder sees it (about a third of a second for so many)."""
+
+
+def _check_bounds(body: bytes) -> None:
+    """Refuses by the items' heads alone what the decoder should not recurse into. Raises AwsError SerializationException."""
+    items, position, end = 0, 0, len(body)
     pending: list[int] = []
     while position < end:
         head = body[position]
         major, extra = head >> 5, head & 31
         position += 1
+        items += 1
+        if items > ITEMS_MAX:
+            raise serialization_error("The request has too many elements.")
         count = extra
         if 24 <= extra <= 27:
             width = 1 << (extra - 24)
@@ -92,13 +103,14 @@ def _check_depth(body: bytes) -> None:
             if extra != 31 and count > end - position:
                 raise serialization_error("CBOR collection runs past the end of the body")
             pending.append(-1 if extra == 31 else count * (2 if major == 5 else 1))
-            depth = len(pending)
-            if depth > JSON_DEPTH_MAX:
+            if len(pending) > JSON_DEPTH_MAX:
                 raise serialization_error("CBOR is nested too deeply")
             if pending[-1] != 0:
                 continue
             pending.pop()
         elif major == 6:
+            if count != 1:
+                raise serialization_error(f"CBOR tag {count} is not part of the protocol")
             continue
         elif major == 7 and extra == 31:
             if pending:

@@ -221,6 +221,8 @@ def root_of(body: bytes) -> Any:
         root = etree.fromstring(body, parser)
     except (etree.XMLSyntaxError, ValueError):
         raise malformed() from None
+    if root.getroottree().docinfo.internalDTD is not None:
+        raise malformed()
     if len(body) < JSON_DEPTH_MAX * len("<a></a>"):
         return root
     stack = [(root, 1)]
