@@ -24,13 +24,14 @@ WELL_KNOWN_KEY = "test"
 WELL_KNOWN_SECRET = "test"
 ROOT_KEY_FILE = "root-credentials.json"
 SEAL_KEY_FILE = "seal.key"
+KEY_PURPOSE = b"access-key"
 
 
 class KeyOwner(NamedTuple):
-    """What a long-term access key stands for."""
+    """What a long-term access key stands for. A secret of bytes is sealed for the purpose `KEY_PURPOSE`."""
 
     principal: Principal
-    secret: str
+    secret: str | bytes
     active: bool = True
 
 
@@ -123,6 +124,7 @@ class Identities:
         self._seal_key = _load_or_make(data_dir / SEAL_KEY_FILE) if data_dir else secrets.token_bytes(32)
         self._root_key_id, self._root_secret = ("", "") if loopback else _root_credentials(data_dir)
         self._open = lru_cache(maxsize=8192)(self._open_token)
+        self._open_secret = lru_cache(maxsize=8192)(lambda sealed: self.open_sealed(sealed, KEY_PURPOSE).decode())
         self._cipher: Any = None
 
     @property
@@ -150,7 +152,7 @@ class Identities:
             raise SignatureError("unknown-key", access_key_id=access_key_id)
         if not owner.active:
             raise SignatureError("inactive-key", access_key_id=access_key_id)
-        return Identity(owner.principal, owner.secret)
+        return Identity(owner.principal, owner.secret if isinstance(owner.secret, str) else self._open_secret(owner.secret))
 
     def issue(
         self,
