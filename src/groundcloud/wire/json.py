@@ -9,7 +9,6 @@ import math
 import re
 from base64 import b64encode
 from collections.abc import Callable
-from itertools import accumulate
 from typing import Any
 
 import msgspec
@@ -261,17 +260,26 @@ def check_bounds(body: bytes) -> None:
         return
     if count > COLLECTIONS_MAX:
         raise validate.serialization_error("The request has too many elements.")
-    brackets = _STRING.sub(b"", body).translate(None, _NO_BRACKETS)
-    if max(accumulate(map(_STEP.__getitem__, brackets)), default=0) > JSON_DEPTH_MAX:
+    if b"\\" in body:
+        body = body.replace(b"\\\\", b"").replace(b'\\"', b"")
+    # What remains are quotes and brackets; then brackets outside of strings; then, turn by turn, those that hold something.
+    marks = body.translate(_AS_LISTS, _NO_MARKS).replace(b'""', b"")
+    if b'"' in marks:
+        marks = _STRING.sub(b"", marks)
+    for _ in range(JSON_DEPTH_MAX):
+        if not marks:
+            return
+        marks = marks.replace(b"[]", b"")
+    if marks:
         raise validate.serialization_error("The request is nested too deeply.")
 
 
 COLLECTIONS_MAX = 1_000_000
 """Lists and objects in one document: each costs about 64 bytes once decoded."""
 
-_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
-_NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
-_STEP = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
+_STRING = re.compile(rb'"[^"]*"')
+_NO_MARKS = bytes(byte for byte in range(256) if byte not in b'[]{}"')
+_AS_LISTS = bytes.maketrans(b"{}", b"[]")
 
 
 def _not_json() -> AwsError:
