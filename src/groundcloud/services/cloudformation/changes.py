@@ -131,6 +131,21 @@ def resource_change(
     return change
 
 
+def automatic_change(logical_id: str, before: Before) -> dict[str, Any]:
+    """Of a nested stack, which every update of its parent updates: its template may have changed behind the same URL."""
+    return {
+        "Action": "Modify",
+        "LogicalResourceId": logical_id,
+        "PhysicalResourceId": before.physical_id,
+        "ResourceType": before.resource_type,
+        "Replacement": "False",
+        "Scope": ["Properties"],
+        "Details": [
+            {"Target": {"Attribute": "Properties", "RequiresRecreation": "Never"}, "Evaluation": "Dynamic", "ChangeSource": "Automatic"}
+        ],
+    }
+
+
 def _property_details(name: str, before: Before, after: After, behaviour: Behaviour, causes: Causes) -> Iterator[dict[str, Any]]:
     recreation = "Always" if name in behaviour.replaces else "Conditionally" if name in behaviour.may_replace else "Never"
     old, new = before.properties.get(name), after.properties.get(name)

@@ -53,11 +53,7 @@ class Deployment:
         self.interruption = provision.Interruption()
 
     async def run(self) -> None:
-        """Goes on until the operation has ended, or halted."""
-        with self.call.busy():
-            await self._run()
-
-    async def _run(self) -> None:
+        """Goes on until the operation has ended, or halted. The caller counts as busy meanwhile."""
         phases: dict[str, Callable[[], Awaitable[None]]] = {
             FORWARD: self.forward,
             CLEANUP: self.cleanup,
@@ -223,6 +219,8 @@ class Deployment:
             state.imports_of(tx, self.stack_id, set(), {name for name, user in state.IMPORTS.keys(tx) if user == self.stack_id})
             if state.NAMES.get(tx, stack.stack_name) == self.stack_id:
                 state.NAMES.delete(tx, stack.stack_name)
+            for key in list(state.HANDLERS.keys(tx, self.stack_id)):
+                state.HANDLERS.delete(tx, *key)
             stack = stack.replace(deleted_ms=self.call.clock.now_ms())
             self.finish(tx, stack, operation, "DELETE_COMPLETE")
 

@@ -13,9 +13,10 @@ STACK_TYPE = "AWS::CloudFormation::Stack"
 PROPERTIES_LENGTH_MAX = 16_384  # ours: an event shows no more of a resource's properties than this
 
 
-def of_stack(call: Call, tx: Any, stack: Stack, operation: Operation | None = None) -> None:
-    """Records the status that `stack` has now."""
-    _record(call, tx, stack, stack.stack_name, stack.stack_id, STACK_TYPE, stack.status, stack.status_reason, None, operation)
+def of_stack(call: Call, tx: Any, stack: Stack, operation: Operation | None = None, reason: str | None = None) -> None:
+    """Records the status that `stack` has now, with its own reason or another."""
+    reason = stack.status_reason if reason is None else reason
+    _record(call, tx, stack, stack.stack_name, stack.stack_id, STACK_TYPE, stack.status, reason, None, operation)
 
 
 def of_resource(

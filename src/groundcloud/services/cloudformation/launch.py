@@ -144,7 +144,7 @@ def begin(
     state.OPERATIONS.put(tx, operation)
     if source is not None:
         state.SOURCES.put(tx, source)
-    events.of_stack(call, tx, stack, operation)
+    events.of_stack(call, tx, stack, operation, "User Initiated")
     schedule(call, tx, stack.stack_id)
     return operation
 

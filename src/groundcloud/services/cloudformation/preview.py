@@ -48,6 +48,8 @@ def preview(
         if resource is not None and resource.exists and resource.physical_id:
             before = changes.Before(resource.resource_type, resource.physical_id, resource.properties, resource.definition)
         change = changes.resource_change(name, before, after, behaviour, causes)
+        if change is None and before is not None and getattr(kind, "always_updates", False):
+            change = changes.automatic_change(name, before)
         refs[name] = resource if before is not None and (change is None or change["Replacement"] == "False") else None
         if change is not None:
             if before is None or change["Replacement"] != "False":

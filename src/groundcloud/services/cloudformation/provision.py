@@ -313,7 +313,7 @@ class Maker(_Step):
             replaces = any(name in kind.replaces for name in changed) or before.resource_type != definition["Type"]
             if replaces:
                 action, status, reason = "replace", "UPDATE_IN_PROGRESS", REPLACING
-            elif changed or retag:
+            elif changed or retag or getattr(kind, "always_updates", False):
                 action, status, reason = "update", "UPDATE_IN_PROGRESS", None
             else:
                 action, status, reason = "none", before.status, before.reason

@@ -183,8 +183,18 @@ class Signal(Record, frozen=True, kw_only=True):
     content: str = ""
 
 
+class Bearer(Record, frozen=True, kw_only=True):
+    bearer_token: str
+    account: str
+    region: str
+    stack_id: str
+    logical_id: str
+    kind: str  # signal or response
+    request_id: str
+
+
 class Response(Record, frozen=True, kw_only=True):
-    token: str
+    bearer_token: str
     document: dict[str, Any]
 
 
@@ -203,7 +213,9 @@ WORK = Table("cloudformation/work", Work, key=("stack_id", "logical_id"))
 LEFTOVERS = Table("cloudformation/leftovers", Leftover, key=("stack_id", "sequence"))
 JOURNAL = Table("cloudformation/journal", Answered, key=("stack_id", "token", "number"))
 SIGNALS = Table("cloudformation/signals", Signal, key=("stack_id", "logical_id", "unique_id"))
-RESPONSES = Table("cloudformation/responses", Response, key=("token",))
+BEARERS = Table("cloudformation/bearers", Bearer, key=("bearer_token",), scope="global")
+HANDLERS = Table("cloudformation/handlers", str, key=2)
+RESPONSES = Table("cloudformation/responses", Response, key=("bearer_token",))
 
 
 def find_stack(tx: Any, stack: str) -> Stack | None:

@@ -140,7 +140,7 @@ def _resume(call: Call, stack: state.Stack, request: dict[str, Any], status: str
     stack = stack.replace(status=status, status_reason=None, last_operation_id=resumed.operation_id)
     state.OPERATIONS.put(tx, resumed)
     state.STACKS.put(tx, stack)
-    events.of_stack(call, tx, stack, resumed)
+    events.of_stack(call, tx, stack, resumed, "User Initiated")
     launch.schedule(call, tx, stack.stack_id)
 
 
