@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 # AWS: Lambda quotas and "Init phase": ten seconds, after which the initialisation counts as part of the first invocation.
 INIT_MS_MAX = 10_000
+PROVISIONED_INIT_S_MAX = 900.0
 LOG_TAIL_BYTES_MAX = 4096
 LOG_LINE_BYTES_MAX = 256 * 1024
 

@@ -27,7 +27,15 @@ from typing import Any
 from groundcloud.runtime import memory
 from groundcloud.runtime.control_groups import Group
 from groundcloud.runtime.endings import ending_words, error_payload, stamp, with_request_id
-from groundcloud.runtime.function import INIT_MS_MAX, FunctionSpec, Invocation, InvokeKind, InvokeResult, SandboxStart
+from groundcloud.runtime.function import (
+    INIT_MS_MAX,
+    PROVISIONED_INIT_S_MAX,
+    FunctionSpec,
+    Invocation,
+    InvokeKind,
+    InvokeResult,
+    SandboxStart,
+)
 from groundcloud.runtime.inside import frames
 from groundcloud.runtime.log_lines import LineAssembler, Tail
 
@@ -111,12 +119,16 @@ class Sandbox:
     def released_before(self, loop_time: float) -> bool:
         return not self.busy and self._idle_at <= loop_time
 
-    async def ready(self) -> bool:
-        """Waits for the end of the initialisation; False if it failed."""
+    async def ready(self, limit_s: float = PROVISIONED_INIT_S_MAX) -> bool:
+        """Waits for the end of the initialisation; False if it failed, or was ended after `limit_s`."""
         if not self._ready and not self.dead:
             waiter: asyncio.Future[None] = self._loop.create_future()
             self._ready_waiters.append(waiter)
-            await waiter
+            limit = self._loop.call_later(limit_s, self.kill)
+            try:
+                await waiter
+            finally:
+                limit.cancel()
         return self._ready and not self.dead
 
     # -- one invocation ------------------------------------------------------------------------------------------------

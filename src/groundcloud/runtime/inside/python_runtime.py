@@ -411,6 +411,8 @@ def start(
         if as_json and level:
             logging.root.setLevel({"TRACE": "DEBUG", "FATAL": "CRITICAL"}.get(level, level))
         status = _run(Runtime(channel_fd, specification))
+    except BaseException:
+        traceback.print_exc()
     finally:
         os._exit(status)
 
