@@ -220,3 +220,16 @@ def test_a_closed_pool_starts_nothing(tmp_path: Path) -> None:
         house.run(house.pool.close())
         with pytest.raises((RuntimeError, ZygoteFailed)):
             house.answer(spec)
+
+
+def test_without_control_groups_a_leak_is_ended_and_shared_memory_is_counted_once(tmp_path: Path) -> None:
+    for house in open_house(tmp_path, control_groups=False):
+        assert house.pool.capabilities().missing["control groups"] == "switched off"
+        leak = house.function(
+            "import time\nkept = []\ndef handler(e, c):\n while True:\n  kept.append(b'x' * 1_000_000)\n  time.sleep(0.001)", timeout_s=20
+        )
+        assert house.invoke(leak).kind == "oom"
+        forks = house.function(
+            "import os, time\ndef handler(e, c):\n for _ in range(8):\n  os.fork() or time.sleep(60)\n time.sleep(0.3)\n return 1"
+        )
+        assert house.answer(forks) == 1

@@ -107,6 +107,8 @@ class PoolSettings:
     """What one sandbox may log before its writes are made to wait."""
     plain: bool = False
     """Use no namespaces even where there are some."""
+    control_groups: bool = True
+    """Use control groups where they are writable."""
     clock: Callable[[], float] = time.monotonic
     """Seconds; decides idleness alone. Time limits of invocations are the machine's."""
     wall_ms: Callable[[], int] = lambda: int(time.time() * 1000)

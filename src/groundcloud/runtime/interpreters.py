@@ -12,6 +12,7 @@ from pathlib import Path
 
 _PYTHON = re.compile(r"python(\d)\.(\d{1,2})")
 _MINOR_MAX = 20
+_OLDEST = (3, 9)  # that the code inside sandboxes runs on
 
 
 class RuntimeNotAvailable(Exception):
@@ -65,6 +66,8 @@ def _own_interpreter() -> Path:
 
 def _installed(version: tuple[int, int]) -> Path | None:
     """That version on the path, if it starts (a version manager's shim may be there without the version)."""
+    if version < _OLDEST:
+        return None
     name = f"python{version[0]}.{version[1]}"
     found = shutil.which(name)
     if found is None:

@@ -61,7 +61,7 @@ class Pool:
         wanted = _DESCRIPTORS_WANTED if hard == resource.RLIM_INFINITY else min(hard, _DESCRIPTORS_WANTED)
         if resource.getrlimit(resource.RLIMIT_NOFILE)[0] < wanted:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-        self._groups = ControlGroups()
+        self._groups = ControlGroups(switched_off=not self.settings.control_groups)
         self._sweeper = asyncio.get_running_loop().call_later(_SWEEP_S, self._sweep_again)
 
     async def prewarm(self, runtime: str = "python3.13") -> None:

@@ -302,7 +302,7 @@ class Sandbox:
             self._died()
 
     def _watch_memory(self) -> None:
-        used_mb = memory.resident_mb(self.pid, self.group)
+        used_mb = memory.resident_mb(self.pid, self.group, self.spec.memory_mb)
         self._rss_mb = max(self._rss_mb, min(used_mb, self.spec.memory_mb))
         if used_mb > self.spec.memory_mb:
             self._why = "oom"

@@ -24,7 +24,6 @@ from typing import Any
 from . import frames
 
 _INDENT = "\u00a0\u00a0"  # AWS replaces the indentation of tracebacks by no-break spaces, which its console keeps.
-_REAL_SYSTEM_EXIT_STATUS = 1
 
 _zygotes_main: types.ModuleType | None = None
 
@@ -234,7 +233,7 @@ def _default(value: object) -> object:
     raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
 
 
-def _rss_kb() -> int:
+def rss_kb() -> int:
     own: int = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     if sys.platform == "darwin":
         own //= 1024
@@ -260,7 +259,7 @@ class Runtime:
             log_error(document)
             self.send(frames.INIT_ERROR, {"error_type": document["errorType"]}, self.dump_error(document))
             return
-        self.send(frames.READY, {"rss_kb": _rss_kb()})
+        self.send(frames.READY, {"rss_kb": rss_kb()})
         while True:
             invocation = self.receive()
             if invocation is None:
@@ -295,7 +294,7 @@ class Runtime:
             except (OSError, ValueError, AttributeError):  # the function closed or replaced it
                 pass
         kind, answer_head, payload = outgoing
-        answer_head["rss_kb"] = _rss_kb()
+        answer_head["rss_kb"] = rss_kb()
         self.send(kind, answer_head, payload)
 
     def call(self, handler: Handler, head: dict[str, Any], event: bytes) -> bytes:
@@ -381,7 +380,7 @@ def start(
     specification: dict[str, Any], channel_fd: int, standard: list[str], preloaded: frozenset[str], third_party: frozenset[str]
 ) -> None:
     """Makes this process look like a new interpreter of AWS's runtime, then runs it. Never returns."""
-    status = _REAL_SYSTEM_EXIT_STATUS
+    status = 1
     try:
         os.environ.clear()
         os.environ.update(specification["environment"])

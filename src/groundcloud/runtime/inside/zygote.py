@@ -143,7 +143,7 @@ def _serve(settings: dict[str, Any]) -> None:
         del sys.path_importer_cache[path]
     gc.collect()
     gc.freeze()
-    hello = {"namespaces": namespaces, "missing": missing, "version": sys.version.split()[0], "rss_kb": python_runtime._rss_kb()}
+    hello = {"namespaces": namespaces, "missing": missing, "version": sys.version.split()[0], "rss_kb": python_runtime.rss_kb()}
     control.send(json.dumps(hello).encode())
     while True:
         message, descriptors, _, _ = socket.recv_fds(control, _REQUEST_BYTES_MAX, _DESCRIPTORS_MAX)
