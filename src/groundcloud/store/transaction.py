@@ -90,9 +90,10 @@ class Transaction:
     def commit(self) -> None:
         if self._writes:
             self.store.apply(self._writes)
-            self._writes = {}
+            self._writes.clear()  # in place: siblings share it
         if self._callbacks:
-            callbacks, self._callbacks = self._callbacks, []
+            callbacks = self._callbacks[:]
+            self._callbacks.clear()
             for callback in callbacks:
                 callback()
 
