@@ -232,6 +232,9 @@ class Call:
             self, service, operation, params, as_=as_, source_arn=source_arn, account=account, region=region
         )
 
+    def answered(self, child: Call, result: dict[str, Any] | None) -> None:
+        """Called in the transaction of a `def` operation that this call requested: what must be written together with it (CloudFormation's journal)."""
+
     def deliver(
         self,
         target_arn: str,

@@ -243,6 +243,8 @@ class Chain:
         else:
             with call.transaction():
                 result = operation.function(call, params)
+                if call.parent is not None:
+                    call.parent.answered(call, result)
         store = self._ground.store
         if call.position and not store.is_durable(call.position):
             await store.durable(call.position)

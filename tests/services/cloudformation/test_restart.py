@@ -67,7 +67,7 @@ def test_a_stack_is_whole_whenever_the_server_is_killed(process: Any, seed: int)
         process.restart()
     cloud = process.client("cloudformation")
     assert settled(cloud, "long") == "CREATE_COMPLETE"
-    listed = [page for page in cloud.get_paginator("list_stack_resources").paginate(StackName="long")]
+    listed = list(cloud.get_paginator("list_stack_resources").paginate(StackName="long"))
     physical = sorted(item["PhysicalResourceId"].rsplit("/", 1)[-1] for page in listed for item in page["StackResourceSummaries"])
     assert [url.rsplit("/", 1)[-1] for url in queues(process)] == physical and len(physical) == 60
     cloud.update_stack(StackName="long", TemplateBody=chain(30, "Other"))

@@ -27,16 +27,7 @@ class Actor(Call):
     __slots__ = ("_number", "_stack_id", "_token")
 
     def __init__(self, deployer: Call, stack_id: str, token: str) -> None:
-        super().__init__(
-            deployer.ground,
-            deployer.room,
-            deployer.operation,
-            deployer.account,
-            deployer.region,
-            deployer.principal,
-            session=deployer.session,
-            parent=deployer,
-        )
+        super().__init__(*_identity(deployer), session=deployer.session, parent=deployer)
         self._stack_id = stack_id
         self._token = token
         self._number = 0
@@ -56,20 +47,47 @@ class Actor(Call):
         if operation.startswith(_READING):
             return await super().request(service, operation, params, as_=as_, source_arn=source_arn, account=account, region=region)
         self._number += 1
-        number = self._number
-        request = f"{service}.{operation}:{_digest(params)}"
+        asked = _Asked(self, self._stack_id, self._token, self._number, f"{service}.{operation}:{_digest(params)}")
         with self.transaction() as tx:
-            known = state.JOURNAL.get(tx, self._stack_id, self._token, number)
-        if known is not None and known.request == request:
+            known = state.JOURNAL.get(tx, self._stack_id, self._token, self._number)
+        if known is not None and known.request == asked.request_text:
             return known.answer  # type: ignore[no-any-return]
-        answer = await super().request(service, operation, params, as_=as_, source_arn=source_arn, account=account, region=region)
-        try:
-            msgspec.msgpack.encode(answer)
-        except (TypeError, ValueError, OverflowError):  # a stream: nothing to keep
-            return answer
-        with self.transaction() as tx:
-            state.JOURNAL.put(tx, state.Answered(stack_id=self._stack_id, token=self._token, number=number, request=request, answer=answer))
+        answer = await self.ground.chain.request(
+            asked, service, operation, params, as_=as_, source_arn=source_arn, account=account, region=region
+        )
+        if not asked.written:  # an `async def` operation has no transaction of its own to write in
+            with self.transaction() as tx:
+                asked.write(tx, answer)
         return answer
+
+
+class _Asked(Call):
+    """One request: its answer is written down in the transaction that it is true by."""
+
+    __slots__ = ("_number", "_stack_id", "_token", "request_text", "written")
+
+    def __init__(self, actor: Actor, stack_id: str, token: str, number: int, request_text: str) -> None:
+        super().__init__(*_identity(actor), session=actor.session, parent=actor)
+        self._stack_id = stack_id
+        self._token = token
+        self._number = number
+        self.request_text = request_text
+        self.written = False
+
+    def answered(self, child: Call, result: dict[str, Any] | None) -> None:
+        self.write(child.tx.at(self.account, self.region), result or {})
+
+    def write(self, tx: Any, answer: dict[str, Any]) -> None:
+        self.written = True
+        row = state.Answered(stack_id=self._stack_id, token=self._token, number=self._number, request=self.request_text, answer=answer)
+        try:
+            state.JOURNAL.put(tx, row)
+        except (TypeError, ValueError, OverflowError):  # a stream, or a number past 64 bits: nothing that can be kept
+            return
+
+
+def _identity(call: Call) -> tuple[Any, ...]:
+    return call.ground, call.room, call.operation, call.account, call.region, call.principal
 
 
 def _fitting(service: str, operation: str, params: dict[str, Any]) -> dict[str, Any]:
