@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from groundcloud.kernel.service import timer
-from groundcloud.services.dynamodb import changes, expiry, items, state
+from groundcloud.services.dynamodb import changes, expiry, indexes, items, state
+from groundcloud.services.dynamodb.operations.table_updates import BACKFILL_TIMER
 from groundcloud.services.dynamodb.operations.tables import PURGE_TIMER
 from groundcloud.services.dynamodb.operations.time_to_live import SURVEY_TIMER
 
@@ -90,3 +91,34 @@ def survey(call: Call, payload: dict[str, Any]) -> None:
             expiry.set_timer(call, tx, table, at_s)
     if looked_at == BITE:
         call.schedule(call.now_ms, SURVEY_TIMER, payload)
+
+
+@timer(BACKFILL_TIMER)
+def backfill(call: Call, payload: dict[str, Any]) -> None:
+    """Fills a new index with what its table held already; writes meanwhile enter it by themselves. At the end it is ACTIVE."""
+    tx = call.tx
+    table = state.find_table(tx, payload["table_name"])
+    number = payload["table_number"]
+    if table is None or table.table_number != number:
+        return
+    index = next((index for index in table.indexes if index.index_number == payload["index_number"]), None)
+    if index is None:
+        return
+    after = payload.get("after")
+    looked_at = count = size = 0
+    for key, raw in state.ITEMS.items(tx, number, after=tuple(after) if after else None, limit=BITE):
+        looked_at += 1
+        partition, sort = key[1:]
+        payload["after"] = [partition, sort]
+        entry = indexes.entry_of(index, table, (partition, sort), state.unpack_item(raw), state.item_size(raw))
+        if entry is not None and not state.ENTRIES.has(tx, *entry.key):
+            state.ENTRIES.put(tx, *entry.key, entry.raw)
+            count += 1
+            size += entry.size
+    if count:
+        state.add_counts(tx, index.index_number, count, size)
+    if looked_at == BITE:
+        call.schedule(call.now_ms, BACKFILL_TIMER, payload)
+        return
+    found = tuple(index.replace(status="ACTIVE") if index.index_number == payload["index_number"] else index for index in table.indexes)
+    state.put_table(tx, table.replace(indexes=found))

@@ -1,0 +1,201 @@
+"""UpdateTable: capacity, billing, streams, protection, class, encryption, and global indexes on a table in use."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from groundcloud.kernel.service import operation
+from groundcloud.services.dynamodb import access, changes, descriptions, errors, schema, shapes, state
+from groundcloud.services.dynamodb.operations.tables import NUMBERS, PURGE_TIMER, load, read_encryption, read_stream_view
+from groundcloud.services.dynamodb.state import Index, TableDefinition
+
+if TYPE_CHECKING:
+    from groundcloud.kernel.call import Call
+
+Request = dict[str, Any]
+
+BACKFILL_TIMER = "dynamodb.backfill"
+
+_CHANGES = (
+    "ProvisionedThroughput", "BillingMode", "GlobalSecondaryIndexUpdates", "StreamSpecification", "SSESpecification", "TableClass",
+    "DeletionProtectionEnabled", "OnDemandThroughput", "WarmThroughput",
+)  # fmt: skip
+_NOT_IMPLEMENTED = (
+    "ReplicaUpdates",
+    "MultiRegionConsistency",
+    "GlobalTableWitnessUpdates",
+    "GlobalTableSettingsReplicationMode",
+    "VectorIndexUpdates",
+)
+
+
+@operation(raw=True, resource=access.table_of_request)
+def update_table(call: Call, request: Request) -> dict[str, Any]:
+    if isinstance(request, dict) and request.get("TableName") is None:
+        raise errors.validation("The parameter 'TableName' is required but was not present in the request")
+    shapes.check("UpdateTable", request)
+    for parameter in _NOT_IMPLEMENTED:
+        if parameter in request:
+            raise errors.not_implemented(f"{parameter} of UpdateTable")
+    if not any(name in request for name in _CHANGES):
+        raise errors.validation(
+            "At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, GlobalSecondaryIndexUpdates or SSESpecification or "
+            "ReplicaUpdates is required"
+        )
+    _check_index_updates(request.get("GlobalSecondaryIndexUpdates") or [])
+    tx, table = load(call, request["TableName"])
+    changed = _with_capacity(call, table, request)
+    changed = _with_stream(call, tx, changed, request)
+    changed = _with_indexes(call, tx, changed, request)
+    if "DeletionProtectionEnabled" in request:
+        changed = changed.replace(deletion_protection=request["DeletionProtectionEnabled"])
+    if "TableClass" in request:
+        changed = changed.replace(table_class=request["TableClass"])
+    if "OnDemandThroughput" in request:
+        changed = changed.replace(on_demand_limits=_limits(request["OnDemandThroughput"], changed.on_demand_limits))
+    if "WarmThroughput" in request:
+        changed = changed.replace(warm_throughput={**changed.warm_throughput, **request["WarmThroughput"]})
+    changed = changed.replace(encryption=read_encryption(call, request.get("SSESpecification"), changed.encryption))
+    state.put_table(tx, changed)
+    return {"TableDescription": descriptions.describe(tx, changed, "UPDATING")}
+
+
+def _check_index_updates(updates: list[Request]) -> None:
+    seen: set[str] = set()
+    for update in updates:
+        given = [update[kind] for kind in ("Update", "Create", "Delete") if kind in update]
+        if not given:
+            raise errors.invalid_parameters(
+                "One of GlobalSecondaryIndexUpdate.Update, GlobalSecondaryIndexUpdate.Create, GlobalSecondaryIndexUpdate.Delete must not be null"
+            )
+        index_name = given[0]["IndexName"]
+        if index_name in seen:
+            raise errors.invalid_parameters(
+                f"Only one global secondary index update per index is allowed simultaneously. Index: {index_name}"
+            )
+        seen.add(index_name)
+        if "ProvisionedThroughput" in given[0]:
+            schema.check_units(given[0]["ProvisionedThroughput"], index_name)
+    if sum("Create" in update or "Delete" in update for update in updates) > 1:
+        raise errors.limit_exceeded("Subscriber limit exceeded: Only 1 online index can be created or deleted simultaneously per table")
+
+
+def _with_capacity(call: Call, table: TableDefinition, request: Request) -> TableDefinition:
+    throughput = request.get("ProvisionedThroughput")
+    billing_mode = request.get("BillingMode") or table.billing_mode
+    if throughput is not None:
+        schema.check_units(throughput)
+        if billing_mode == "PAY_PER_REQUEST":
+            raise errors.invalid_parameters(
+                "Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is PAY_PER_REQUEST"
+            )
+    if billing_mode != table.billing_mode:
+        if billing_mode == "PROVISIONED":
+            if throughput is None:
+                raise errors.invalid_parameters("ProvisionedThroughput must be specified when BillingMode is PROVISIONED")
+            units = {"read_units": throughput["ReadCapacityUnits"], "write_units": throughput["WriteCapacityUnits"]}
+            return table.replace(billing_mode=billing_mode, units_changed_ms=call.now_ms, **units)  # type: ignore[no-any-return]
+        indexes = tuple(index.replace(read_units=0, write_units=0) for index in table.indexes)
+        return table.replace(  # type: ignore[no-any-return]
+            billing_mode=billing_mode, billing_changed_ms=call.now_ms, read_units=0, write_units=0, indexes=indexes
+        )
+    if throughput is None:
+        return table
+    reads, writes = throughput["ReadCapacityUnits"], throughput["WriteCapacityUnits"]
+    if (reads, writes) == (table.read_units, table.write_units):
+        raise errors.validation(
+            "The provisioned throughput for the table will not change. The requested value equals the current value. "
+            f"Current ReadCapacityUnits provisioned for the table: {reads}. Requested ReadCapacityUnits: {reads}. "
+            f"Current WriteCapacityUnits provisioned for the table: {writes}. Requested WriteCapacityUnits: {writes}. "
+            "Refer to the Amazon DynamoDB Developer Guide for current limits and how to request higher limits."
+        )
+    decreased = reads < table.read_units or writes < table.write_units
+    return table.replace(  # type: ignore[no-any-return]
+        read_units=reads,
+        write_units=writes,
+        units_changed_ms=call.now_ms,
+        units_decreases=table.units_decreases + decreased,
+    )
+
+
+def _with_stream(call: Call, tx: Any, table: TableDefinition, request: Request) -> TableDefinition:
+    if "StreamSpecification" not in request:
+        return table
+    view = read_stream_view(request)
+    if view is not None:
+        if table.stream_view is not None:
+            raise errors.validation(f"Table already has an enabled stream: TableName: {table.table_name}")
+        return changes.open_stream(call, tx, table, view)
+    if table.stream_view is None:
+        raise errors.validation(f"Table does not have a stream to disable: TableName: {table.table_name}")
+    return changes.close_stream(call, tx, table)
+
+
+def _with_indexes(call: Call, tx: Any, table: TableDefinition, request: Request) -> TableDefinition:
+    updates = request.get("GlobalSecondaryIndexUpdates") or []
+    if not updates:
+        return table
+    types = dict(table.attributes)
+    for name, kind in schema.definitions_of(request):
+        if types.get(name, kind) != kind:
+            raise errors.invalid_parameters(f"Attribute {name} is already defined with another type: {types[name]}")
+        types[name] = kind
+    indexes = {index.index_name: index for index in table.indexes}
+    for update in updates:
+        if "Create" in update:
+            created = _created(tx, table, update["Create"], types, indexes)
+            indexes[created.index_name] = created
+            payload = {"table_name": table.table_name, "table_number": table.table_number, "index_number": created.index_number}
+            call.schedule(call.now_ms, BACKFILL_TIMER, payload, tx=tx)
+        elif "Delete" in update:
+            index = indexes.pop(update["Delete"]["IndexName"], None)
+            if index is None or not index.is_global:
+                raise errors.resource_not_found()
+            call.schedule(call.now_ms, PURGE_TIMER, {"tables": [], "indexes": [index.index_number]}, tx=tx)
+        else:
+            spec = update["Update"]
+            index = indexes.get(spec["IndexName"])
+            if index is None or not index.is_global:
+                raise errors.resource_not_found()
+            indexes[index.index_name] = _updated(index, spec)
+    found = tuple(indexes.values())
+    used = {name for name, _ in table.key} | {name for index in found for name, _ in (*index.partition_keys, *index.sort_keys)}
+    unused = [name for name, _ in schema.definitions_of(request) if name not in used]
+    if unused:
+        schema.check_all_used(types, table.key, list(found))
+    attributes = tuple((name, kind) for name, kind in types.items() if name in used)
+    return table.replace(indexes=found, attributes=attributes)  # type: ignore[no-any-return]
+
+
+def _created(tx: Any, table: TableDefinition, spec: Request, types: dict[str, str], indexes: dict[str, Index]) -> Index:
+    if spec["IndexName"] in indexes:
+        raise errors.validation("Attempting to create an index which already exists")
+    if sum(index.is_global for index in indexes.values()) >= schema.GLOBAL_INDEXES_MAX:
+        raise errors.invalid_parameters(f"GlobalSecondaryIndex count exceeds the per-table limit of {schema.GLOBAL_INDEXES_MAX}")
+    index = schema.read_global_index(spec, types, set(), table.billing_mode, lambda: tx.sequence(NUMBERS))
+    return index.replace(status="CREATING")  # type: ignore[no-any-return]
+
+
+def _updated(index: Index, spec: Request) -> Index:
+    throughput = spec.get("ProvisionedThroughput")
+    if throughput is not None:
+        reads, writes = throughput["ReadCapacityUnits"], throughput["WriteCapacityUnits"]
+        if (reads, writes) == (index.read_units, index.write_units):
+            raise errors.validation(
+                f"The provisioned throughput for the index {index.index_name} will not change. "
+                "The requested value equals the current value. "
+                f"Current ReadCapacityUnits provisioned for the index: {reads}. Requested ReadCapacityUnits: {reads}. "
+                f"Current WriteCapacityUnits provisioned for the index: {writes}. Requested WriteCapacityUnits: {writes}. "
+                "Refer to the Amazon DynamoDB Developer Guide for current limits and how to request higher limits."
+            )
+        index = index.replace(read_units=reads, write_units=writes)
+    if "OnDemandThroughput" in spec:
+        index = index.replace(on_demand_limits=_limits(spec["OnDemandThroughput"], index.on_demand_limits))
+    if "WarmThroughput" in spec:
+        index = index.replace(warm_throughput={**index.warm_throughput, **spec["WarmThroughput"]})
+    return index
+
+
+def _limits(wanted: dict[str, int], current: dict[str, int]) -> dict[str, int]:
+    """-1 takes a limit away."""
+    return {name: units for name, units in {**current, **wanted}.items() if units != -1}
