@@ -36,7 +36,7 @@ def test_the_root_directory_holds_nothing_of_the_host(house: Any) -> None:
         import os
         def handler(event, context):
             seen = {}
-            for path in (event, "/work", "/data", "/etc/shadow", "/sys/kernel", "/var/log", "/proc/1/root" + event, "/dev/shm", "/home"):
+            for path in (event, "/boot", "/data", "/etc/shadow", "/sys/kernel", "/var/log", "/proc/1/root" + event, "/dev/shm", "/home"):
                 try:
                     seen[path] = os.listdir(path) if os.path.isdir(path) else open(path).read()
                 except OSError as error:
@@ -273,14 +273,14 @@ def test_more_processes_than_allowed_are_refused(house: Any) -> None:
 
 
 SERVER = """
-import asyncio, sys
+import asyncio, json, sys
 from pathlib import Path
 from groundcloud.runtime import *
 async def main():
     pool = Pool()
     spec = FunctionSpec(key="a", runtime="python3.11", handler="app.handler", code_path=Path(sys.argv[1]), timeout_s=60)
     sandbox = await pool.acquire(spec, lambda i: SandboxStart(on_log=lambda line, request: print(line.decode(), flush=True)))
-    await sandbox.invoke(Invocation(request_id="r", payload=b"1"))
+    await sandbox.invoke(Invocation(request_id="r", payload=json.dumps(sys.argv[2:]).encode()))
 asyncio.run(main())
 """
 
@@ -355,18 +355,18 @@ def test_an_unprivileged_server_has_the_same_walls(open_directory: Path) -> None
         pytest.skip("needs root, setpriv and a Python that everyone can read")
     code = open_directory
     (code / "app.py").write_text(
-        "import os\ndef handler(e, c):\n print(os.getuid(), sorted(os.listdir('/proc'))[:2], os.path.exists('/work'), 'CapEff:\\t0000000000000000' in open('/proc/self/status').read())"
+        "import os\ndef handler(e, c):\n print(os.getuid(), sorted(os.listdir('/proc'))[:2], [os.path.exists(p) for p in e], 'CapEff:\\t0000000000000000' in open('/proc/self/status').read())"
     )
     source = Path(__file__).parents[2] / "src"
     out = subprocess.run(
-        [setpriv, "--reuid=65534", "--regid=65534", "--clear-groups", str(python), "-c", textwrap.dedent(SERVER), str(code)],
+        [setpriv, "--reuid=65534", "--regid=65534", "--clear-groups", str(python), "-c", textwrap.dedent(SERVER), str(code), __file__],
         env={"PYTHONPATH": str(source), "PATH": "/usr/bin:/bin"},
         capture_output=True,
         text=True,
         timeout=30,
         cwd="/",
     )
-    assert out.stdout == "993 ['1', '2'] False True\n", out.stderr
+    assert out.stdout == "993 ['1', '2'] [False] True\n", out.stderr
 
 
 def test_an_unused_pool_starts_no_process(house: Any) -> None:
