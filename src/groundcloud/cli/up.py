@@ -1,12 +1,56 @@
-"""`ground up`: the server in the foreground."""
+"""`ground up`: the server in the foreground. The one command that is not a client."""
 
 from __future__ import annotations
 
+import json
+import logging
 import os
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
+import click
+
 from groundcloud.kernel.settings import Settings
+
+
+def start(port: int, host: str, data: Path, memory: bool, region: str, strict_runtimes: bool, quiet: bool, as_json: bool) -> None:
+    """Serves until SIGINT or SIGTERM; exits with a sentence where it cannot."""
+    from groundcloud.http.server import AddressInUse
+    from groundcloud.kernel.ground import DataDirectoryInUse, memory_settings
+
+    began = time.monotonic()
+    logging.basicConfig(
+        level=os.environ.get("GROUND_LOG", "WARNING").upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
+    )
+    settings = memory_settings(host=host, port=port, region=region) if memory else Settings(data.resolve(), host, port, region=region)
+    settings.strict = strict_runtimes
+
+    def ready(settings: Settings, root: tuple[str, str]) -> None:
+        if as_json:
+            click.echo(
+                json.dumps(
+                    {
+                        "endpoint": settings.endpoint,
+                        "data": None if memory else str(settings.data_dir),
+                        "environment": environment(settings.endpoint, root, region),
+                    }
+                )
+            )
+        elif not quiet:
+            _greet(settings, root, region, time.monotonic() - began)
+
+    try:
+        run(settings, ready)
+    except AddressInUse as error:
+        raise click.ClickException(f"{error} Another server may be running; choose a port with --port.") from None
+    except DataDirectoryInUse as error:
+        raise click.ClickException(f"{error} Stop it, or choose another directory with --data.") from None
+    except KeyboardInterrupt:
+        pass
+    if not quiet and not as_json:
+        click.echo("\nStopped. Everything that was acknowledged is on disk." if not memory else "\nStopped.")
 
 
 def run(settings: Settings, on_ready: Callable[[Settings, tuple[str, str]], None]) -> None:
@@ -39,3 +83,29 @@ def run(settings: Settings, on_ready: Callable[[Settings, tuple[str, str]], None
         loop.run_until_complete(serve())
     finally:
         loop.close()
+
+
+def environment(endpoint: str, root: tuple[str, str], region: str) -> dict[str, str]:
+    """What points SDKs and tools at a server."""
+    return {
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_ACCESS_KEY_ID": root[0],
+        "AWS_SECRET_ACCESS_KEY": root[1],
+        "AWS_DEFAULT_REGION": region,
+        "AWS_REGION": region,
+    }
+
+
+def _greet(settings: Settings, root: tuple[str, str], region: str, seconds: float) -> None:
+    from groundcloud import __version__, app
+
+    port = "" if settings.port == 4566 and settings.loopback else f" --endpoint {settings.endpoint}"
+    rests = "memory alone: it ends with the server" if settings.memory else str(settings.data_dir)
+    served = ", ".join(sorted(app.SERVICES))
+    click.echo(f"Groundcloud {__version__} is up on {click.style(settings.endpoint, bold=True)} ({seconds * 1000:.0f} ms)")
+    click.echo(f"  state     {rests}")
+    click.echo(f"  serves    {served}")
+    click.echo("  point SDKs, the AWS CLI, sam and cdk here:\n")
+    for name, value in environment(settings.endpoint, root, region).items():
+        click.echo(f"    export {name}={value}")
+    click.echo(f'\n  or: eval "$(ground env{port})"     then: ground deploy{port}     Ctrl-C stops')

@@ -1,0 +1,5 @@
+"""`python -m groundcloud` is `ground`."""
+
+from groundcloud.cli.main import main
+
+main()

@@ -1,0 +1,222 @@
+"""Builds and packages: a function's folder and its requirements to a zip, a template with local paths to one with addresses in S3.
+
+A zip is made of sorted names and one fixed time, so the same code is the same bytes and uploads (and updates) nothing. Installed requirements are
+kept by the hash of `requirements.txt`, so that an edit of code packs again in milliseconds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import click
+
+from groundcloud.base.errors import AwsError
+
+IGNORED = {
+    "__pycache__",
+    ".git",
+    ".venv",
+    "venv",
+    "node_modules/.cache",
+    ".aws-sam",
+    ".ground",
+    ".pytest_cache",
+    ".mypy_cache",
+    ".ruff_cache",
+}
+ZIP_TIME = (2020, 1, 1, 0, 0, 0)
+FILES_MAX = 50_000
+
+CODE_PROPERTIES = {
+    "AWS::Serverless::Function": "CodeUri",
+    "AWS::Lambda::Function": "Code",
+    "AWS::Serverless::LayerVersion": "ContentUri",
+    "AWS::Lambda::LayerVersion": "Content",
+}
+FILE_PROPERTIES = {
+    "AWS::Serverless::Api": "DefinitionUri",
+    "AWS::Serverless::HttpApi": "DefinitionUri",
+    "AWS::Serverless::StateMachine": "DefinitionUri",
+    "AWS::ApiGateway::RestApi": "BodyS3Location",
+    "AWS::StepFunctions::StateMachine": "DefinitionS3Location",
+}
+TEMPLATE_PROPERTIES = {"AWS::Serverless::Application": "Location", "AWS::CloudFormation::Stack": "TemplateURL"}
+
+
+@dataclass
+class Package:
+    """A template ready to deploy, the objects it names, and the folders that its code came from."""
+
+    template: dict[str, Any]
+    objects: dict[str, bytes] = field(default_factory=dict)
+    sources: set[Path] = field(default_factory=set)
+    notes: list[str] = field(default_factory=list)
+
+
+def package(template_path: Path, bucket: str, *, install: bool = True) -> Package:
+    """Reads a template and packs every local path in it. Raises ClickException naming what is missing or broken."""
+    from groundcloud.services.cloudformation import template as templates
+
+    try:
+        document = templates.parse(template_path.read_text())
+    except OSError as error:
+        raise click.ClickException(f"Cannot read {template_path}: {error.strerror}.") from None
+    except AwsError as error:
+        raise click.ClickException(f"{template_path}: {error.message}") from None
+    result = Package(document, sources={template_path})
+    folder = template_path.parent
+    defaults = ((document.get("Globals") or {}).get("Function") or {}) if isinstance(document.get("Globals"), dict) else {}
+    for logical_id, resource in (document.get("Resources") or {}).items():
+        if not isinstance(resource, dict):
+            continue
+        kind, properties = resource.get("Type"), resource.setdefault("Properties", {})
+        if kind in CODE_PROPERTIES:
+            _pack_code(result, logical_id, kind, properties, defaults, folder, bucket, install)
+        elif kind in FILE_PROPERTIES:
+            name = FILE_PROPERTIES[kind]
+            if isinstance(properties.get(name), str) and not properties[name].startswith(("s3://", "https://", "http://")):
+                path = _existing(folder / properties[name], logical_id, name)
+                key = _add(result, path.read_bytes(), path.suffix)
+                properties[name] = {"Bucket": bucket, "Key": key}
+                result.sources.add(path)
+        elif kind in TEMPLATE_PROPERTIES:
+            name = TEMPLATE_PROPERTIES[kind]
+            if isinstance(properties.get(name), str) and not properties[name].startswith(("s3://", "https://", "http://")):
+                inner = package(_existing(folder / properties[name], logical_id, name), bucket, install=install)
+                result.objects |= inner.objects
+                result.sources |= inner.sources
+                key = _add(result, json.dumps(inner.template).encode(), ".template")
+                properties[name] = f"https://s3.amazonaws.com/{bucket}/{key}"
+    return result
+
+
+def _pack_code(
+    result: Package,
+    logical_id: str,
+    kind: str,
+    properties: dict[str, Any],
+    defaults: dict[str, Any],
+    folder: Path,
+    bucket: str,
+    install: bool,
+) -> None:
+    name = CODE_PROPERTIES[kind]
+    if properties.get("InlineCode") or properties.get("PackageType") == "Image":
+        return
+    local = properties.get(name, defaults.get(name) if kind == "AWS::Serverless::Function" else None)
+    if kind == "AWS::Serverless::Function" and local is None and "ImageUri" not in properties:
+        local = "."
+    if not isinstance(local, str) or local.startswith(("s3://", "https://", "http://")):
+        return
+    path = _existing(folder / local, logical_id, name)
+    if path.is_file() and path.suffix in (".zip", ".jar"):
+        content = path.read_bytes()
+    else:
+        runtime = str(properties.get("Runtime", defaults.get("Runtime", "")))
+        content = build(path, runtime, result.notes, install=install and kind.endswith("Function"))
+    key = _add(result, content, ".zip")
+    result.sources.add(path)
+    if kind.startswith("AWS::Serverless::"):
+        properties[name] = {"Bucket": bucket, "Key": key}
+    else:
+        properties[name] = {"S3Bucket": bucket, "S3Key": key}
+
+
+def build(source: Path, runtime: str, notes: list[str], *, install: bool = True) -> bytes:
+    """The zip of a folder (or one file), with its Python requirements installed beside the code."""
+    out = io.BytesIO()
+    seen: set[str] = set()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        if source.is_file():
+            _write(archive, source, source.name, seen)
+        else:
+            _write_tree(archive, source, seen)
+            requirements = source / "requirements.txt"
+            if install and (not runtime or runtime.startswith("python")) and requirements.exists() and _wanted(requirements):
+                _write_tree(archive, _installed(requirements, notes), seen)
+            elif install and runtime.startswith("nodejs") and (source / "package.json").exists() and not (source / "node_modules").exists():
+                notes.append(f"{source}: package.json is there, but no node_modules; run `npm install` in it before deploying.")
+    return out.getvalue()
+
+
+def _installed(requirements: Path, notes: list[str]) -> Path:
+    """A folder with the requirements installed, kept in the user's cache by the hash of the file and of this Python's version."""
+    text = requirements.read_bytes()
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    digest = hashlib.sha256(text + version.encode()).hexdigest()[:24]
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "groundcloud" / "requirements" / digest
+    if (cache / ".complete").exists():
+        return cache
+    shutil.rmtree(cache, ignore_errors=True)
+    cache.mkdir(parents=True)
+    notes.append(f"installed {requirements} for Python {version}")
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-compile",
+        "--target",
+        str(cache),
+        "-r",
+        str(requirements),
+    ]
+    if shutil.which("uv") and subprocess.run([sys.executable, "-m", "pip", "--version"], capture_output=True).returncode:
+        command = ["uv", "pip", "install", "--quiet", "--python", sys.executable, "--target", str(cache), "-r", str(requirements)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=requirements.parent)
+    if done.returncode:
+        shutil.rmtree(cache, ignore_errors=True)
+        lines = [line for line in (done.stderr or done.stdout).strip().splitlines() if not line.startswith("WARNING")]
+        raise click.ClickException(f"Cannot install {requirements}:\n  " + "\n  ".join(lines[-8:]))
+    (cache / ".complete").touch()
+    return cache
+
+
+def _wanted(requirements: Path) -> bool:
+    return any(line.strip() and not line.strip().startswith("#") for line in requirements.read_text().splitlines())
+
+
+def _write_tree(archive: zipfile.ZipFile, folder: Path, seen: set[str]) -> None:
+    for root, names, files in os.walk(folder):
+        names[:] = sorted(name for name in names if name not in IGNORED)
+        for name in sorted(files):
+            if name.endswith((".pyc", ".pyo")) or name == ".complete":
+                continue
+            path = Path(root) / name
+            _write(archive, path, path.relative_to(folder).as_posix(), seen)
+
+
+def _write(archive: zipfile.ZipFile, path: Path, name: str, seen: set[str]) -> None:
+    if name in seen:  # the function's own file goes before a requirement's
+        return
+    if len(seen) >= FILES_MAX:
+        raise click.ClickException(f"More than {FILES_MAX:,} files below {path.parent}; is the CodeUri right?")
+    seen.add(name)
+    entry = zipfile.ZipInfo(name, ZIP_TIME)
+    entry.external_attr = (0o755 if os.access(path, os.X_OK) else 0o644) << 16
+    entry.compress_type = zipfile.ZIP_DEFLATED
+    archive.writestr(entry, path.read_bytes())
+
+
+def _add(result: Package, content: bytes, suffix: str) -> str:
+    key = hashlib.sha256(content).hexdigest()[:40] + suffix
+    result.objects[key] = content
+    return key
+
+
+def _existing(path: Path, logical_id: str, name: str) -> Path:
+    if not path.exists():
+        raise click.ClickException(f"{logical_id}: {name} names {path}, which does not exist.")
+    return path.resolve()

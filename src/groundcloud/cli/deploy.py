@@ -1,0 +1,317 @@
+"""`ground deploy` and `ground delete`: a change set through the public API, with each resource shown as it is made.
+
+The same calls that `aws cloudformation deploy` makes; nothing here knows the server's inside.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from groundcloud.cli.build import Package, package
+from groundcloud.cli.connection import Connection, NoServer, explained
+
+POLL_S = 0.04
+DONE = ("_COMPLETE", "_FAILED")
+TEMPLATES = ("template.yaml", "template.yml", "template.json")
+_URL = re.compile(r"https://([a-z0-9]+)\.execute-api\.([a-z0-9-]+)\.amazonaws\.com")
+
+
+def run(
+    connection: Connection,
+    template: Path | None,
+    stack: str | None,
+    parameters: tuple[str, ...],
+    watch: bool,
+    no_build: bool,
+    as_json: bool,
+) -> None:
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    template = _find(template)
+    name = stack or _stack_name(template)
+    given = _parameters(parameters)
+    connection.check()
+    try:
+        outcome = deploy(connection, template, name, given, install=not no_build, quiet=as_json)
+    except ClientError as error:
+        raise click.ClickException(explained(error)) from None
+    except BotoCoreError:
+        raise NoServer(connection.endpoint) from None
+    if as_json:
+        click.echo(json.dumps(outcome, indent=2))
+    if not outcome["succeeded"] and not watch:
+        sys.exit(1)
+    if watch:
+        _watch(connection, template, name, given, no_build)
+
+
+def deploy(connection: Connection, template: Path, stack: str, parameters: dict[str, str], *, install: bool, quiet: bool) -> dict[str, Any]:
+    """Packages, uploads, and carries out a change set. The outcome: stack, succeeded, changed (logical id -> action), outputs, seconds, reason."""
+    from botocore.exceptions import ClientError
+
+    began = time.monotonic()
+    say = (lambda *_: None) if quiet else click.echo
+    account = connection.client("sts").get_caller_identity()["Account"]
+    bucket = f"ground-artifacts-{account}-{connection.region}"
+    built = package(template, bucket, install=install)
+    for note in built.notes:
+        say(f"  {note}")
+    _upload(connection, bucket, built)
+    cloudformation = connection.client("cloudformation")
+    existing = _status(cloudformation, stack)
+    if existing in ("ROLLBACK_COMPLETE", "REVIEW_IN_PROGRESS", "DELETE_FAILED", "ROLLBACK_FAILED"):
+        say(f"  the stack is {existing}: deleting what is left of it")
+        cloudformation.delete_stack(StackName=stack)
+        _await_end(cloudformation, stack, None, say)
+        existing = None
+    known = set()
+    if existing is not None:
+        known = {
+            parameter["ParameterKey"] for parameter in cloudformation.describe_stacks(StackName=stack)["Stacks"][0].get("Parameters", [])
+        }
+    declared = built.template.get("Parameters") or {}
+    unknown = sorted(set(parameters) - set(declared))
+    if unknown:
+        raise click.ClickException(f"The template has no parameter {unknown[0]!r}; it has: {', '.join(declared) or 'none'}.")
+    passed = [{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()]
+    passed += [{"ParameterKey": key, "UsePreviousValue": True} for key in declared if key in known and key not in parameters]
+    body = json.dumps(built.template, separators=(",", ":"))
+    place: dict[str, str] = {"TemplateBody": body}
+    if len(body.encode()) > 51_200:
+        key = "templates/" + template.stem + f"-{int(time.time() * 1000)}.json"
+        connection.client("s3").put_object(Bucket=bucket, Key=key, Body=body.encode())
+        place = {"TemplateURL": f"https://s3.amazonaws.com/{bucket}/{key}"}
+    change_set = f"ground-{int(time.time() * 1000)}"
+    cloudformation.create_change_set(
+        StackName=stack,
+        ChangeSetName=change_set,
+        ChangeSetType="CREATE" if existing is None else "UPDATE",
+        Parameters=passed,
+        Capabilities=["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
+        **place,
+    )
+    described = _await_change_set(cloudformation, stack, change_set)
+    outcome: dict[str, Any] = {"stack": stack, "succeeded": True, "changed": {}, "outputs": {}, "reason": ""}
+    if described["Status"] == "FAILED":
+        reason = described.get("StatusReason", "")
+        if "didn't contain changes" not in reason and "No updates are to be performed" not in reason:
+            try:
+                cloudformation.delete_change_set(StackName=stack, ChangeSetName=change_set)
+                if existing is None:
+                    cloudformation.delete_stack(StackName=stack)
+            except ClientError:
+                pass
+            raise click.ClickException(f"{stack}: {reason}")
+        cloudformation.delete_change_set(StackName=stack, ChangeSetName=change_set)
+        say(f"{stack}: nothing has changed.")
+    else:
+        for change in described.get("Changes", []):
+            entry = change["ResourceChange"]
+            outcome["changed"][entry["LogicalResourceId"]] = entry["Action"]
+        since = _last_event(cloudformation, stack)
+        cloudformation.execute_change_set(StackName=stack, ChangeSetName=change_set)
+        status, reason = _await_end(cloudformation, stack, since, say)
+        outcome["succeeded"] = status in ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS")
+        outcome["reason"] = reason
+        if not outcome["succeeded"]:
+            click.secho(f"{stack}: {status}. {reason}", fg="red", err=True)
+    stacks = cloudformation.describe_stacks(StackName=stack)["Stacks"]
+    outcome["outputs"] = {output["OutputKey"]: local_url(output["OutputValue"], connection) for output in stacks[0].get("Outputs", [])}
+    outcome["seconds"] = round(time.monotonic() - began, 3)
+    if outcome["succeeded"]:
+        count = len(outcome["changed"])
+        say(
+            click.style(f"{stack} is deployed", fg="green", bold=True)
+            + f" in {outcome['seconds']:.2f} s ({count} resource{'' if count == 1 else 's'} changed)"
+        )
+        width = max((len(key) for key in outcome["outputs"]), default=0)
+        for key, value in sorted(outcome["outputs"].items()):
+            say(f"  {key:<{width}}  {value}")
+    return outcome
+
+
+def delete(connection: Connection, stack: str, empty_buckets: bool, as_json: bool) -> None:
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    connection.check()
+    cloudformation = connection.client("cloudformation")
+    try:
+        if _status(cloudformation, stack) is None:
+            raise click.ClickException(f"There is no stack {stack!r}.")
+        if empty_buckets:
+            for resource in cloudformation.describe_stack_resources(StackName=stack)["StackResources"]:
+                if resource["ResourceType"] == "AWS::S3::Bucket" and resource.get("PhysicalResourceId"):
+                    _empty(connection.client("s3"), resource["PhysicalResourceId"])
+        stack_id = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]["StackId"]
+        since = _last_event(cloudformation, stack_id)
+        cloudformation.delete_stack(StackName=stack)
+        status, reason = _await_end(cloudformation, stack_id, since, (lambda *_: None) if as_json else click.echo)
+    except ClientError as error:
+        raise click.ClickException(explained(error)) from None
+    except BotoCoreError:
+        raise NoServer(connection.endpoint) from None
+    if as_json:
+        click.echo(json.dumps({"stack": stack, "status": status, "reason": reason}))
+    if status != "DELETE_COMPLETE":
+        raise click.ClickException(f"{stack}: {status}. {reason}")
+    if not as_json:
+        click.echo(f"{stack} is deleted.")
+
+
+def local_url(value: str, connection: Connection) -> str:
+    """AWS's address of an API, as this server answers to it."""
+    _, _, rest = connection.endpoint.partition("://")
+    port = rest.rpartition(":")[2] if ":" in rest else "80"
+    return _URL.sub(lambda match: f"http://{match[1]}.execute-api.{match[2]}.localhost:{port}", value)
+
+
+def _find(template: Path | None) -> Path:
+    if template is None or template.is_dir():
+        folder = template or Path(".")
+        found = next((folder / name for name in TEMPLATES if (folder / name).exists()), None)
+        if found is None:
+            raise click.ClickException(f"There is no {' or '.join(TEMPLATES)} in {folder.resolve()}; name one: ground deploy PATH")
+        return found.resolve()
+    if not template.exists():
+        raise click.ClickException(f"{template} does not exist.")
+    return template.resolve()
+
+
+def _stack_name(template: Path) -> str:
+    return re.sub(r"[^A-Za-z0-9-]+", "-", template.parent.name).strip("-") or "app"
+
+
+def _parameters(given: tuple[str, ...]) -> dict[str, str]:
+    found = {}
+    for text in given:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise click.ClickException(f"A parameter is NAME=VALUE, not {text!r}.")
+        found[key] = value
+    return found
+
+
+def _upload(connection: Connection, bucket: str, built: Package) -> None:
+    """What is not there yet; the key is the content's hash."""
+    from botocore.exceptions import ClientError
+
+    if not built.objects:
+        return
+    s3 = connection.client("s3")
+    try:
+        s3.head_bucket(Bucket=bucket)
+    except ClientError:
+        place = {} if connection.region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": connection.region}}
+        s3.create_bucket(Bucket=bucket, **place)
+    for key, content in built.objects.items():
+        try:
+            s3.head_object(Bucket=bucket, Key=key)
+        except ClientError:
+            s3.put_object(Bucket=bucket, Key=key, Body=content)
+
+
+def _status(cloudformation: Any, stack: str) -> str | None:
+    from botocore.exceptions import ClientError
+
+    try:
+        return str(cloudformation.describe_stacks(StackName=stack)["Stacks"][0]["StackStatus"])
+    except ClientError as error:
+        if "does not exist" in str(error):
+            return None
+        raise
+
+
+def _await_change_set(cloudformation: Any, stack: str, change_set: str) -> dict[str, Any]:
+    while True:
+        described: dict[str, Any] = cloudformation.describe_change_set(StackName=stack, ChangeSetName=change_set)
+        if described["Status"] in ("CREATE_COMPLETE", "FAILED"):
+            changes = described.get("Changes", [])
+            while token := described.get("NextToken"):
+                described = cloudformation.describe_change_set(StackName=stack, ChangeSetName=change_set, NextToken=token)
+                changes += described.get("Changes", [])
+            return {**described, "Changes": changes}
+        time.sleep(POLL_S)
+
+
+def _last_event(cloudformation: Any, stack: str) -> str | None:
+    events = cloudformation.describe_stack_events(StackName=stack)["StackEvents"]
+    return events[0]["EventId"] if events else None
+
+
+def _await_end(cloudformation: Any, stack: str, since: str | None, say: Any) -> tuple[str, str]:
+    """Prints events until the stack rests; its status and the first failure's reason."""
+    from botocore.exceptions import ClientError
+
+    seen: set[str] = {since} if since else set()
+    first_failure = ""
+    while True:
+        try:
+            state = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]
+            fresh = []
+            for event in cloudformation.describe_stack_events(StackName=stack)["StackEvents"]:
+                if event["EventId"] in seen:
+                    break
+                fresh.append(event)
+        except ClientError as error:
+            if "does not exist" in str(error):
+                return "DELETE_COMPLETE", ""
+            raise
+        for event in reversed(fresh):
+            seen.add(event["EventId"])
+            status, reason = event["ResourceStatus"], event.get("ResourceStatusReason", "")
+            if status.endswith("_FAILED") and not first_failure and "cancelled" not in reason:
+                first_failure = f"{event['LogicalResourceId']}: {reason}"
+            if not status.endswith("_IN_PROGRESS") or "ROLLBACK" in status:
+                say(_line(event, status, reason))
+        status = state["StackStatus"]
+        if status.endswith(DONE) and not status.endswith("CLEANUP_IN_PROGRESS"):
+            return status, first_failure or state.get("StackStatusReason", "")
+        time.sleep(POLL_S)
+
+
+def _line(event: dict[str, Any], status: str, reason: str) -> str:
+    colour = "red" if "FAILED" in status else "yellow" if "ROLLBACK" in status else "green"
+    text = f"  {click.style(f'{status:<24}', fg=colour)} {event['LogicalResourceId']}  {click.style(event['ResourceType'], dim=True)}"
+    return f"{text}\n      {reason}" if reason and "FAILED" in status else text
+
+
+def _empty(s3: Any, bucket: str) -> None:
+    for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
+        entries = [
+            {"Key": entry["Key"], "VersionId": entry["VersionId"]} for kind in ("Versions", "DeleteMarkers") for entry in page.get(kind, [])
+        ]
+        if entries:
+            s3.delete_objects(Bucket=bucket, Delete={"Objects": entries, "Quiet": True})
+
+
+def _watch(connection: Connection, template: Path, stack: str, parameters: dict[str, str], no_build: bool) -> None:
+    """Deploys again on every save, until Ctrl-C; an error is shown and the watch goes on."""
+    from botocore.exceptions import ClientError
+    from watchfiles import watch
+
+    while True:
+        try:
+            sources = package(template, "watched", install=False).sources
+        except click.ClickException:
+            sources = {template}
+        click.echo(click.style("watching; Ctrl-C stops", dim=True))
+        try:
+            changes = next(iter(watch(*sources, debounce=60, step=20, raise_interrupt=False)), None)
+            if changes is None:
+                return
+            for _, path in sorted(changes)[:3]:
+                click.echo(f"  saved {Path(path).name}")
+            deploy(connection, template, stack, parameters, install=not no_build, quiet=False)
+        except ClientError as error:
+            click.secho(explained(error), fg="red", err=True)
+        except click.ClickException as error:
+            click.secho(error.format_message(), fg="red", err=True)
+        except KeyboardInterrupt:
+            return

@@ -1,0 +1,183 @@
+"""`ground invoke` and `ground logs`."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from base64 import b64decode
+from pathlib import Path
+from typing import Any
+
+import click
+
+from groundcloud.base.clock import duration_ms
+from groundcloud.cli.connection import Connection, NoServer, explained
+
+POLL_S = 0.25
+
+
+def invoke(connection: Connection, function: str, event: str | None, stack: str | None, asynchronous: bool, as_json: bool) -> None:
+    """Exit status 1 if the function raised."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    payload = _payload(event)
+    connection.check()
+    try:
+        name = resolve(connection, function, stack)
+        options: dict[str, Any] = {"InvocationType": "Event"} if asynchronous else {"LogType": "Tail"}
+        answer = connection.client("lambda").invoke(FunctionName=name, Payload=payload, **options)
+    except ClientError as error:
+        raise click.ClickException(explained(error)) from None
+    except BotoCoreError:
+        raise NoServer(connection.endpoint) from None
+    if asynchronous:
+        click.echo(json.dumps({"status": answer["StatusCode"]}) if as_json else f"queued; `ground logs -t {function}` shows it run")
+        return
+    body = answer["Payload"].read().decode(errors="replace")
+    log = b64decode(answer.get("LogResult", "")).decode(errors="replace")
+    failed = "FunctionError" in answer
+    if as_json:
+        click.echo(
+            json.dumps(
+                {"status": answer["StatusCode"], "error": answer.get("FunctionError"), "payload": _parsed(body), "log": log}, indent=2
+            )
+        )
+    else:
+        click.echo(log.rstrip("\n"), err=True)
+        parsed = _parsed(body)
+        click.echo(json.dumps(parsed, indent=2, ensure_ascii=False) if isinstance(parsed, (dict, list)) else body)
+    if failed:
+        sys.exit(1)
+
+
+def logs(connection: Connection, function: str | None, tail: bool, stack: str | None, since: str, pattern: str, as_json: bool) -> None:
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        back_ms = duration_ms(since)
+    except ValueError as error:
+        raise click.ClickException(str(error)) from None
+    now_ms = connection.admin("GET", "/_ground/clock")["now_ms"]
+    client = connection.client("logs")
+    try:
+        groups = _groups(connection, client, function, stack)
+        printed: dict[str, set[str]] = {group: set() for group in groups}
+        start_ms = now_ms - back_ms
+        while True:
+            lines: list[tuple[int, str, str]] = []
+            for group in groups:
+                lines += _fresh(client, group, start_ms, pattern, printed[group])
+            for timestamp, group, message in sorted(lines, key=lambda line: line[0]):
+                _print(timestamp, group, message, len(groups) > 1, as_json)
+            if not tail:
+                return
+            time.sleep(POLL_S)
+            if not function:
+                for group in _groups(connection, client, function, stack):
+                    printed.setdefault(group, set())
+                groups = list(printed)
+    except ClientError as error:
+        raise click.ClickException(explained(error)) from None
+    except BotoCoreError:
+        raise NoServer(connection.endpoint) from None
+    except KeyboardInterrupt:
+        return
+
+
+def resolve(connection: Connection, function: str, stack: str | None) -> str:
+    """A function's name from its name, ARN, or the logical id it has in a stack (in any stack, where that is unique)."""
+    from botocore.exceptions import ClientError
+
+    if stack is not None:
+        resources = connection.client("cloudformation").describe_stack_resources(StackName=stack)["StackResources"]
+        for resource in resources:
+            if resource["LogicalResourceId"] == function and resource["ResourceType"] == "AWS::Lambda::Function":
+                return str(resource["PhysicalResourceId"])
+        names = ", ".join(
+            sorted(resource["LogicalResourceId"] for resource in resources if resource["ResourceType"] == "AWS::Lambda::Function")
+        )
+        raise click.ClickException(f"The stack {stack} has no function {function!r}; it has: {names or 'none'}.")
+    client = connection.client("lambda")
+    try:
+        client.get_function_configuration(FunctionName=function)
+        return function
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in ("ResourceNotFoundException", "ValidationException"):
+            raise
+    names = [found["FunctionName"] for page in client.get_paginator("list_functions").paginate() for found in page["Functions"]]
+    matching = [name for name in names if f"-{function}-" in name]
+    if len(matching) == 1:
+        return str(matching[0])
+    if matching:
+        raise click.ClickException(
+            f"{function!r} is in more than one stack; say which with --stack, or give the whole name: {', '.join(matching)}"
+        )
+    raise click.ClickException(f"There is no function {function!r}; there are: {', '.join(names) or 'none'}.")
+
+
+def _groups(connection: Connection, client: Any, function: str | None, stack: str | None) -> list[str]:
+    if function:
+        return [f"/aws/lambda/{resolve(connection, function, stack)}"]
+    prefix = f"/aws/lambda/{stack}-" if stack else "/aws/lambda/"
+    return [
+        group["logGroupName"]
+        for page in client.get_paginator("describe_log_groups").paginate(logGroupNamePrefix=prefix)
+        for group in page["logGroups"]
+    ]
+
+
+def _fresh(client: Any, group: str, start_ms: int, pattern: str, printed: set[str]) -> list[tuple[int, str, str]]:
+    from botocore.exceptions import ClientError
+
+    found = []
+    options = {"filterPattern": pattern} if pattern else {}
+    try:
+        for page in client.get_paginator("filter_log_events").paginate(logGroupName=group, startTime=start_ms, **options):
+            for event in page["events"]:
+                if event["eventId"] not in printed:
+                    printed.add(event["eventId"])
+                    found.append((event["timestamp"], group, event["message"]))
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ResourceNotFoundException":  # a function that has not run yet has no group
+            raise
+    return found
+
+
+def _print(timestamp: int, group: str, message: str, many: bool, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps({"timestamp": timestamp, "group": group, "message": message.rstrip("\n")}))
+        return
+    moment = time.strftime("%H:%M:%S", time.gmtime(timestamp / 1000)) + f".{timestamp % 1000:03d}"
+    text = message.rstrip("\n")
+    if text.startswith(("START ", "END ", "REPORT ", "INIT_START ")):
+        text = click.style(text, dim=True)
+    elif "[ERROR]" in text or '"level": "ERROR"' in text or "Task timed out" in text:
+        text = click.style(text, fg="red")
+    name = f"{click.style(group.rpartition('/')[2], fg='cyan')}  " if many else ""
+    click.echo(f"{click.style(moment, dim=True)}  {name}{text}")
+
+
+def _payload(event: str | None) -> bytes:
+    if event is None:
+        return b"{}"
+    text = sys.stdin.read() if event == "-" else _read(event)
+    try:
+        json.loads(text)
+    except ValueError as error:
+        raise click.ClickException(f"The event is not JSON: {error}") from None
+    return text.encode()
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text()
+    except OSError as error:
+        raise click.ClickException(f"Cannot read {path}: {error.strerror}.") from None
+
+
+def _parsed(body: str) -> Any:
+    try:
+        return json.loads(body)
+    except ValueError:
+        return body
