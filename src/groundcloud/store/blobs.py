@@ -72,6 +72,8 @@ class Blobs:
             finally:
                 os.close(descriptor)
             self._adopt(path, digest)
+        else:
+            self._unnamed[digest] = self._unnamed.get(digest, 0) + 1
         return self.link(tx, Content(digest, len(data), None))
 
     def writer(self, observers: tuple[Callable[[bytes], Any], ...] = ()) -> BlobWriter:

@@ -153,10 +153,13 @@ class Store:
         return self._synced >= position or self.engine.volatile
 
     async def durable(self, position: int | None = None) -> None:
-        """Returns when every commit up to `position` (default: all so far) is on disk."""
+        """Returns when every commit up to `position` (default: all so far) is on disk. Raises RuntimeError once a sync has failed."""
         wanted = self._applied if position is None else position
         if self._synced >= wanted or self.engine.volatile:
             return
+        if self._failure is not None:
+            # A second sync may succeed though the first lost what it should have written.
+            raise self._cannot_sync() from self._failure
         loop = asyncio.get_running_loop()
         future: asyncio.Future[None] = loop.create_future()
         self._waiting.append((wanted, future))
@@ -187,7 +190,7 @@ class Store:
             failure: BaseException | None = None
             try:
                 self.engine.sync()
-            except OSError as error:
+            except Exception as error:  # whatever it is: those who wait must hear of it
                 failure = error
             if self._loop is None or self._loop.is_closed():
                 return
@@ -201,7 +204,7 @@ class Store:
             self._syncing = False
             for _, future in waiting:
                 if not future.done():
-                    future.set_exception(RuntimeError(f"cannot sync the store: {failure}"))
+                    future.set_exception(self._cannot_sync())
             return
         self._synced = max(self._synced, target)
         for wanted, future in waiting:
@@ -214,6 +217,9 @@ class Store:
             self._loop.call_soon(self._order_sync)
         else:
             self._syncing = False
+
+    def _cannot_sync(self) -> RuntimeError:
+        return RuntimeError(f"cannot sync the store: {self._failure}")
 
     def watch(self, prefix: bytes) -> asyncio.Future[None]:
         """A future that is set when a commit touches a key that begins with `prefix`. Give it back with `unwatch`."""
