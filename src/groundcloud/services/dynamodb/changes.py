@@ -21,7 +21,7 @@ TRIM_TIMER = "dynamodb.trim"
 SEQUENCE_BASE = 10**20
 """Sequence numbers are 21 digits, so that they order as text too."""
 
-SERVICE_USER = {"principalId": "dynamodb.amazonaws.com", "type": "Service"}
+SERVICE_USER = {"PrincipalId": "dynamodb.amazonaws.com", "Type": "Service"}
 """The userIdentity of deletions by time to live."""
 
 
@@ -56,6 +56,7 @@ CHANGES = Table("dynamodb/changes", bytes, key=3)
 """(stream number, shard index, sequence) -> the record as JSON."""
 
 _encode = msgspec.json.Encoder().encode
+_decode_moment = msgspec.json.Decoder(tuple[int, msgspec.Raw]).decode
 
 
 def stream_arn(place: Any, table_name: str, label: str) -> str:
@@ -139,6 +140,11 @@ def record(
 
 def current_shard(tx: Any, stream_number: int) -> Shard | None:
     return next(SHARDS.scan(tx, stream_number, reverse=True, limit=1), None)
+
+
+def made_ms(raw: bytes) -> int:
+    """When a record was written."""
+    return int(_decode_moment(raw)[0])
 
 
 def sequence_text(sequence: int) -> str:

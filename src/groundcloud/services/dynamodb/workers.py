@@ -122,3 +122,38 @@ def backfill(call: Call, payload: dict[str, Any]) -> None:
         return
     found = tuple(index.replace(status="ACTIVE") if index.index_number == payload["index_number"] else index for index in table.indexes)
     state.put_table(tx, table.replace(indexes=found))
+
+
+@timer(changes.TRIM_TIMER)
+def trim(call: Call, payload: dict[str, Any]) -> None:
+    """Forgets records and closed shards after 24 hours, and a stream that has been off as long."""
+    tx = call.tx
+    number = payload["stream_number"]
+    oldest_ms = call.now_ms - changes.RECORD_LIFE_MS
+    stream = changes.STREAMS.get(tx, payload["table_name"], payload["label"])
+    next_ms: int | None = None
+    left = BITE * 5
+    for shard in list(changes.SHARDS.scan(tx, number)):
+        empty = True
+        for key, raw in list(changes.CHANGES.items(tx, number, shard.shard_index, limit=left + 1)):
+            made_ms = changes.made_ms(raw)
+            if made_ms > oldest_ms or left == 0:
+                next_ms = max(call.now_ms, made_ms + changes.RECORD_LIFE_MS)
+                empty = False
+                break
+            changes.CHANGES.delete(tx, *key)
+            left -= 1
+        if not empty:
+            break
+        if shard.last is None:
+            continue
+        if shard.closed_ms <= oldest_ms:
+            changes.SHARDS.delete(tx, number, shard.shard_index)
+        else:
+            next_ms = shard.closed_ms + changes.RECORD_LIFE_MS
+            break
+    if next_ms is None and stream is not None and stream.disabled_ms and stream.disabled_ms <= oldest_ms:
+        changes.STREAMS.delete(tx, stream.table_name, stream.label)
+        return
+    if next_ms is not None:
+        call.schedule(next_ms, changes.TRIM_TIMER, payload, key=str(number))
