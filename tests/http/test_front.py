@@ -1,0 +1,153 @@
+"""The front through raw sockets: bodies of every kind, limits, hosts, and clients that behave badly."""
+
+import json
+import socket
+import time
+
+import pytest
+
+from groundcloud.auth import signing
+from groundcloud.http import hosts
+
+JSON = {"content-type": "application/x-amz-json-1.0", "x-amz-target": "AmazonSQS.ListQueues"}
+
+
+class Wire:
+    """One connection, byte by byte."""
+
+    def __init__(self, ground):
+        self.host = ground.endpoint.removeprefix("http://")
+        self.socket = socket.create_connection(("127.0.0.1", int(self.host.rpartition(":")[2])), timeout=10)
+
+    def send(self, data):
+        self.socket.sendall(data)
+
+    def head(self, method="POST", path="/", headers=None, length=None):
+        lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in (headers or {}).items())]
+        if length is not None:
+            lines.append(f"content-length: {length}")
+        self.send(("\r\n".join(lines) + "\r\n\r\n").encode())
+
+    def answer(self):
+        """(status, headers, body); (0, {}, b"") when the server closed without a word."""
+        data = b""
+        while b"\r\n\r\n" not in data:
+            piece = self.socket.recv(65536)
+            if not piece:
+                return 0, {}, b""
+            data += piece
+        head, _, body = data.partition(b"\r\n\r\n")
+        lines = head.decode().split("\r\n")
+        status = int(lines[0].split()[1])
+        headers = dict(line.split(": ", 1) for line in lines[1:])
+        if status != 100:
+            while len(body) < int(headers.get("content-length", 0)):
+                body += self.socket.recv(65536)
+        return status, headers, body
+
+    def signed(self, headers, body=b"{}"):
+        return signing.sign(signing.Credentials("test", "test"), "us-east-1", "sqs", "POST", "/", "", {"host": self.host, **headers}, body, time.time())
+
+
+@pytest.fixture
+def wire(ground):
+    connection = Wire(ground)
+    yield connection
+    connection.socket.close()
+
+
+def test_a_connection_is_kept_for_the_next_request(wire):
+    for _ in range(3):
+        wire.head(headers=wire.signed(JSON), length=2)
+        wire.send(b"{}")
+        assert wire.answer()[0] == 200
+
+
+def test_a_chunked_body_is_read(wire):
+    wire.head(headers={**wire.signed(JSON), "transfer-encoding": "chunked"})
+    wire.send(b"1\r\n{\r\n1\r\n}\r\n0\r\n\r\n")
+    assert wire.answer()[0] == 200
+
+
+def test_expect_100_continue_is_answered_before_the_body(wire):
+    wire.head(headers={**wire.signed(JSON), "expect": "100-continue"}, length=2)
+    assert wire.answer()[0] == 100
+    wire.send(b"{}")
+    assert wire.answer()[0] == 200
+
+
+def test_headers_past_the_limit_are_refused(wire, ground):
+    wire.send(b"POST / HTTP/1.1\r\nhost: x\r\n")
+    status = None
+    try:
+        for _ in range(200):
+            wire.send(b"x-filler: " + b"a" * 60_000 + b"\r\n")
+    except OSError:
+        pass
+    try:
+        status = wire.answer()[0]
+    except OSError:
+        status = 0
+    assert status in (0, 431)
+    assert ground.admin("GET", "/_ground/health")["status"] == "ok"
+
+
+def test_a_body_cut_short_leaves_nothing_and_the_server_goes_on(wire, ground):
+    wire.head(headers=wire.signed(JSON), length=100)
+    wire.send(b"{}")
+    wire.socket.close()
+    assert ground.admin("GET", "/_ground/health")["status"] == "ok"
+
+
+@pytest.mark.parametrize(
+    "junk",
+    [b"\x00\x01\x02\r\n\r\n", b"GET\r\n\r\n", b"POST / HTTP/1.1\r\ncontent-length: -5\r\n\r\n", b"POST / HTTP/1.1\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\nhello"],
+)
+def test_what_is_not_http_is_refused(wire, ground, junk):
+    wire.send(junk)
+    assert wire.answer()[0] in (0, 400)
+    assert ground.admin("GET", "/_ground/health")["status"] == "ok"
+
+
+def test_a_head_answer_has_no_body(wire):
+    wire.head(method="HEAD", path="/bucket/key", headers={"host": wire.host})
+    status, _, body = wire.answer()
+    assert status >= 400 and body == b""
+
+
+def test_paths_that_climb_out_find_nothing(wire):
+    wire.head(method="GET", path="/_ground/../../etc/passwd", headers={"host": wire.host})
+    assert wire.answer()[0] in (400, 404)
+
+
+def test_health_answers_in_both_spellings(wire):
+    for path in ("/_ground/health", "/_localstack/health"):
+        wire.head(method="GET", path=path, headers={"host": wire.host})
+        status, _, body = wire.answer()
+        assert status == 200 and json.loads(body)["services"]["sqs"] == "available"
+
+
+def test_web_pages_of_other_origins_may_not_use_the_servers_own_api(wire):
+    for headers in ({"host": wire.host, "origin": "https://evil.example"}, {"host": "rebound.example"}):
+        wire.head(path="/_ground/clock", headers=headers, length=2)
+        wire.send(b"{}")
+        assert wire.answer()[0] == 400
+
+
+@pytest.mark.parametrize(
+    ("header", "kind", "label", "region"),
+    [
+        ("localhost:4566", "", "", ""),
+        ("127.0.0.1:4566", "", "", ""),
+        ("[::1]:4566", "", "", ""),
+        ("abc123.execute-api.eu-west-1.localhost:4566", "execute-api", "abc123", "eu-west-1"),
+        ("abc123.execute-api.localhost.localstack.cloud:4566", "execute-api", "abc123", ""),
+        ("my.bucket.s3.localhost:4566", "s3", "my.bucket", ""),
+        ("b.s3.eu-west-1.amazonaws.com", "s3", "b", "eu-west-1"),
+        ("b.s3-website.us-east-1.localhost:4566", "s3-website", "b", "us-east-1"),
+        ("abc.lambda-url.us-east-1.on.aws", "lambda-url", "abc", "us-east-1"),
+        ("sqs.us-east-1.localhost:4566", "", "", ""),
+    ],
+)
+def test_a_host_names_a_bucket_an_api_or_nothing(header, kind, label, region):
+    assert hosts.parse(header) == hosts.Host(kind, label, region)
