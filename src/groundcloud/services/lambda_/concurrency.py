@@ -1,0 +1,78 @@
+"""How many invocations run at once: of an account and region, and of functions that have some of it reserved. In memory, for it counts what runs here and now."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from groundcloud.services.lambda_ import errors
+from groundcloud.services.lambda_.state import FUNCTIONS, Function
+from groundcloud.store import Transaction
+
+if TYPE_CHECKING:
+    from groundcloud.kernel.call import Call
+
+ACCOUNT_CONCURRENCY = 1000
+UNRESERVED_MIN = 100
+"""AWS: Lambda quotas, and PutFunctionConcurrency: what must stay unreserved."""
+
+
+class Gate:
+    """The counters of one account and region."""
+
+    __slots__ = ("reserved_total", "running", "unreserved")
+
+    def __init__(self, reserved_total: int) -> None:
+        self.running: dict[str, int] = {}
+        self.unreserved = 0
+        self.reserved_total = reserved_total
+
+    def enter(self, function: Function) -> None:
+        """Raises TooManyRequestsException. `leave` must follow."""
+        name = function.function_name
+        running = self.running.get(name, 0)
+        reserved = function.reserved_concurrency
+        if reserved is not None:
+            if running >= reserved:
+                raise errors.throttled("ReservedFunctionConcurrentInvocationLimitExceeded")
+        elif self.unreserved >= ACCOUNT_CONCURRENCY - self.reserved_total:
+            raise errors.throttled("ConcurrentInvocationLimitExceeded")
+        else:
+            self.unreserved += 1
+        self.running[name] = running + 1
+
+    def leave(self, function: Function) -> None:
+        name = function.function_name
+        left = self.running[name] - 1
+        if left:
+            self.running[name] = left
+        else:
+            del self.running[name]
+        if function.reserved_concurrency is None:
+            self.unreserved -= 1
+
+
+class Gates:
+    """One gate an account and region, made when first needed."""
+
+    def __init__(self) -> None:
+        self._gates: dict[tuple[str, str], Gate] = {}
+
+    def of(self, tx: Transaction) -> Gate:
+        found = self._gates.get((tx.account, tx.region))
+        if found is None:
+            found = self._gates[tx.account, tx.region] = Gate(reserved_total(tx))
+        return found
+
+    def reservations_changed(self, tx: Transaction) -> None:
+        """To be called once the change is committed."""
+        found = self._gates.get((tx.account, tx.region))
+        if found is not None:
+            found.reserved_total = reserved_total(tx)
+
+
+def of_server(call: Call) -> Gates:
+    return call.own("gates", Gates)
+
+
+def reserved_total(tx: Transaction) -> int:
+    return sum(function.reserved_concurrency or 0 for function in FUNCTIONS.scan(tx))

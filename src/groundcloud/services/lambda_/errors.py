@@ -1,0 +1,114 @@
+"""Lambda's errors, one function each: code, status (from the model) and AWS's sentence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from groundcloud.base.errors import AwsError
+
+_USER: dict[str, Any] = {"Type": "User"}
+
+
+def function_not_found(function_arn: str) -> AwsError:
+    return AwsError("ResourceNotFoundException", f"Function not found: {function_arn}", fields=_USER)
+
+
+def alias_not_found(alias_arn: str) -> AwsError:
+    return AwsError("ResourceNotFoundException", f"Cannot find alias arn: {alias_arn}", fields=_USER)
+
+
+def resource_not_found(message: str = "The resource you requested does not exist.") -> AwsError:
+    return AwsError("ResourceNotFoundException", message, fields=_USER)
+
+
+def other_region(function_region: str, region: str) -> AwsError:
+    return AwsError(
+        "ResourceNotFoundException", f"Functions from '{function_region}' are not reachable in this region ('{region}')", fields=_USER
+    )
+
+
+def function_exists(function_name: str) -> AwsError:
+    return AwsError("ResourceConflictException", f"Function already exist: {function_name}", fields=_USER)
+
+
+def conflict(message: str) -> AwsError:
+    return AwsError("ResourceConflictException", message, fields=_USER)
+
+
+def invalid_parameter(message: str) -> AwsError:
+    return AwsError("InvalidParameterValueException", message, fields=_USER)
+
+
+def validation(message: str) -> AwsError:
+    return AwsError("ValidationException", message, status=400)
+
+
+def value_too_high(value: int, member: str, maximum: int) -> AwsError:
+    return validation(
+        f"1 validation error detected: Value '{value}' at '{member}' failed to satisfy constraint: Member must have value less than or equal to {maximum}"
+    )
+
+
+def not_assumable() -> AwsError:
+    return invalid_parameter("The role defined for the function cannot be assumed by Lambda.")
+
+
+def role_gone() -> AwsError:
+    """At an invocation."""
+    return AwsError("AccessDeniedException", "The role defined for the function cannot be assumed by Lambda.", status=403, fields=_USER)
+
+
+def revision_changed() -> AwsError:
+    return AwsError(
+        "PreconditionFailedException",
+        "The Revision Id provided does not match the latest Revision Id. Call the GetFunction/GetAlias API to retrieve the latest Revision Id",
+        fields=_USER,
+    )
+
+
+def bad_zip() -> AwsError:
+    return invalid_parameter("Could not unzip uploaded file. Please check your file, then try to upload again.")
+
+
+def empty_zip() -> AwsError:
+    return invalid_parameter("Uploaded file must be a non-empty zip")
+
+
+def unrequest_too_large(limit_bytes: int) -> AwsError:
+    return invalid_parameter(f"Unzipped size must be smaller than {limit_bytes} bytes")
+
+
+def request_too_large(limit_bytes: int, operation: str) -> AwsError:
+    return AwsError(
+        "RequestTooLargeException", f"Request must be smaller than {limit_bytes} bytes for the {operation} operation", fields=_USER
+    )
+
+
+def bad_payload(reason: str) -> AwsError:
+    return AwsError(
+        "InvalidRequestContentException",
+        f"Could not parse request body into json: Could not parse payload into json: {reason}",
+        fields=_USER,
+    )
+
+
+def bad_client_context() -> AwsError:
+    return AwsError("InvalidRequestContentException", "Client context must be a valid Base64-encoded JSON object.", fields=_USER)
+
+
+def throttled(reason: str) -> AwsError:
+    """`reason`: ReservedFunctionConcurrentInvocationLimitExceeded, ConcurrentInvocationLimitExceeded, ..."""
+    return AwsError("TooManyRequestsException", "Rate Exceeded.", fields={"Reason": reason, "Type": "User"})
+
+
+def cannot_run(reason: str) -> AwsError:
+    """The machine's fault, not the function's."""
+    return AwsError("ServiceException", reason, fields={"Type": "Service"})
+
+
+def policy_too_long(size_bytes: int, limit_bytes: int) -> AwsError:
+    return AwsError(
+        "PolicyLengthExceededException",
+        f"The final policy size ({size_bytes}) is bigger than the limit ({limit_bytes}).",
+        fields=_USER,
+    )

@@ -1,0 +1,374 @@
+"""Runs one version of a function on one event: finds which version, counts it, takes a sandbox, writes the log's lines, says how it ended.
+
+Synchronous and asynchronous invocations, event source mappings and function URLs all come here. Nothing is written to the store.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from groundcloud.base.errors import AwsError
+from groundcloud.kernel.telemetry import CallRecord
+from groundcloud.runtime import (
+    FunctionSpec,
+    Invocation,
+    InvokeResult,
+    PackageRefused,
+    Pool,
+    PoolFull,
+    PoolSettings,
+    RuntimeNotAvailable,
+    Sandbox,
+    SandboxStart,
+    ZygoteFailed,
+    resolve_runtime,
+)
+from groundcloud.services.lambda_ import concurrency, errors, logs, packages
+from groundcloud.services.lambda_.names import LATEST, FunctionName
+from groundcloud.services.lambda_.state import ALIASES, FUNCTIONS, VERSIONS, Function, Version
+
+if TYPE_CHECKING:
+    from groundcloud.kernel.call import Call
+
+CREDENTIALS_S = 43_200
+CREDENTIALS_LEFT_S_MIN = 1_800
+"""A sandbox whose credentials end sooner than this (the longest invocation, twice) is not used again."""
+
+PREPARED_MAX = 4096
+
+
+class Target(NamedTuple):
+    """What an invocation of a name runs."""
+
+    name: FunctionName
+    function: Function
+    version: Version
+
+
+class Outcome(NamedTuple):
+    """`payload` is the answer or AWS's error document; `failed` tells which. `tail` is the end of the log, 4 KB."""
+
+    payload: bytes
+    failed: bool
+    version: str
+    tail: bytes
+    billed_ms: int
+    gb_s: float
+    error_type: str = ""
+
+
+class Prepared:
+    """What a generation of a version needs to run, made once."""
+
+    __slots__ = ("group_name", "name", "own_group", "runtime_arn", "runtime_version", "spec", "version", "warning")
+
+    def __init__(self, name: FunctionName, version: Version, spec: FunctionSpec, warning: str | None) -> None:
+        self.name = name
+        self.version = version
+        self.spec = spec
+        self.warning = warning
+        self.own_group = bool(version.logging.get("LogGroup"))
+        self.group_name = spec.log_group_name
+        self.runtime_version, self.runtime_arn = runtime_version(version.runtime, name.region)
+
+
+class Executor:
+    """The pool of one server, with what is kept at hand for each version."""
+
+    def __init__(self, call: Call) -> None:
+        self.pool = Pool(PoolSettings(wall_ms=call.clock.now_ms))
+        self.writer: logs.LogWriter = call.own("log-writer", lambda: logs.LogWriter(call.ground))
+        self.gates = concurrency.of_server(call)
+        self._prepared: dict[tuple[str, str, str, int], Prepared] = {}
+        self._warming: set[asyncio.Task[None]] = set()
+
+    async def aclose(self) -> None:
+        for task in self._warming:
+            task.cancel()
+        await self.pool.close()
+
+    def warm(self, call: Call, runtime: str) -> None:
+        """Starts the zygote of a runtime in the background, so that the first invocation finds it."""
+
+        async def prewarm() -> None:
+            try:
+                await self.pool.prewarm(runtime)
+            except (RuntimeNotAvailable, ZygoteFailed) as failure:
+                call.log.warning("cannot warm %s: %s", runtime, failure)
+
+        task = asyncio.get_running_loop().create_task(prewarm())
+        self._warming.add(task)
+        task.add_done_callback(self._warming.discard)
+
+    async def prepared(self, call: Call, name: FunctionName, version: Version) -> Prepared:
+        key = (name.account, name.region, name.name, version.number)
+        found = self._prepared.get(key)
+        if found is not None and found.version.generation == version.generation:
+            return found
+        made = await _prepare(call, name, version)
+        if len(self._prepared) >= PREPARED_MAX:
+            self._prepared.clear()
+        self._prepared[key] = made
+        return made
+
+    async def retire(self, name: FunctionName, version: Version) -> None:
+        """Code or configuration was replaced: sandboxes of `version` take no further invocation, and end when they are idle."""
+        self._prepared.pop((name.account, name.region, name.name, version.number), None)
+        await self.pool.retire(_key(name, version))
+
+    async def acquire(self, call: Call, prepared: Prepared) -> Sandbox:
+        """A sandbox with credentials that last. Raises AwsError where it cannot be had."""
+
+        def prepare(sandbox_id: str) -> SandboxStart:
+            return self._start(call, prepared, sandbox_id, made)
+
+        made: list[logs.Stream] = []
+        now_s = call.clock.now_s()
+        while True:
+            try:
+                sandbox = await self.pool.acquire(prepared.spec, prepare)
+            except PoolFull:
+                raise errors.throttled("ConcurrentInvocationLimitExceeded") from None
+            except (RuntimeNotAvailable, ZygoteFailed) as failure:
+                raise errors.cannot_run(str(failure)) from failure
+            if made:
+                sandbox.tag = made.pop()
+            stream = sandbox.tag
+            assert isinstance(stream, logs.Stream)
+            if stream.expires_s - now_s >= CREDENTIALS_LEFT_S_MIN:
+                return sandbox
+            sandbox.kill()
+
+    def _start(self, call: Call, prepared: Prepared, sandbox_id: str, made: list[logs.Stream]) -> SandboxStart:
+        name, version = prepared.name, prepared.version
+        try:
+            credentials = call.assume_role(
+                version.role, name.name, service_principal="lambda.amazonaws.com", duration_s=CREDENTIALS_S, source_arn=name.arn
+            )
+        except AwsError as error:
+            raise errors.role_gone() from error
+        now_ms = call.clock.now_ms()
+        stream_name = logs.stream_name(now_ms, name.name, version.text, sandbox_id, own_group=prepared.own_group)
+        stream = self.writer.stream(name.account, name.region, version.role, prepared.group_name, stream_name)
+        stream.expires_s = credentials.expires_s
+        made.append(stream)
+        logs.PlatformLines(stream, version.text, version.memory_mb, version.logging).init_start(
+            prepared.runtime_version, prepared.runtime_arn, now_ms
+        )
+        if prepared.warning:
+            stream.line(f"Groundcloud: {prepared.warning}")
+        return SandboxStart(
+            environment={
+                "AWS_ACCESS_KEY_ID": credentials.access_key_id,
+                "AWS_SECRET_ACCESS_KEY": credentials.secret_access_key,
+                "AWS_SESSION_TOKEN": credentials.session_token,
+                "AWS_LAMBDA_LOG_STREAM_NAME": stream_name,
+            },
+            on_log=stream.printed,
+        )
+
+
+def of_server(call: Call) -> Executor:
+    """In the room's own name, whichever operation asks."""
+    found = call.own("executor", lambda: Executor(call))
+    return found
+
+
+def target(call: Call, name: FunctionName) -> Target:
+    """The version that an invocation of `name` runs: of a weighted alias, by chance. Raises ResourceNotFoundException."""
+    tx = call.reading().at(name.account, name.region)
+    function = FUNCTIONS.get(tx, name.name)
+    if function is None:
+        raise errors.function_not_found(name.qualified_arn)
+    number = 0
+    if name.qualifier and name.qualifier != LATEST:
+        if name.qualifier.isdigit():
+            number = int(name.qualifier)
+        else:
+            alias = ALIASES.get(tx, name.name, name.qualifier)
+            if alias is None:
+                raise errors.function_not_found(name.qualified_arn)
+            number = alias.version
+            if alias.weights:
+                chance = call.random.random()
+                for other, weight in alias.weights.items():
+                    if chance < weight:
+                        number = int(other)
+                        break
+                    chance -= weight
+    version = VERSIONS.get(tx, name.name, number)
+    if version is None:
+        raise errors.function_not_found(name.qualified_arn)
+    return Target(name, function, version)
+
+
+async def run(
+    call: Call,
+    target: Target,
+    payload: bytes,
+    request_id: str,
+    *,
+    client_context: dict[str, Any] | None = None,
+    trace: str = "",
+) -> Outcome:
+    """Runs the handler. Raises TooManyRequestsException, and AwsError for what keeps the function from starting."""
+    executor = of_server(call)
+    name, function, version = target
+    gate = executor.gates.of(call.reading().at(name.account, name.region))
+    gate.enter(function)
+    try:
+        prepared = await executor.prepared(call, name, version)
+        sandbox = await executor.acquire(call, prepared)
+        try:
+            result, lines, billed_ms = await _invoke(
+                call, prepared, sandbox, payload, request_id, name.qualified_arn, client_context, trace
+            )
+        finally:
+            executor.pool.release(sandbox)
+    finally:
+        gate.leave(function)
+    before, after = lines
+    tail = b"".join((before.encode(), b"\n", result.log, "\n".join(after).encode(), b"\n"))[-4096:]
+    return Outcome(
+        result.payload,
+        result.kind != "ok",
+        version.text,
+        tail,
+        billed_ms,
+        billed_ms * version.memory_mb / 1_024_000,
+        result.error_type or "",
+    )
+
+
+async def _invoke(
+    call: Call,
+    prepared: Prepared,
+    sandbox: Sandbox,
+    payload: bytes,
+    request_id: str,
+    function_arn: str,
+    client_context: dict[str, Any] | None,
+    trace: str,
+) -> tuple[InvokeResult, tuple[str, list[str]], int]:
+    version, clock = prepared.version, call.clock
+    stream = sandbox.tag
+    assert isinstance(stream, logs.Stream)
+    lines = logs.PlatformLines(stream, version.text, version.memory_mb, version.logging)
+    started: list[str] = []
+
+    def start(_: Any = None) -> None:
+        if not started:
+            started.append(lines.start(request_id, clock.now_ms()))
+
+    watcher = None
+    if sandbox.init_ms is not None:
+        start()
+    else:
+        # What the initialisation prints comes before START, what the handler prints after it.
+        stream.on_request = start
+        watcher = asyncio.ensure_future(sandbox.ready())
+        watcher.add_done_callback(start)
+    try:
+        result = await sandbox.invoke(
+            Invocation(
+                request_id=request_id, payload=payload, function_arn=function_arn, trace_id=trace or None, client_context=client_context
+            )
+        )
+    finally:
+        stream.on_request = None
+        if watcher is not None and not watcher.done():
+            watcher.cancel()
+    start()
+    ended, billed_ms = lines.end(request_id, result, clock.now_ms())
+    return result, (started[0], ended), billed_ms
+
+
+def count(call: Call, target: Target, outcome: Outcome) -> None:
+    """What the readers of the telemetry are told of an invocation, on the call's own record."""
+    call.dimensions["FunctionName"] = target.name.name
+    if target.name.qualifier:
+        call.dimensions["Resource"] = f"{target.name.name}:{target.name.qualifier}"
+    if target.name.is_alias:
+        call.dimensions["ExecutedVersion"] = outcome.version
+    call.units["billed_ms"] = outcome.billed_ms
+    call.units["gb_s"] = outcome.gb_s
+    call.units["errors"] = 1.0 if outcome.failed else 0.0
+
+
+def record(call: Call, target: Target, began_ns: int, outcome: Outcome | None, error: AwsError | None, source: str) -> None:
+    """The telemetry's record of an invocation that no client called: by the asynchronous queue, or by an event source mapping."""
+    if outcome is not None:
+        count(call, target, outcome)
+    else:
+        call.dimensions["FunctionName"] = target.name.name
+    call.ground.telemetry.emit(
+        CallRecord(
+            call.request_id,
+            call.clock.now_ms(),
+            target.name.account,
+            target.name.region,
+            "lambda",
+            "Invoke",
+            target.name.qualified_arn,
+            source,
+            200 if error is None else error.status or (429 if error.code == "TooManyRequestsException" else 400),
+            error.code if error is not None else "",
+            (time.perf_counter_ns() - began_ns) // 1000,
+            units=dict(call.units),
+            dimensions=dict(call.dimensions),
+        )
+    )
+
+
+async def _prepare(call: Call, name: FunctionName, version: Version) -> Prepared:
+    try:
+        choice = await call.in_thread(resolve_runtime, version.runtime)
+    except RuntimeNotAvailable as failure:
+        raise errors.cannot_run(str(failure)) from failure
+    key = _key(name, version)
+    store = packages.of_server(call)
+    tx = call.ground.store.transaction(name.account, name.region)
+    try:
+        code_path = await store.unpacked(version.code.digest, packages.blob_of(tx, version.code), key)
+        layers = [await store.unpacked(layer.code.digest, packages.blob_of(tx, layer.code), key) for layer in version.layers]
+    except PackageRefused as refused:
+        raise errors.cannot_run(str(refused)) from refused
+    own = dict(version.environment)
+    if version.logging.get("LogFormat") == "JSON":
+        own["AWS_LAMBDA_LOG_FORMAT"] = "JSON"
+        own["AWS_LAMBDA_LOG_LEVEL"] = version.logging.get("ApplicationLogLevel", "INFO")
+    spec = FunctionSpec(
+        key=key,
+        runtime=version.runtime,
+        handler=version.handler,
+        code_path=code_path,
+        layers=tuple(layers),
+        environment=own,
+        memory_mb=version.memory_mb,
+        timeout_s=version.timeout_s,
+        ephemeral_mb=version.ephemeral_mb,
+        function_name=name.name,
+        function_version=version.text,
+        log_group_name=version.logging.get("LogGroup") or f"/aws/lambda/{name.name}",
+        region=name.region,
+        endpoint_url=call.settings.function_endpoint,
+    )
+    return Prepared(name, version, spec, choice.warning)
+
+
+def _key(name: FunctionName, version: Version) -> str:
+    return f"{name.account}/{name.region}/{name.name}/{version.number}/{version.generation}"
+
+
+def runtime_version(runtime: str, region: str) -> tuple[str, str]:
+    """The version of the runtime as INIT_START shows it, and its ARN."""
+    try:
+        version = resolve_runtime(runtime).version
+    except RuntimeNotAvailable:
+        version = "0"
+    digest = hashlib.sha256(f"{runtime} on {version}".encode()).hexdigest()
+    language = runtime.rstrip("0123456789.x")
+    return f"{language}:{runtime[len(language) :]}.v1", f"arn:aws:lambda:{region}::runtime:{digest}"

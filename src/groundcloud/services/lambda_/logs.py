@@ -1,0 +1,287 @@
+"""What functions and the platform write to CloudWatch Logs: one stream a sandbox, in order, in batches, never in the way of an answer.
+
+A line goes to its stream's list; a moment later everything that waits is put with PutLogEvents as the function's role. A role that may not is left alone: as on AWS, its
+function then has no logs. Groups and streams are made with the first batch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from groundcloud.auth.principals import Principal
+from groundcloud.base.errors import AwsError
+
+if TYPE_CHECKING:
+    from groundcloud.kernel.call import Call
+    from groundcloud.kernel.ground import Ground
+    from groundcloud.runtime import InvokeResult
+
+FLUSH_AFTER_S = 0.02
+PENDING_BYTES_MAX = 16 * 1024 * 1024
+"""Of one stream; what is beyond is dropped, and a line says so."""
+
+# AWS: PutLogEvents: a batch holds at most 10,000 events and 1,048,576 bytes, each event counting 26 bytes more than its text; an event at most 256 KB.
+BATCH_EVENTS_MAX = 10_000
+BATCH_BYTES_MAX = 1_048_576
+EVENT_OVERHEAD_BYTES = 26
+EVENT_BYTES_MAX = 262_144 - EVENT_OVERHEAD_BYTES
+
+_log = logging.getLogger("groundcloud.lambda")
+
+_LEVELS = {"DEBUG": 0, "INFO": 1, "WARN": 2}
+
+
+class Stream:
+    """The log stream of one sandbox. Lines keep their order."""
+
+    def __init__(self, writer: LogWriter, account: str, region: str, role_arn: str, group_name: str, stream_name: str) -> None:
+        self.account = account
+        self.region = region
+        self.role_arn = role_arn
+        self.group_name = group_name
+        self.stream_name = stream_name
+        self.expires_s = 0
+        """When the credentials that its sandbox was started with end."""
+        self.pending: deque[tuple[int, str]] = deque()
+        self.pending_bytes = 0
+        self.dropped = 0
+        self.made = False
+        self.refused = False
+        self.on_request: Any = None
+        """Called with a request id when its first line comes; writes START if it is not written yet."""
+        self._writer = writer
+
+    def line(self, text: str) -> None:
+        if self.refused:
+            return
+        size = len(text) + EVENT_OVERHEAD_BYTES
+        if self.pending_bytes + size > PENDING_BYTES_MAX:
+            self.dropped += 1
+            return
+        self.pending_bytes += size
+        self.pending.append((self._writer.now_ms(), text))
+        self._writer.wake(self)
+
+    def printed(self, line: bytes, request_id: str | None) -> None:
+        """A line of the function's."""
+        if request_id is not None and self.on_request is not None:
+            self.on_request(request_id)
+        self.line(line[:EVENT_BYTES_MAX].decode("utf-8", "replace"))
+
+    def batch(self) -> list[dict[str, Any]]:
+        """The next events for PutLogEvents; they are no longer pending."""
+        events: list[dict[str, Any]] = []
+        size = 0
+        pending = self.pending
+        while pending and len(events) < BATCH_EVENTS_MAX:
+            at_ms, text = pending[0]
+            # Characters of up to four bytes: count bytes only where they can matter.
+            bytes_here = (len(text) if text.isascii() else len(text.encode())) + EVENT_OVERHEAD_BYTES
+            if size + bytes_here > BATCH_BYTES_MAX and events:
+                break
+            pending.popleft()
+            self.pending_bytes -= len(text) + EVENT_OVERHEAD_BYTES
+            size += bytes_here
+            events.append({"timestamp": at_ms, "message": f"{text}\n"})
+        if not pending and self.dropped:
+            events.append({"timestamp": self._writer.now_ms(), "message": f"Groundcloud dropped {self.dropped} lines: they came too fast."})
+            self.dropped = 0
+        return events
+
+
+class LogWriter:
+    """Puts the lines of every stream of a server."""
+
+    def __init__(self, ground: Ground) -> None:
+        self._ground = ground
+        self._dirty: dict[Stream, None] = {}
+        self._task: asyncio.Task[None] | None = None
+        self._warned = False
+        self.now_ms = ground.clock.now_ms
+
+    def stream(self, account: str, region: str, role_arn: str, group_name: str, stream_name: str) -> Stream:
+        return Stream(self, account, region, role_arn, group_name, stream_name)
+
+    def wake(self, stream: Stream) -> None:
+        self._dirty[stream] = None
+        if self._task is None:
+            self._ground.timers.busy += 1
+            self._task = asyncio.get_running_loop().create_task(self._run())
+
+    async def _run(self) -> None:
+        try:
+            while self._dirty:
+                await asyncio.sleep(FLUSH_AFTER_S)
+                await self.flush()
+        finally:
+            self._ground.timers.busy -= 1
+            self._task = None
+
+    async def flush(self) -> None:
+        """Everything that waits now."""
+        dirty, self._dirty = self._dirty, {}
+        await asyncio.gather(*[self._put(stream) for stream in dirty])
+
+    async def aclose(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        if self._dirty:
+            await self.flush()
+
+    async def _put(self, stream: Stream) -> None:
+        if "logs" not in self._ground.rooms:
+            self._refuse(stream, "there is no room for CloudWatch Logs")
+            return
+        call = self._ground.background_call(
+            "lambda", "WriteLogs", stream.account, stream.region, Principal("service", "lambda.amazonaws.com", stream.account)
+        )
+        while events := stream.batch():
+            try:
+                await self._put_batch(call, stream, events)
+            except AwsError as error:
+                if error.code in ("NotImplementedException", "AccessDeniedException", "AccessDenied"):
+                    self._refuse(stream, error.message)
+                    return
+                call.log.warning("cannot write the log of %s: %s", stream.stream_name, error)
+            except Exception:
+                call.log.exception("cannot write the log of %s", stream.stream_name)
+
+    async def _put_batch(self, call: Call, stream: Stream, events: list[dict[str, Any]]) -> None:
+        if not stream.made:
+            await self._make(call, stream)
+        params = {"logGroupName": stream.group_name, "logStreamName": stream.stream_name, "logEvents": events}
+        try:
+            await call.request("logs", "PutLogEvents", params, as_=stream.role_arn)
+        except AwsError as error:
+            if error.code != "ResourceNotFoundException":
+                raise
+            # Somebody deleted it under a living sandbox: as on AWS it comes back.
+            await self._make(call, stream)
+            await call.request("logs", "PutLogEvents", params, as_=stream.role_arn)
+
+    async def _make(self, call: Call, stream: Stream) -> None:
+        """The stream, and the group where it is missing and the role may make it."""
+        names = {"logGroupName": stream.group_name, "logStreamName": stream.stream_name}
+        for again in (True, False):
+            try:
+                await call.request("logs", "CreateLogStream", names, as_=stream.role_arn)
+            except AwsError as error:
+                if error.code == "ResourceNotFoundException" and again:
+                    try:
+                        await call.request("logs", "CreateLogGroup", {"logGroupName": stream.group_name}, as_=stream.role_arn)
+                    except AwsError as refused:
+                        if refused.code != "ResourceAlreadyExistsException":
+                            raise
+                    continue
+                if error.code != "ResourceAlreadyExistsException":
+                    raise
+            stream.made = True
+            return
+
+    def _refuse(self, stream: Stream, why: str) -> None:
+        stream.refused = True
+        stream.pending.clear()
+        stream.pending_bytes = 0
+        if not self._warned:
+            self._warned = True
+            _log.warning("the logs of functions are not kept: %s", why)
+
+
+# The platform's lines. AWS: "Understanding the Lambda log" (text) and "Telemetry API schema reference" (JSON).
+
+
+class PlatformLines:
+    """The platform's lines of one invocation, in the function's log format."""
+
+    __slots__ = ("_json", "_level", "_memory_mb", "_stream", "_version")
+
+    def __init__(self, stream: Stream, version: str, memory_mb: int, logging_config: dict[str, str]) -> None:
+        self._stream = stream
+        self._version = version
+        self._memory_mb = memory_mb
+        self._json = logging_config.get("LogFormat") == "JSON"
+        self._level = _LEVELS.get(logging_config.get("SystemLogLevel", "INFO"), 1)
+
+    def init_start(self, runtime_version: str, runtime_version_arn: str, at_ms: int) -> None:
+        if self._json:
+            self._platform(
+                "initStart",
+                {
+                    "initializationType": "on-demand",
+                    "phase": "init",
+                    "runtimeVersion": runtime_version,
+                    "runtimeVersionArn": runtime_version_arn,
+                },
+                at_ms,
+            )
+        else:
+            self._stream.line(f"INIT_START Runtime Version: {runtime_version}\tRuntime Version ARN: {runtime_version_arn}")
+
+    def start(self, request_id: str, at_ms: int) -> str:
+        if self._json:
+            return self._platform("start", {"requestId": request_id, "version": self._version}, at_ms)
+        text = f"START RequestId: {request_id} Version: {self._version}"
+        self._stream.line(text)
+        return text
+
+    def end(self, request_id: str, result: InvokeResult, at_ms: int) -> tuple[list[str], int]:
+        """END and REPORT, and what the platform says of a crash; with the billed milliseconds."""
+        billed_ms = billed(result)
+        status = "success" if result.kind == "ok" or result.kind == "error" else "timeout" if result.kind == "timeout" else "error"
+        if self._json:
+            metrics: dict[str, Any] = {
+                "durationMs": round(result.duration_ms, 3),
+                "billedDurationMs": billed_ms,
+                "memorySizeMB": self._memory_mb,
+                "maxMemoryUsedMB": result.max_memory_mb,
+            }
+            if result.init_ms is not None:
+                metrics["initDurationMs"] = round(result.init_ms, 3)
+            record: dict[str, Any] = {"requestId": request_id, "metrics": metrics, "status": status if result.kind != "error" else "error"}
+            if result.error_type and status != "timeout":
+                record["errorType"] = result.error_type
+            return [self._platform("report", record, at_ms, level=1 if status == "success" else 2)], billed_ms
+        report = (
+            f"REPORT RequestId: {request_id}\tDuration: {result.duration_ms:.2f} ms\tBilled Duration: {billed_ms} ms\t"
+            f"Memory Size: {self._memory_mb} MB\tMax Memory Used: {result.max_memory_mb} MB\t"
+        )
+        if result.init_ms is not None:
+            report += f"Init Duration: {result.init_ms:.2f} ms\t"
+        if status == "timeout":
+            report += "Status: timeout"
+        elif status == "error":
+            report += f"Status: error\tError Type: {result.error_type}"
+        lines = [] if result.platform_line is None else [result.platform_line + "\n"]
+        lines += [f"END RequestId: {request_id}", report]
+        for text in lines:
+            self._stream.line(text)
+        return lines, billed_ms
+
+    def _platform(self, kind: str, record: dict[str, Any], at_ms: int, *, level: int = 1) -> str:
+        text = json.dumps({"time": _iso(at_ms), "type": f"platform.{kind}", "record": record}, separators=(",", ":"))
+        if level >= self._level:
+            self._stream.line(text)
+        return text
+
+
+def billed(result: InvokeResult) -> int:
+    """Milliseconds, rounded up; the initialisation of a sandbox that was started for the invocation is billed with it."""
+    total = result.duration_ms + (result.init_ms or 0.0)
+    whole = int(total)
+    return max(1, whole if whole == total else whole + 1)
+
+
+def stream_name(at_ms: int, function_name: str, version: str, sandbox_id: str, *, own_group: bool) -> str:
+    """`2026/11/21/[$LATEST]<id>`; in a log group that the user chose, the function's name is in it."""
+    day = time.strftime("%Y/%m/%d/", time.gmtime(at_ms // 1000))
+    return f"{day}{function_name}[{version}]{sandbox_id}" if own_group else f"{day}[{version}]{sandbox_id}"
+
+
+def _iso(at_ms: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(at_ms // 1000)) + f".{at_ms % 1000:03d}Z"

@@ -1,0 +1,299 @@
+"""Functions: create, read, update, delete."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from groundcloud.kernel.call import Call
+from groundcloud.kernel.service import operation
+from groundcloud.services.lambda_ import concurrency, configuration, errors, execution, names, packages, publishing
+from groundcloud.services.lambda_.names import LATEST, NAME_LENGTH_MAX, FunctionName
+from groundcloud.services.lambda_.state import (
+    ALIASES,
+    FUNCTIONS,
+    INVOKE_CONFIGS,
+    POLICIES,
+    URL_IDS,
+    URLS,
+    VERSIONS,
+    Function,
+    Version,
+)
+from groundcloud.store import Transaction
+
+ITEMS_MAX = 50
+"""AWS: ListFunctions: "Note that ListFunctions returns a maximum of 50 items in each response"."""
+
+
+@operation(resource=names.unqualified_arn_of)
+async def create_function(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    name = names.of(call, request)
+    if name.qualifier and name.qualifier != LATEST:
+        raise errors.invalid_parameter("FunctionName must not have a qualifier.")
+    if len(name.name) > NAME_LENGTH_MAX:
+        raise errors.validation(
+            f"1 validation error detected: Value '{name.name}' at 'functionName' failed to satisfy constraint: "
+            f"Member must have length less than or equal to {NAME_LENGTH_MAX}"
+        )
+    name = name._replace(qualifier="", account=call.account)
+    configuration.check(request)
+    if not request.get("Runtime") or not request.get("Handler"):
+        raise errors.invalid_parameter("Runtime and Handler are mandatory parameters for functions created with deployment packages.")
+    await configuration.check_runtime(call, request["Runtime"])
+    if FUNCTIONS.has(call.reading(), name.name):
+        raise errors.function_exists(name.name)
+    configuration.check_role(call, request["Role"])
+    publishing.check_destination(call, request, request["Role"])
+    taken = await packages.take(call, request["Code"], call.operation)
+    layers = publishing.layers_of(call, request.get("Layers") or (), taken.code)
+    executor = execution.of_server(call)
+    with call.transaction() as tx:
+        if FUNCTIONS.has(tx, name.name):
+            raise errors.function_exists(name.name)
+        function = Function(
+            function_name=name.name,
+            created_ms=call.now_ms,
+            tags=request.get("Tags") or {},
+            code_signing_config_arn=request.get("CodeSigningConfigArn") or "",
+        )
+        code = packages.name(tx, call, taken)
+        version = configuration.version_of(request, name, code, call.now_ms, call.token(16), call.new_id(), layers)
+        _name_layers(tx, call, version)
+        FUNCTIONS.put(tx, function)
+        VERSIONS.put(tx, version)
+        if request.get("Publish"):
+            version = publishing.publish(tx, call, function, version, version.description)
+    executor.warm(call, version.runtime)
+    return configuration.being_created(configuration.document(name, function, version))
+
+
+@operation(resource=names.arn_of)
+def get_function(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    name, function, version = load(call, names.of(call, request))
+    answer: dict[str, Any] = {
+        "Configuration": _document(name, function, version),
+        "Code": {"RepositoryType": "S3", "Location": publishing.location(call, version.code)},
+    }
+    if function.tags:
+        answer["Tags"] = function.tags
+    if function.reserved_concurrency is not None:
+        answer["Concurrency"] = {"ReservedConcurrentExecutions": function.reserved_concurrency}
+    return answer
+
+
+@operation(resource=names.arn_of)
+def get_function_configuration(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    return _document(*load(call, names.of(call, request)))
+
+
+def load(call: Call, name: FunctionName) -> execution.Target:
+    """The version that is shown for a name: an alias shows the version it points to. Raises ResourceNotFoundException."""
+    tx = call.reading().at(name.account, name.region)
+    function = FUNCTIONS.get(tx, name.name)
+    if function is None:
+        raise errors.function_not_found(name.qualified_arn)
+    number = 0
+    if name.is_alias:
+        alias = ALIASES.get(tx, name.name, name.qualifier)
+        if alias is None:
+            raise errors.alias_not_found(name.qualified_arn)
+        number = alias.version
+    elif name.qualifier and name.qualifier != LATEST:
+        number = int(name.qualifier)
+    version = VERSIONS.get(tx, name.name, number)
+    if version is None:
+        raise errors.function_not_found(name.qualified_arn)
+    return execution.Target(name, function, version)
+
+
+def _document(name: FunctionName, function: Function, version: Version) -> dict[str, Any]:
+    result = configuration.document(name, function, version)
+    if name.qualifier:
+        # With a qualifier AWS repeats it in the ARN, alias and $LATEST included.
+        result["FunctionArn"] = name.qualified_arn
+    return result
+
+
+@operation()
+def list_functions(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    if request.get("FunctionVersion") == "ALL":
+        return _list_all_versions(call, request)
+    limit = min(request.get("MaxItems") or ITEMS_MAX, ITEMS_MAX)
+    found: list[dict[str, Any]] = []
+    marker = None
+    for function in FUNCTIONS.scan(call.tx, after=request.get("Marker"), limit=limit + 1):
+        if len(found) == limit:
+            marker = found[-1]["FunctionName"]
+            break
+        version = VERSIONS.get(call.tx, function.function_name, 0)
+        assert version is not None
+        name = FunctionName(call.account, call.region, function.function_name)
+        found.append(listed(configuration.document(name, function, version)))
+    return {"Functions": found, "NextMarker": marker}
+
+
+def _list_all_versions(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    """Every version of every function, $LATEST with its qualifier."""
+    limit = min(request.get("MaxItems") or ITEMS_MAX, ITEMS_MAX)
+    after: Any = None
+    if request.get("Marker"):
+        function_name, _, number = request["Marker"].rpartition(":")
+        after = (function_name, int(number))
+    found: list[dict[str, Any]] = []
+    marker = None
+    last = None
+    for version in VERSIONS.scan(call.tx, after=after, limit=limit + 1):
+        if len(found) == limit and last is not None:
+            marker = f"{last.function_name}:{last.number}"
+            break
+        function = FUNCTIONS.get(call.tx, version.function_name)
+        assert function is not None
+        name = FunctionName(call.account, call.region, version.function_name)
+        found.append(listed(configuration.document(name, function, version, qualified=True)))
+        last = version
+    return {"Functions": found, "NextMarker": marker}
+
+
+def listed(document: dict[str, Any]) -> dict[str, Any]:
+    """Lists leave out what AWS computes for one function alone."""
+    for member in ("State", "LastUpdateStatus", "RuntimeVersionConfig"):
+        document.pop(member, None)
+    return document
+
+
+@operation(resource=names.unqualified_arn_of)
+async def update_function_code(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    name, _, latest = load(call, _unqualified(names.of(call, request)))
+    configuration.check({member: request.get(member) for member in ("ImageUri", "PublishTo")})
+    _check_revision(latest, request)
+    taken = await packages.take(call, request, call.operation)
+    publishing.check_total(taken.code, latest.layers)
+    executor = execution.of_server(call)
+    with call.transaction() as tx:
+        # What was read before the package came may have changed meanwhile.
+        _, function, old = load(call, name)
+        _check_revision(old, request)
+        new = old.replace(
+            code=taken.code,
+            generation=call.token(16),
+            revision_id=call.new_id(),
+            last_modified_ms=call.now_ms,
+            architecture=(request.get("Architectures") or [old.architecture])[0],
+        )
+        if request.get("DryRun"):
+            return configuration.document(name, function, new)
+        here = tx.at(name.account, name.region)
+        packages.name(here, call, taken)
+        packages.forget(here, call, old.code, executor.pool)
+        VERSIONS.put(here, new)
+        shown = publishing.publish(here, call, function, new, new.description) if request.get("Publish") else new
+    await executor.retire(name, old)
+    return configuration.being_updated(configuration.document(name, function, shown))
+
+
+@operation(resource=names.unqualified_arn_of)
+async def update_function_configuration(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    name, _, latest = load(call, _unqualified(names.of(call, request)))
+    _check_revision(latest, request)
+    configuration.check(request)
+    if request.get("Runtime"):
+        await configuration.check_runtime(call, request["Runtime"])
+    if request.get("Role"):
+        configuration.check_role(call, request["Role"])
+    publishing.check_destination(call, request, request.get("Role") or latest.role)
+    layers = publishing.layers_of(call, request["Layers"], latest.code) if request.get("Layers") is not None else None
+    executor = execution.of_server(call)
+    with call.transaction() as tx:
+        _, function, old = load(call, name)
+        _check_revision(old, request)
+        new = configuration.changed(old, request, layers).replace(
+            generation=call.token(16), revision_id=call.new_id(), last_modified_ms=call.now_ms
+        )
+        here = tx.at(name.account, name.region)
+        if layers is not None:
+            _name_layers(here, call, new)
+            _forget_layers(here, call, old)
+        VERSIONS.put(here, new)
+    await executor.retire(name, old)
+    return configuration.being_updated(configuration.document(name, function, new))
+
+
+def _unqualified(name: FunctionName) -> FunctionName:
+    if name.qualifier and name.qualifier != LATEST:
+        raise errors.invalid_parameter("The operation is only supported for the $LATEST version of a function.")
+    return name._replace(qualifier="")
+
+
+def _check_revision(version: Version, request: dict[str, Any]) -> None:
+    wanted = request.get("RevisionId")
+    if wanted is not None and wanted != version.revision_id:
+        raise errors.revision_changed()
+
+
+def _name_layers(tx: Transaction, call: Call, version: Version) -> None:
+    for layer in version.layers:
+        packages.name_again(tx, call, layer.code)
+
+
+def _forget_layers(tx: Transaction, call: Call, version: Version) -> None:
+    pool = execution.of_server(call).pool
+    for layer in version.layers:
+        packages.forget(tx, call, layer.code, pool)
+
+
+@operation(resource=names.arn_of)
+async def delete_function(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    name = names.of(call, request)
+    executor = execution.of_server(call)
+    gone: list[Version] = []
+    with call.transaction() as whole:
+        tx = whole.at(name.account, name.region)
+        if FUNCTIONS.get(tx, name.name) is None:
+            raise errors.function_not_found(name.qualified_arn)
+        if name.qualifier == LATEST:
+            raise errors.invalid_parameter("$LATEST version cannot be deleted without deleting the function.")
+        if name.is_alias:
+            raise errors.invalid_parameter("Deletion of aliases is not supported by this operation; use DeleteAlias.")
+        if name.qualifier:
+            gone += _delete_version(tx, call, name)
+        else:
+            gone += list(VERSIONS.scan(tx, name.name))
+            for version in gone:
+                _drop_version(tx, call, version)
+            _delete_rest(tx, name)
+    for version in gone:
+        await executor.retire(name, version)
+    if not name.qualifier:
+        concurrency.of_server(call).reservations_changed(call.ground.store.transaction(name.account, name.region))
+    return {"StatusCode": 204}
+
+
+def _delete_version(tx: Transaction, call: Call, name: FunctionName) -> list[Version]:
+    number = int(name.qualifier)
+    version = VERSIONS.get(tx, name.name, number)
+    if version is None:
+        return []
+    using = [alias.alias_name for alias in ALIASES.scan(tx, name.name) if alias.version == number or name.qualifier in alias.weights]
+    if using:
+        raise errors.conflict(f"Unable to delete version because the following aliases reference it: [{', '.join(using)}]")
+    _drop_version(tx, call, version)
+    return [version]
+
+
+def _drop_version(tx: Transaction, call: Call, version: Version) -> None:
+    packages.forget(tx, call, version.code, execution.of_server(call).pool)
+    _forget_layers(tx, call, version)
+    VERSIONS.delete(tx, version.function_name, version.number)
+    POLICIES.delete(tx, version.function_name, version.text)
+    INVOKE_CONFIGS.delete(tx, version.function_name, version.text)
+
+
+def _delete_rest(tx: Transaction, name: FunctionName) -> None:
+    """Aliases, policies, URLs and the function itself. Event source mappings stay, as on AWS: they find no function any more."""
+    for table in (ALIASES, POLICIES, INVOKE_CONFIGS):
+        for key in list(table.keys(tx, name.name)):
+            table.delete(tx, *key)
+    for url in list(URLS.scan(tx, name.name)):
+        URLS.delete(tx, url.function_name, url.qualifier)
+        URL_IDS.delete(tx, url.url_id)
+    FUNCTIONS.delete(tx, name.name)

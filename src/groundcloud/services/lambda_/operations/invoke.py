@@ -1,0 +1,95 @@
+"""Invoke: synchronous, asynchronous and dry."""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+from typing import Any
+
+import msgspec
+
+from groundcloud.kernel.call import Call
+from groundcloud.kernel.service import operation
+from groundcloud.services.lambda_ import errors, events, execution, names
+
+REQUEST_BYTES_MAX = 6_291_456
+EVENT_BYTES_MAX = 1_048_576
+"""AWS: Lambda quotas, invocation payload: 6 MB synchronous, 1 MB asynchronous."""
+
+CLIENT_CONTEXT_BYTES_MAX = 3583
+"""AWS: Invoke, ClientContext: "Up to 3,583 bytes of base64-encoded data"."""
+
+_check_json = msgspec.json.Decoder(msgspec.Raw).decode
+
+
+@operation(action="lambda:InvokeFunction", resource=names.arn_of)
+async def invoke(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    kind = request.get("InvocationType") or "RequestResponse"
+    payload = request.get("Payload") or b"{}"
+    _check_payload(payload, EVENT_BYTES_MAX if kind == "Event" else REQUEST_BYTES_MAX)
+    if request.get("DurableExecutionName") or request.get("TenantId"):
+        raise errors.invalid_parameter("Groundcloud does not implement durable executions and tenants yet.")
+    name = names.of(call, request)
+    context = _client_context(request.get("ClientContext"))
+    trace = _trace(call)
+    if kind == "Event":
+        events.accept(call, name, payload, client_context=context, trace=trace)
+        return {"StatusCode": 202}
+    target = execution.target(call, name)
+    if kind == "DryRun":
+        return {"StatusCode": 204}
+    outcome = await execution.run(call, target, payload, call.request_id, client_context=context, trace=trace)
+    execution.count(call, target, outcome)
+    answer: dict[str, Any] = {"StatusCode": 200, "ExecutedVersion": outcome.version, "Payload": outcome.payload}
+    if outcome.failed:
+        answer["FunctionError"] = "Unhandled"
+    if request.get("LogType") == "Tail":
+        answer["LogResult"] = b64encode(outcome.tail).decode()
+    return answer
+
+
+@operation(action="lambda:InvokeFunction", resource=names.arn_of)
+async def invoke_async(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    """The operation before `InvocationType` existed; deprecated on AWS, where it still answers."""
+    body = request["InvokeArgs"]
+    payload = body if isinstance(body, bytes) else await body.read(EVENT_BYTES_MAX)
+    payload = payload or b"{}"
+    _check_payload(payload, EVENT_BYTES_MAX)
+    events.accept(call, names.of(call, request), payload)
+    return {"Status": 202}
+
+
+def _check_payload(payload: bytes, limit_bytes: int) -> None:
+    if len(payload) > limit_bytes:
+        raise errors.request_too_large(limit_bytes, "InvokeFunction")
+    try:
+        _check_json(payload)
+    except msgspec.DecodeError as error:
+        raise errors.bad_payload(str(error)) from None
+    except RecursionError:
+        raise errors.bad_payload("nested too deeply") from None
+
+
+def _client_context(text: str | None) -> dict[str, Any] | None:
+    if not text:
+        return None
+    if len(text) > CLIENT_CONTEXT_BYTES_MAX:
+        raise errors.bad_client_context()
+    try:
+        decoded = msgspec.json.decode(b64decode(text, validate=True))
+    except (ValueError, RecursionError):
+        raise errors.bad_client_context() from None
+    if not isinstance(decoded, dict):
+        raise errors.bad_client_context()
+    return decoded
+
+
+def _trace(call: Call) -> str:
+    """The caller's trace, or a new one that is not sampled. AWS: X-Ray, tracing header."""
+    caller: Call | None = call
+    while caller is not None:
+        if caller.http is not None:
+            given = caller.http.headers.get("x-amzn-trace-id", "")
+            if given:
+                return given
+        caller = caller.parent
+    return f"Root=1-{call.now_s:08x}-{call.token(24)};Parent={call.token(16)};Sampled=0"

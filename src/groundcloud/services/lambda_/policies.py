@@ -1,0 +1,84 @@
+"""Resource policies: of a function, of one of its versions or aliases. Pure but for the read."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from groundcloud.services.lambda_.state import LAYER_VERSIONS, POLICIES, Policy
+
+if TYPE_CHECKING:
+    from groundcloud.kernel.call import Call
+
+POLICY_BYTES_MAX = 20_480
+"""AWS: Lambda quotas, "Function resource-based policy: 20 KB"."""
+
+
+def of_function(call: Call, resource_arn: str) -> str | None:
+    """The policy document on a function, version, alias or layer version; None where there is none."""
+    parts = resource_arn.split(":")
+    if len(parts) < 7:
+        return None
+    tx = call.reading().at(parts[4], parts[3])
+    if parts[5] == "function":
+        policy = POLICIES.get(tx, parts[6], parts[7] if len(parts) > 7 else "")
+        return document(policy) if policy is not None else None
+    if parts[5] == "layer" and len(parts) == 8 and parts[7].isdigit():
+        layer = LAYER_VERSIONS.get(tx, parts[6], int(parts[7]))
+        return json.dumps(_document(list(layer.policy.values()))) if layer is not None and layer.policy else None
+    return None
+
+
+def document(policy: Policy) -> str:
+    return json.dumps(_document(list(policy.statements.values())), separators=(",", ":"))
+
+
+def _document(statements: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"Version": "2012-10-17", "Id": "default", "Statement": statements}
+
+
+def function_statement(request: dict[str, Any], resource_arn: str) -> dict[str, Any]:
+    """The statement that AddPermission's request stands for, its members in AWS's order."""
+    conditions: dict[str, dict[str, str]] = {}
+
+    def add(operator: str, key: str, value: str | None) -> None:
+        if value is not None:
+            conditions.setdefault(operator, {})[key] = value
+
+    add("StringEquals", "AWS:SourceAccount", request.get("SourceAccount"))
+    add("StringEquals", "lambda:FunctionUrlAuthType", request.get("FunctionUrlAuthType"))
+    add("StringEquals", "lambda:EventSourceToken", request.get("EventSourceToken"))
+    add("StringEquals", "aws:PrincipalOrgID", request.get("PrincipalOrgID"))
+    add("ArnLike", "AWS:SourceArn", request.get("SourceArn"))
+    if request.get("InvokedViaFunctionUrl") is not None:
+        add("Bool", "lambda:InvokedViaFunctionUrl", "true" if request["InvokedViaFunctionUrl"] else "false")
+    statement: dict[str, Any] = {
+        "Sid": request["StatementId"],
+        "Effect": "Allow",
+        "Principal": principal_element(request["Principal"]),
+        "Action": request["Action"],
+        "Resource": resource_arn,
+    }
+    if conditions:
+        statement["Condition"] = conditions
+    return statement
+
+
+def principal_element(principal: str) -> Any:
+    """`s3.amazonaws.com`, twelve digits, an ARN or `*`, as a policy's Principal."""
+    if principal == "*":
+        return "*"
+    if principal.startswith("arn:"):
+        return {"AWS": principal}
+    if len(principal) == 12 and principal.isdigit():
+        return {"AWS": f"arn:aws:iam::{principal}:root"}
+    return {"Service": principal}
+
+
+def is_principal(principal: str) -> bool:
+    """Whether it has the form of one. AWS checks that ARNs exist; here their form is enough."""
+    if principal == "*" or (len(principal) == 12 and principal.isdigit()):
+        return True
+    if principal.startswith("arn:"):
+        return principal.count(":") >= 5
+    return "." in principal

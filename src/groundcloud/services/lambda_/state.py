@@ -1,0 +1,213 @@
+"""What Lambda keeps.
+
+lambda/functions   (function_name)                 Function: what all versions share
+lambda/versions    (function_name, number)         Version: code and configuration; number 0 is $LATEST
+lambda/aliases     (function_name, alias_name)     Alias
+lambda/policies    (function_name, qualifier)      Policy: the resource policy of a function, a version or an alias ("" is the function)
+lambda/invoke      (function_name, qualifier)      EventInvokeConfig
+lambda/events      (event_id)                      Event: an accepted asynchronous invocation; its timer is "lambda.event"
+lambda/mappings    (mapping_id)                    Mapping: an event source mapping; its timer is "lambda.poll"
+lambda/layers      (layer_name)                    Layer: the last version's number
+lambda/layer-versions (layer_name, number)         LayerVersion
+lambda/urls        (function_name, qualifier)      Url
+lambda/url-ids     (url_id)                        UrlPlace, in one table for all accounts and regions: where a request's host leads
+lambda/packages    (digest)                        Package, in one table for all: zip files by content, and how many names they have
+lambda/signing     (config_id)                     CodeSigningConfig
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from groundcloud.store import Blob, Record, Table
+
+
+class Package(Record, kw_only=True):
+    """A zip file that versions and layers use. `digest` is the blob's, in hex."""
+
+    digest: str
+    blob: Blob
+    unpacked_bytes: int
+    uses: int = 0
+
+
+class Code(Record, kw_only=True):
+    """The package of one version or layer version, as its record holds it. `sha256` is in base64, as AWS shows it."""
+
+    digest: str
+    sha256: str
+    size_bytes: int
+    unpacked_bytes: int
+
+
+class Function(Record, kw_only=True):
+    """`reserved_concurrency` None: the function takes from the account's unreserved concurrency."""
+
+    function_name: str
+    created_ms: int
+    last_version: int = 0
+    tags: dict[str, str] = {}
+    reserved_concurrency: int | None = None
+    code_signing_config_arn: str = ""
+    recursion: str = "Terminate"
+    runtime_update: dict[str, str] = {}
+
+
+class LayerUse(Record):
+    arn: str
+    code: Code
+
+
+class Version(Record, kw_only=True):
+    """`generation` changes with every change of code or configuration: sandboxes of another generation are not used.
+
+    `kept` holds the members of FunctionConfiguration that are shown as they were given (VpcConfig, TracingConfig, LoggingConfig, ...).
+    """
+
+    function_name: str
+    number: int
+    role: str
+    runtime: str
+    handler: str
+    code: Code
+    generation: str
+    revision_id: str
+    last_modified_ms: int
+    description: str = ""
+    timeout_s: int = 3
+    memory_mb: int = 128
+    ephemeral_mb: int = 512
+    architecture: str = "x86_64"
+    environment: dict[str, str] = {}
+    layers: tuple[LayerUse, ...] = ()
+    dead_letter_arn: str = ""
+    logging: dict[str, str] = {}
+    kept: dict[str, Any] = {}
+
+    @property
+    def text(self) -> str:
+        """`$LATEST` or the number."""
+        return str(self.number) if self.number else "$LATEST"
+
+
+class Alias(Record, kw_only=True):
+    """`weights`: version number -> share of the invocations that go there; the rest goes to `version`."""
+
+    function_name: str
+    alias_name: str
+    version: int
+    revision_id: str
+    description: str = ""
+    weights: dict[str, float] = {}
+
+
+class Policy(Record, kw_only=True):
+    """`statements`: Sid -> statement, in the order in which they were added."""
+
+    function_name: str
+    qualifier: str
+    revision_id: str
+    statements: dict[str, dict[str, Any]] = {}
+
+
+class EventInvokeConfig(Record, kw_only=True):
+    function_name: str
+    qualifier: str
+    last_modified_ms: int
+    retries_max: int | None = None
+    age_max_s: int | None = None
+    on_success: str | None = None
+    on_failure: str | None = None
+
+
+class Event(Record, kw_only=True):
+    """`attempts` counts the invocations that the function's code has had; `tries` also those that were throttled."""
+
+    event_id: str
+    function_name: str
+    qualifier: str
+    payload: bytes
+    accepted_ms: int
+    attempts: int = 0
+    tries: int = 0
+    client_context: dict[str, Any] | None = None
+    source_arn: str = ""
+    trace: str = ""
+
+
+class Mapping(Record, kw_only=True):
+    """`generation` changes with every update: a poller of another generation ends. `settings` are the request's members by AWS's names."""
+
+    mapping_id: str
+    source_arn: str
+    function_name: str
+    qualifier: str
+    enabled: bool
+    generation: str
+    last_modified_ms: int
+    settings: dict[str, Any] = {}
+    reason: str = "USER_INITIATED"
+    last_result: str = ""
+    tags: dict[str, str] = {}
+    fifo: bool = False
+
+
+class Layer(Record):
+    layer_name: str
+    last_version: int = 0
+
+
+class LayerVersion(Record, kw_only=True):
+    layer_name: str
+    number: int
+    code: Code
+    created_ms: int
+    description: str = ""
+    license: str = ""
+    runtimes: tuple[str, ...] = ()
+    architectures: tuple[str, ...] = ()
+    policy: dict[str, dict[str, Any]] = {}
+    policy_revision: str = ""
+
+
+class Url(Record, kw_only=True):
+    function_name: str
+    qualifier: str
+    url_id: str
+    auth_type: str
+    created_ms: int
+    last_modified_ms: int
+    invoke_mode: str = "BUFFERED"
+    cors: dict[str, Any] | None = None
+
+
+class UrlPlace(Record):
+    url_id: str
+    account: str
+    region: str
+    function_name: str
+    qualifier: str
+
+
+class CodeSigningConfig(Record, kw_only=True):
+    config_id: str
+    last_modified_ms: int
+    description: str = ""
+    publishers: tuple[str, ...] = ()
+    policy: str = "Warn"
+    tags: dict[str, str] = {}
+
+
+FUNCTIONS = Table("lambda/functions", Function, key=("function_name",))
+VERSIONS = Table("lambda/versions", Version, key=("function_name", "number"))
+ALIASES = Table("lambda/aliases", Alias, key=("function_name", "alias_name"))
+POLICIES = Table("lambda/policies", Policy, key=("function_name", "qualifier"))
+INVOKE_CONFIGS = Table("lambda/invoke", EventInvokeConfig, key=("function_name", "qualifier"))
+EVENTS = Table("lambda/events", Event, key=("event_id",))
+MAPPINGS = Table("lambda/mappings", Mapping, key=("mapping_id",))
+LAYERS = Table("lambda/layers", Layer, key=("layer_name",))
+LAYER_VERSIONS = Table("lambda/layer-versions", LayerVersion, key=("layer_name", "number"))
+URLS = Table("lambda/urls", Url, key=("function_name", "qualifier"))
+URL_IDS = Table("lambda/url-ids", UrlPlace, key=("url_id",), scope="global")
+PACKAGES = Table("lambda/packages", Package, key=("digest",), scope="global")
+SIGNING_CONFIGS = Table("lambda/signing", CodeSigningConfig, key=("config_id",))

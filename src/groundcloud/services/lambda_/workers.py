@@ -1,0 +1,19 @@
+"""What runs by itself: asynchronous events as they fall due, deliveries from other services."""
+
+from __future__ import annotations
+
+from groundcloud.kernel.call import Call, Delivery
+from groundcloud.kernel.service import target, timer
+from groundcloud.services.lambda_ import events, names
+
+
+@timer("lambda.event")
+async def event(call: Call, event_id: str) -> None:
+    await events.process(call, event_id)
+
+
+@target("lambda")
+def into_function(call: Call, delivery: Delivery) -> None:
+    """S3 notifications, SNS, EventBridge, destinations: an event in the function's queue, if its policy or the sender's lets it in."""
+    call.authorize("lambda:InvokeFunction", delivery.target_arn)
+    events.accept(call, names.from_arn(delivery.target_arn), delivery.payload, source_arn=delivery.source_arn)
