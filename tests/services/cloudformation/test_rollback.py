@@ -193,3 +193,54 @@ def test_an_answer_to_a_wrong_token_is_refused(cloud: Any, clock: Any) -> None:
     with pytest.raises(urllib.request.HTTPError) as caught:  # type: ignore[attr-defined]
         put(url, {"Status": "SUCCESS", "UniqueId": "x"})
     assert caught.value.code == 400
+
+
+def test_a_failure_cancels_what_only_waits(cloud: Any) -> None:
+    template = WAITING.replace("Outputs:", "  Bad: {Type: AWS::CDK::Metadata, DependsOn: Handle, Properties: {Nope: 1}}\nOutputs:")
+    assert cloud.create("both", template) == "ROLLBACK_COMPLETE"
+    assert "Resource creation cancelled" in cloud.reasons("both", "CREATE_FAILED")
+
+
+def test_a_rollback_that_fails_can_be_continued_past_what_is_gone(cloud: Any, client: Any, clock: Any, hasty: None) -> None:
+    template = "Resources: {Q: {Type: AWS::SQS::Queue, Properties: {DelaySeconds: 1}}}"
+    cloud.create("stuck", template)
+    clock.settle()
+    url = cloud.resources("stuck")["Q"][1]
+    changed = (
+        "Resources:\n  Q: {Type: AWS::SQS::Queue, Properties: {DelaySeconds: 2}}\n"
+        + WAITING.partition("Resources:\n")[2].partition("Outputs:")[0]
+    )
+    cloud.update("stuck", changed, wait=False)
+    clock.settle()
+    client("sqs").delete_queue(QueueUrl=url)
+    cloud.client.cancel_update_stack(StackName="stuck")
+    clock.settle()
+    assert cloud.status("stuck") == "UPDATE_ROLLBACK_FAILED"
+    assert cloud.stack("stuck")["StackStatusReason"] == "The following resource(s) failed to update: [Q]. "
+    with pytest.raises(ClientError, match="is in UPDATE_ROLLBACK_FAILED state and can not be updated"):
+        cloud.update("stuck", template)
+    cloud.client.continue_update_rollback(StackName="stuck", ResourcesToSkip=["Q"])
+    clock.settle()
+    assert cloud.status("stuck") == "UPDATE_ROLLBACK_COMPLETE"
+
+
+def test_a_hidden_parameter_is_not_shown_by_events(cloud: Any) -> None:
+    template = "Parameters: {Key: {Type: String, NoEcho: true}}\nResources: {A: {Type: AWS::CDK::Metadata, Properties: {Analytics: !Sub 'x-${Key}'}}}"
+    cloud.create("quiet", template, Parameters=[{"ParameterKey": "Key", "ParameterValue": "s3cret"}])
+    shown = [
+        event["ResourceProperties"]
+        for event in cloud.client.describe_stack_events(StackName="quiet")["StackEvents"]
+        if "ResourceProperties" in event
+    ]
+    assert shown and not any("s3cret" in text for text in shown) and any("x-****" in text for text in shown)
+
+
+def test_a_deleted_stack_is_forgotten_after_ninety_days(cloud: Any, clock: Any) -> None:
+    cloud.create("old", FINE)
+    stack_id = cloud.stack("old")["StackId"]
+    cloud.delete("old")
+    clock.advance("89d")
+    assert cloud.status(stack_id) == "DELETE_COMPLETE"
+    clock.advance("2d")
+    with pytest.raises(ClientError, match="does not exist"):
+        cloud.status(stack_id)

@@ -14,7 +14,6 @@ from typing import Any
 from groundcloud.services.cloudformation import intrinsics
 
 _ATTRIBUTES = ("Metadata", "CreationPolicy", "UpdatePolicy", "DeletionPolicy", "UpdateReplacePolicy")
-MASKED = "****"
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +143,15 @@ def automatic_change(logical_id: str, before: Before) -> dict[str, Any]:
             {"Target": {"Attribute": "Properties", "RequiresRecreation": "Never"}, "Evaluation": "Dynamic", "ChangeSource": "Automatic"}
         ],
     }
+
+
+def with_tags(logical_id: str, before: Before, change: dict[str, Any] | None) -> dict[str, Any]:
+    """A change, or none, with the change of the stack's tags on top."""
+    detail = {"Target": {"Attribute": "Tags", "RequiresRecreation": "Never"}, "Evaluation": "Static", "ChangeSource": "DirectModification"}
+    if change is None:
+        change = {**automatic_change(logical_id, before), "Scope": [], "Details": []}
+    scope = change["Scope"] if "Tags" in change["Scope"] else [*change["Scope"], "Tags"]
+    return {**change, "Scope": scope, "Details": [*change["Details"], detail]}
 
 
 def _property_details(name: str, before: Before, after: After, behaviour: Behaviour, causes: Causes) -> Iterator[dict[str, Any]]:

@@ -23,7 +23,7 @@ from typing import Any
 
 from groundcloud.base.errors import AwsError
 from groundcloud.kernel.call import Call
-from groundcloud.services.cloudformation import errors, events, graph, intrinsics, provision, state, template, validation
+from groundcloud.services.cloudformation import errors, events, exports, graph, intrinsics, provision, state, template, validation
 from groundcloud.services.cloudformation.state import Operation, Stack
 
 WIDTH = 16  # resources made at a time
@@ -103,9 +103,9 @@ class Deployment:
     def succeed(self, tx: Any, stack: Stack, operation: Operation, made: template.Template, present: set[str]) -> None:
         """Every resource stands: outputs and exports, then complete or on to the clean-up. Raises where an export may not be."""
         _, scope = provision.target(self.call, tx, stack)
-        outputs, imported = provision.outputs(self.call, tx, stack, made, scope)
+        outputs, imported = exports.outputs(made, scope)
         previous = operation.before.outputs if operation.before is not None else []
-        provision.check_exports(tx, stack, outputs, previous)
+        exports.check(tx, stack, outputs, previous)
         stack = stack.replace(outputs=outputs)
         state.put_exports(tx, stack, previous)
         old_imports = {name for name, stack_id in state.IMPORTS.keys(tx) if stack_id == stack.stack_id}
@@ -204,7 +204,7 @@ class Deployment:
         with self.call.transaction() as tx:
             stack, operation = self.load(tx)
             try:
-                provision.check_exports(tx, stack, [], stack.outputs)
+                exports.check(tx, stack, [], stack.outputs)
             except AwsError as error:
                 self.finish(tx, stack, operation, "DELETE_FAILED", error.message)
                 return
@@ -222,6 +222,7 @@ class Deployment:
             for key in list(state.HANDLERS.keys(tx, self.stack_id)):
                 state.HANDLERS.delete(tx, *key)
             stack = stack.replace(deleted_ms=self.call.clock.now_ms())
+            self.call.schedule(self.call.clock.now_ms() + events.KEPT_MS, "cloudformation.forget", {"StackId": self.stack_id}, tx=tx)
             self.finish(tx, stack, operation, "DELETE_COMPLETE")
 
     async def remove_all(self, operation: Operation, *, rollback: bool) -> list[str]:

@@ -7,9 +7,12 @@ from typing import Any
 
 from groundcloud.kernel.call import Call
 from groundcloud.services.cloudformation import state
+from groundcloud.services.cloudformation.parameters import NO_ECHO
 from groundcloud.services.cloudformation.state import Operation, Resource, Stack
 
 STACK_TYPE = "AWS::CloudFormation::Stack"
+KEPT_MS = 90 * 86_400_000  # DescribeStackEvents: "for 90 days"
+PRUNED_AT_A_TIME = 1_000
 PROPERTIES_LENGTH_MAX = 16_384  # ours: an event shows no more of a resource's properties than this
 
 
@@ -22,8 +25,21 @@ def of_stack(call: Call, tx: Any, stack: Stack, operation: Operation | None = No
 def of_resource(
     call: Call, tx: Any, stack: Stack, resource: Resource, operation: Operation | None, status: str, reason: str | None
 ) -> None:
-    properties = json.dumps(resource.properties, separators=(",", ":"))[:PROPERTIES_LENGTH_MAX] if resource.properties else "{}"
+    properties = json.dumps(resource.properties, separators=(",", ":")) if resource.properties else "{}"
+    for name in stack.hidden:
+        secret = json.dumps(stack.parameters.get(name, ""))[1:-1]
+        if secret:
+            properties = properties.replace(secret, NO_ECHO)
+    properties = properties[:PROPERTIES_LENGTH_MAX]
     _record(call, tx, stack, resource.logical_id, resource.physical_id, resource.resource_type, status, reason, properties, operation)
+
+
+def prune(call: Call, tx: Any, stack_id: str) -> None:
+    """Forgets the events of a stack that are older than AWS keeps them."""
+    for event in list(state.EVENTS.scan(tx, stack_id, limit=PRUNED_AT_A_TIME)):
+        if event.at_ms >= call.now_ms - KEPT_MS:
+            return
+        state.EVENTS.delete(tx, stack_id, event.sequence)
 
 
 def _record(

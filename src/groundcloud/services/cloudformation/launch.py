@@ -36,7 +36,7 @@ def new_stack(call: Call, request: Mapping[str, Any], *, status: str, parent: St
         created_ms=call.now_ms,
         tags=tags_of(request),
         capabilities=request.get("Capabilities", []),
-        notification_arns=_notification_arns(request),
+        notification_arns=_notification_arns(call, request),
         role_arn=checked_role(call, request.get("RoleARN")),
         disable_rollback=request.get("DisableRollback", False),
         timeout_minutes=request.get("TimeoutInMinutes"),
@@ -139,6 +139,7 @@ def begin(
     )
     for work in list(state.WORK.scan(tx, stack.stack_id)):
         state.WORK.delete(tx, stack.stack_id, work.logical_id)
+    events.prune(call, tx, stack.stack_id)
     stack = stack.replace(last_operation_id=operation.operation_id)
     state.STACKS.put(tx, stack)
     state.OPERATIONS.put(tx, operation)
@@ -162,10 +163,8 @@ async def prepare(
     def is_known(name: str) -> bool:
         return call.ground.resource_types.find(name) is not None
 
-    given = request.get("Capabilities", [])
-    if stack.parent_id is not None:
-        given = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]  # given to the root, whose templates these are
-    return await preparation.prepare(call, text, request.get("Parameters", []), stack, previous, is_known, given, expand=expand)
+    given, values = request.get("Capabilities", []), request.get("Parameters", [])
+    return await preparation.prepare(call, text, values, stack, previous, is_known, given, expand=expand)
 
 
 def of_prepared(stack: Stack, prepared: Prepared) -> Stack:
@@ -188,7 +187,7 @@ def updated_stack(call: Call, request: Mapping[str, Any], stack: Stack) -> Stack
     if "Tags" in request:
         changes["tags"] = tags_of(request)
     if "NotificationARNs" in request:
-        changes["notification_arns"] = _notification_arns(request)
+        changes["notification_arns"] = _notification_arns(call, request)
     if request.get("RoleARN"):
         changes["role_arn"] = checked_role(call, request["RoleARN"])
     if "RollbackConfiguration" in request:
@@ -217,7 +216,7 @@ def changes_of(call: Call, prepared: Prepared, stack: Stack, updated: Stack) -> 
             raise errors.validation(f"No export named {name} found.")
         return export.value
 
-    return preview.preview(prepared, stack, existing, call.ground.resource_types.find, imported)
+    return preview.preview(prepared, stack, existing, call.ground.resource_types.find, imported, updated.tags)
 
 
 def differs(call: Call, prepared: Prepared, stack: Stack, updated: Stack) -> bool:
@@ -293,8 +292,10 @@ def refuse_unsupported(request: Mapping[str, Any]) -> None:
         raise errors.not_implemented("ResourceTypes")
 
 
-def _notification_arns(request: Mapping[str, Any]) -> list[str]:
+def _notification_arns(call: Call, request: Mapping[str, Any]) -> list[str]:
     arns: list[str] = request.get("NotificationARNs") or []
+    if arns and "sns" not in call.ground.rooms:
+        raise errors.not_implemented("NotificationARNs")
     if len(arns) > NOTIFICATION_ARNS_MAX:
         raise errors.validation(f"A stack can have no more than {NOTIFICATION_ARNS_MAX} notification ARNs.")
     for arn in arns:

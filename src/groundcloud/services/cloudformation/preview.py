@@ -19,8 +19,9 @@ def preview(
     existing: Mapping[str, Resource],
     kind_of: Callable[[str], ResourceType | None],
     imported: Callable[[str], Any],
+    tags: Mapping[str, str],
 ) -> list[dict[str, Any]]:
-    """The `Changes` of a change set, in the order in which they would be made. `stack` is the one that exists, tags and all."""
+    """The `Changes` of a change set, in the order in which they would be made. `stack` is the one that exists, `tags` its new tags."""
     resources = validation.active(prepared.template, prepared.scope.conditions)
     needs = graph.dependencies(resources, prepared.scope.conditions)
     causes = changes.Causes(
@@ -48,8 +49,11 @@ def preview(
         if resource is not None and resource.exists and resource.physical_id:
             before = changes.Before(resource.resource_type, resource.physical_id, resource.properties, resource.definition)
         change = changes.resource_change(name, before, after, behaviour, causes)
-        if change is None and before is not None and getattr(kind, "always_updates", False):
-            change = changes.automatic_change(name, before)
+        if before is not None and kind is not None:
+            if change is None and getattr(kind, "always_updates", False):
+                change = changes.automatic_change(name, before)
+            if stack.tags != tags and "Tags" in kind.properties:
+                change = changes.with_tags(name, before, change)
         refs[name] = resource if before is not None and (change is None or change["Replacement"] == "False") else None
         if change is not None:
             if before is None or change["Replacement"] != "False":

@@ -6,25 +6,22 @@
 from __future__ import annotations
 
 import asyncio
-import re
-from collections.abc import Awaitable, Iterator, Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from groundcloud.base.errors import AwsError
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.resource import Created, ResourceRequest, ResourceType
-from groundcloud.services.cloudformation import changes, errors, events, intrinsics, preparation, state, template, validation
+from groundcloud.services.cloudformation import changes, dynamic_references, errors, events, intrinsics, preparation, state, template
 from groundcloud.services.cloudformation.actor import Actor
-from groundcloud.services.cloudformation.intrinsics import NO_VALUE, Scope
-from groundcloud.services.cloudformation.state import Leftover, Operation, Output, Resource, Stack, Work
+from groundcloud.services.cloudformation.intrinsics import Scope
+from groundcloud.services.cloudformation.state import Leftover, Operation, Resource, Stack, Work
 
 REPLACING = "Requested update requires the creation of a new physical resource; hence creating one."
 CUSTOM_NAMED = "CloudFormation cannot update a stack when a custom-named resource requires replacing. Rename {} and update the stack again."
 _SUFFIX_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 _SUFFIX_LENGTH = 24
-_DYNAMIC = re.compile(r"\{\{resolve:(ssm|ssm-secure|secretsmanager):([^{}]*)\}\}")
-_EXPORT_NAME = re.compile(r"[A-Za-z0-9:\-]{1,255}")
 _HANDLER_CODES = (
     ("AccessDenied", "AccessDenied"),
     ("AlreadyExist", "AlreadyExists"),
@@ -108,74 +105,6 @@ def bound(tx: Any, stack: Stack, scope: Scope) -> Scope:
         return export.value
 
     return replace(scope, reference=lambda name: resource(name).reference, attribute=attribute, imported=imported)
-
-
-# Exports and outputs -------------------------------------------------------------------------------------------------------
-
-
-def outputs(call: Call, tx: Any, stack: Stack, made: template.Template, scope: Scope) -> tuple[list[Output], set[str]]:
-    """The stack's outputs, and the names of the exports that its template imports."""
-    found: list[Output] = []
-    for name, output in made.outputs.items():
-        if "Condition" in output and not scope.conditions[output["Condition"]]:
-            continue
-        value = intrinsics.resolve(output["Value"], scope)
-        if isinstance(value, (dict, list)) or value is NO_VALUE:
-            raise errors.template_format(f"The Value field of every Outputs member must evaluate to a String. [/Outputs/{name}]")
-        export_name = None
-        if "Export" in output:
-            export_name = intrinsics.resolve(output["Export"]["Name"], scope)
-            if not isinstance(export_name, str) or not _EXPORT_NAME.fullmatch(export_name):
-                raise errors.template_format(
-                    f"Output {name} is malformed. The Name field of every Export member must be specified and consist only of"
-                    " alphanumeric characters, colons, or hyphens."
-                )
-        found.append(Output(key=name, value=intrinsics.text_of(value), description=output.get("Description"), export_name=export_name))
-    active = validation.active(made, scope.conditions)
-    imported = set(imports_in([resource.get("Properties", {}) for resource in active.values()], scope))
-    imported.update(imports_in(list(made.outputs.values()), scope))
-    return found, imported
-
-
-def imports_in(value: Any, scope: Scope) -> Iterator[str]:
-    """The names of the exports that a value uses, along the branches taken."""
-    if isinstance(value, list):
-        for item in value:
-            yield from imports_in(item, scope)
-    elif isinstance(value, dict):
-        if len(value) == 1 and "Fn::ImportValue" in value:
-            name = intrinsics.resolve(value["Fn::ImportValue"], scope)
-            if isinstance(name, str):
-                yield name
-        elif len(value) == 1 and "Fn::If" in value and isinstance(value["Fn::If"], list) and len(value["Fn::If"]) == 3:
-            condition, true, false = value["Fn::If"]
-            yield from imports_in(true if scope.conditions.get(condition) else false, scope)
-        else:
-            for item in value.values():
-                yield from imports_in(item, scope)
-
-
-def check_exports(tx: Any, stack: Stack, now: list[Output], before: list[Output]) -> None:
-    """An export's name is one stack's, and what others use can neither go nor change."""
-    names = {output.export_name: output.value for output in now if output.export_name is not None}
-    if len(names) < sum(output.export_name is not None for output in now):
-        raise errors.validation("Duplicate Export names in the Outputs of the template.")
-    for name in names:
-        export = state.EXPORTS.get(tx, name)
-        if export is not None and export.stack_id != stack.stack_id:
-            raise errors.validation(f"Export with name {name} is already exported by stack {_name_of(tx, export.stack_id)}.")
-    for output in before:
-        if output.export_name is None or names.get(output.export_name) == output.value:
-            continue
-        users = sorted(_name_of(tx, stack_id) for _, stack_id in state.IMPORTS.keys(tx, output.export_name))
-        if users:
-            verb = "updated" if output.export_name in names else "deleted"
-            raise errors.validation(f"Export {output.export_name} cannot be {verb} as it is in use by {', '.join(users)}")
-
-
-def _name_of(tx: Any, stack_id: str) -> str:
-    stack = state.STACKS.get(tx, stack_id)
-    return stack.stack_name if stack is not None else stack_id
 
 
 # Steps ---------------------------------------------------------------------------------------------------------------------
@@ -280,7 +209,7 @@ class Maker(_Step):
             if work.action == "none" or request is None:
                 return None
             actor = Actor(self.deployer, self.stack.stack_id, request.token)
-            request.properties = await with_dynamic_references(actor, request.properties)
+            request.properties = await dynamic_references.looked_up(actor, request.properties)
             kind.check(request.properties)
             handler = kind.update if work.action == "update" else kind.create
             created: Created = await self.interruption.run(kind, handler(actor, request))
@@ -432,7 +361,7 @@ class Restorer(_Step):
                 previous = self.operation.before.tags if self.operation.before is not None else {}
                 request = self.ask(before, before.properties, old=old, tags=previous, token=f"{work.generated_name}-undo")
                 actor = Actor(self.deployer, self.stack.stack_id, request.token)
-                request.properties = await with_dynamic_references(actor, request.properties)
+                request.properties = await dynamic_references.looked_up(actor, request.properties)
                 created = await kind.update(actor, request)
                 before = before.replace(physical_id=created.physical_id, attributes=created.attributes, ref=created.ref)
         except (AwsError, intrinsics.Unresolved) as error:
@@ -513,45 +442,3 @@ def leave(tx: Any, resource: Resource, why: str) -> None:
     """Notes a physical resource for the clean-up."""
     sequence = tx.sequence("cloudformation/leftovers")
     state.LEFTOVERS.put(tx, Leftover(stack_id=resource.stack_id, sequence=sequence, resource=resource, why=why))
-
-
-async def with_dynamic_references(actor: Call, value: Any) -> Any:
-    """`value` with every {{resolve:ssm:...}} and {{resolve:secretsmanager:...}} looked up. What they stand for is never stored."""
-    if isinstance(value, str):
-        if "{{resolve:" not in value:
-            return value
-        parts: list[str] = []
-        end = 0
-        for match in _DYNAMIC.finditer(value):
-            parts.extend((value[end : match.start()], await _looked_up(actor, match.group(1), match.group(2))))
-            end = match.end()
-        return "".join([*parts, value[end:]])
-    if isinstance(value, dict):
-        return {key: await with_dynamic_references(actor, item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [await with_dynamic_references(actor, item) for item in value]
-    return value
-
-
-async def _looked_up(actor: Call, service: str, reference: str) -> str:
-    if service != "secretsmanager":
-        answer = await actor.request("ssm", "GetParameter", {"Name": reference, "WithDecryption": service == "ssm-secure"})
-        return str(answer["Parameter"]["Value"])
-    # secret-id:secret-string:json-key:version-stage:version-id, where the id may be an ARN
-    head, marker, tail = reference.partition(":SecretString")
-    request = {"SecretId": head}
-    rest = tail[1:].split(":") if marker and tail else []
-    if len(rest) > 1 and rest[1]:
-        request["VersionStage"] = rest[1]
-    if len(rest) > 2 and rest[2]:
-        request["VersionId"] = rest[2]
-    answer = await actor.request("secretsmanager", "GetSecretValue", request)
-    text = str(answer["SecretString"])
-    if not rest or not rest[0]:
-        return text
-    import json
-
-    try:
-        return intrinsics.text_of(json.loads(text)[rest[0]])
-    except (ValueError, KeyError, TypeError):
-        raise errors.validation(f"Could not find a value associated with JSONKey {rest[0]} in SecretString") from None

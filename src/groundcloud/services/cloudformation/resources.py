@@ -203,7 +203,7 @@ class NestedStack(ResourceType):
             stack = state.find_stack(tx, name)
         assert parent is not None
         if stack is None:
-            request = {**self._request(resource), "StackName": name, "OnFailure": "DO_NOTHING"}
+            request = {**self._request(resource), "StackName": name, "OnFailure": "DO_NOTHING", "Capabilities": parent.capabilities}
             stack = await launch.create(call, request, parent=parent)
         stack = await self._settled(call, stack.stack_id)
         if stack.status != "CREATE_COMPLETE":
@@ -216,7 +216,11 @@ class NestedStack(ResourceType):
 
     async def update(self, call: Call, resource: ResourceRequest) -> Created:
         stack = await self._settled(call, resource.physical_id)
-        if await launch.update(call, {**self._request(resource), "StackName": resource.physical_id}, nested=True) is None:
+        with call.transaction() as tx:
+            parent = state.STACKS.get(tx, resource.stack_id)
+        assert parent is not None
+        request = {**self._request(resource), "StackName": resource.physical_id, "Capabilities": parent.capabilities}
+        if await launch.update(call, request, nested=True) is None:
             return self._created(stack)
         stack = await self._settled(call, resource.physical_id)
         if stack.status not in launch.UPDATABLE or stack.status == "UPDATE_ROLLBACK_COMPLETE":

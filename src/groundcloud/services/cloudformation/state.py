@@ -267,3 +267,15 @@ def put_exports(tx: Any, stack: Stack, old: list[Output]) -> None:
     for output in stack.outputs:
         if output.export_name is not None:
             EXPORTS.put(tx, Export(export_name=output.export_name, stack_id=stack.stack_id, value=output.value))
+
+
+def forget_stack(tx: Any, stack_id: str) -> None:
+    """Every row of a stack that was deleted."""
+    for change_set in list(CHANGE_SETS.scan(tx, stack_id)):
+        CHANGE_SET_IDS.delete(tx, change_set.change_set_id)
+        SOURCES.delete(tx, change_set.change_set_id, TARGET)
+    tables: list[Table[Any]] = [CHANGE_SETS, SOURCES, RESOURCES, EVENTS, SIGNALS, LEFTOVERS, WORK, JOURNAL]
+    for table in tables:
+        for key in list(table.keys(tx, stack_id)):
+            table.delete(tx, *key)
+    STACKS.delete(tx, stack_id)

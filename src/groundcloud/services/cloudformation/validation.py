@@ -38,6 +38,9 @@ _SERVERLESS_ROLES = {"AWS::Serverless::Function": "Role", "AWS::Serverless::Stat
 def check_types(template: Template, is_known: Callable[[str], bool]) -> None:
     """Refuses a template with a resource type that this server has not, by name."""
     unknown = {resource["Type"] for resource in template.resources.values() if not is_known(resource["Type"])}
+    for resource in template.resources.values():
+        if "Snapshot" in (resource.get("DeletionPolicy"), resource.get("UpdateReplacePolicy")):
+            raise errors.template_error(f"resource type {resource['Type']} does not support deletion policy Snapshot")
     if unknown:
         raise errors.template_format(f"Unrecognized resource types: [{', '.join(sorted(unknown))}]")
 

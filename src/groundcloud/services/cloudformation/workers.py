@@ -20,6 +20,12 @@ async def deploy(call: Call, payload: dict[str, Any]) -> None:
             await deployment.Deployment(call, deployer, stack_id).run()
 
 
+@timer("cloudformation.forget")
+def forget(call: Call, payload: dict[str, Any]) -> None:
+    """A deleted stack is known by its id for ninety days."""
+    state.forget_stack(call.tx, payload["StackId"])
+
+
 def _deployer(call: Call, stack_id: str) -> Call | None:
     """A call under the stack's role, or else under the identity that began the operation. None where the role cannot be had."""
     with call.transaction() as tx:

@@ -32,7 +32,9 @@ async def create_change_set(call: Call, request: dict[str, Any]) -> dict[str, An
         raise errors.not_implemented("ChangeSetType IMPORT")
     launch.refuse_unsupported(request)
     stack, is_new = _stack_for(call, request, kind)
-    if state.CHANGE_SETS.has(call.reading(), stack.stack_id, name):
+    known = state.CHANGE_SETS.get(call.reading(), stack.stack_id, name)
+    # The AWS CLI names its change sets by the second, and here two deployments fit into one: what can no longer be executed gives way.
+    if known is not None and known.execution_status == "AVAILABLE":
         raise errors.change_set_exists(name)
     text = await preparation.template_text(call, request, None if is_new else launch.previous_text(call, stack))
     updated = stack if kind == "CREATE" else launch.updated_stack(call, request, stack)
@@ -72,6 +74,8 @@ async def create_change_set(call: Call, request: dict[str, Any]) -> dict[str, An
             state.NAMES.put(tx, stack.stack_name, stack.stack_id)
             state.STACKS.put(tx, stack)
             events.of_stack(call, tx, stack)
+        if known is not None:
+            _forget(tx, known)
         state.CHANGE_SETS.put(tx, change_set)
         state.CHANGE_SET_IDS.put(tx, change_set.change_set_id, (stack.stack_id, name))
         state.SOURCES.put(tx, source)
@@ -178,9 +182,7 @@ def delete_change_set(call: Call, request: dict[str, Any]) -> dict[str, Any]:
         if error.code == "ChangeSetNotFoundException" and request["ChangeSetName"].startswith("arn:"):
             return {}  # AWS: deleting by an id that is gone succeeds
         raise
-    state.CHANGE_SETS.delete(call.tx, change_set.stack_id, change_set.change_set_name)
-    state.CHANGE_SET_IDS.delete(call.tx, change_set.change_set_id)
-    state.SOURCES.delete(call.tx, change_set.change_set_id, state.TARGET)
+    _forget(call.tx, change_set)
     return {}
 
 
@@ -214,6 +216,12 @@ def find(call: Call, stack_name: str | None, change_set_name: str) -> ChangeSet:
     if found is None:
         raise errors.change_set_not_found(change_set_name)
     return found
+
+
+def _forget(tx: Any, change_set: ChangeSet) -> None:
+    state.CHANGE_SETS.delete(tx, change_set.stack_id, change_set.change_set_name)
+    state.CHANGE_SET_IDS.delete(tx, change_set.change_set_id)
+    state.SOURCES.delete(tx, change_set.change_set_id, state.TARGET)
 
 
 def _find(call: Call, request: Mapping[str, Any]) -> ChangeSet:

@@ -8,7 +8,7 @@ from typing import Any
 
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import operation
-from groundcloud.services.cloudformation import errors, parameters, state
+from groundcloud.services.cloudformation import errors, parameters, state, template
 from groundcloud.services.cloudformation.operations.stacks import stack_arn
 from groundcloud.services.cloudformation.state import Resource, Stack
 
@@ -162,6 +162,52 @@ def describe_stack_events(call: Call, request: dict[str, Any]) -> dict[str, Any]
         ],
         "NextToken": str(found[PAGE - 1].sequence) if len(found) > PAGE else None,
     }
+
+
+@operation(resource=stack_arn)
+def describe_events(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    """The same events by stack or operation, newest first, failed ones alone on request."""
+    if request.get("ChangeSetName"):
+        raise errors.not_implemented("DescribeEvents with ChangeSetName")
+    name, operation_id = request.get("StackName"), request.get("OperationId")
+    if not name:
+        raise errors.not_implemented("DescribeEvents without StackName")
+    stack = state.find_stack(call.tx, name)
+    if stack is None:
+        raise errors.stack_does_not_exist(name)
+    failed = request.get("Filters", {}).get("FailedEvents", False)
+    found = [
+        event
+        for event in state.EVENTS.scan(call.tx, stack.stack_id, reverse=True)
+        if operation_id in (None, event.operation_id) and not (failed and not event.status.endswith("_FAILED"))
+    ]
+    page, token = paged(found, request.get("NextToken"))
+    return {
+        "OperationEvents": [
+            {
+                "EventId": event.event_id,
+                "StackId": event.stack_id,
+                "OperationId": event.operation_id,
+                "EventType": "STACK_EVENT",
+                "LogicalResourceId": event.logical_id,
+                "PhysicalResourceId": event.physical_id or None,
+                "ResourceType": event.resource_type,
+                "Timestamp": event.at_ms / 1000,
+                "ResourceStatus": event.status,
+                "ResourceStatusReason": event.reason,
+                "ResourceProperties": event.properties,
+                "ClientRequestToken": event.token,
+            }
+            for event in page
+        ],
+        "NextToken": token,
+    }
+
+
+@operation()
+def describe_account_limits(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    limits = {"StackLimit": 2000, "StackOutputsLimit": template.OUTPUTS_MAX, "ConcurrentResourcesLimit": 2500}
+    return {"AccountLimits": [{"Name": name, "Value": value} for name, value in limits.items()]}
 
 
 @operation(resource=stack_arn)
