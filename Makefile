@@ -38,6 +38,7 @@ fmt: $(READY)
 
 docs: $(READY)         ## regenerate the tables under docs/
 	@$(BIN)/python tools/write_coverage.py
+	@$(BIN)/python tools/write_commands.py
 	@$(BIN)/python tools/write_vectors_table.py
 
 bench: $(READY)        ## figures as ratios taken in one run
