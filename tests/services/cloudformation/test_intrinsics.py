@@ -117,7 +117,7 @@ def test_conditions_are_evaluated_once_and_may_name_each_other() -> None:
 
 
 def test_a_circle_of_conditions_is_refused() -> None:
-    with pytest.raises(AwsError, match="circular condition dependency between B and A"):
+    with pytest.raises(AwsError, match="Found circular condition dependency between B and A"):
         intrinsics.evaluate_conditions({"A": {"Fn::Not": [{"Condition": "B"}]}, "B": {"Fn::Not": [{"Condition": "A"}]}}, SCOPE)
 
 

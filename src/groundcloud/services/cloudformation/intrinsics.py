@@ -19,6 +19,7 @@ from groundcloud.services.cloudformation import errors
 
 KNOWN_AFTER_APPLY = "{{changeSet:KNOWN_AFTER_APPLY}}"
 CIDR_COUNT_MAX = 256  # API page of Fn::Cidr
+PRODUCED_MAX = 4_000_000  # ours: characters that the functions of one resource may make
 ZONES = ("a", "b", "c")
 
 _VARIABLE = re.compile(r"\$\{([^{}]*)\}")
@@ -70,6 +71,14 @@ class Scope:
     attribute: Callable[[str, str], Any] = _no_attribute
     imported: Callable[[str], Any] = _no_import
     extended: bool = False
+    produced: int = 0
+
+    def produce(self, text: str) -> str:
+        """Counts text that a function made, so that a small template cannot make an endless one."""
+        self.produced += len(text)
+        if self.produced > PRODUCED_MAX:
+            raise errors.template_error(f"Intrinsic functions make more than {PRODUCED_MAX} characters")
+        return text
 
 
 def resolve(value: Any, scope: Scope) -> Any:
@@ -93,22 +102,43 @@ def resolve(value: Any, scope: Scope) -> Any:
 def evaluate_conditions(conditions: Mapping[str, Any], scope: Scope) -> dict[str, bool]:
     """The truth of every condition of a template. Raises ValidationError for a circle or an unknown name."""
     truth: dict[str, bool] = {}
-    asked: list[str] = []
-
-    def of(name: str) -> bool:
-        if name not in truth:
-            if name not in conditions:
-                raise errors.template_format(f"Unresolved condition dependency {name} in the Conditions block of the template")
-            if name in asked:
-                raise errors.template_error(f"Found circular condition dependency between {asked[-1]} and {name}")
+    pending = list(reversed(conditions))
+    asked: list[str] = []  # those begun and not yet known, each named by the one before
+    while pending:
+        name = pending[-1]
+        unknown = [other for other in _conditions_in(conditions[name]) if other not in truth]
+        if name in truth or not unknown:
+            if name not in truth:
+                truth[name] = condition_holds(conditions[name], scope, truth.__getitem__)
+            pending.pop()
+            if asked and asked[-1] == name:
+                asked.pop()
+            continue
+        if not asked or asked[-1] != name:
             asked.append(name)
-            truth[name] = condition_holds(conditions[name], scope, of)
-            asked.pop()
-        return truth[name]
-
-    for name in conditions:
-        of(name)
+        other = unknown[0]
+        if other not in conditions:
+            raise errors.template_format(f"Unresolved condition dependency {other} in the Conditions block of the template")
+        if other in asked:
+            raise errors.template_error(f"Found circular condition dependency between {name} and {other}")
+        pending.append(other)
     return truth
+
+
+def _conditions_in(expression: Any) -> list[str]:
+    """The conditions that a condition names, in the order written."""
+    found: list[str] = []
+    pending = [expression]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, dict):
+            if len(value) == 1 and isinstance(value.get("Condition"), str):
+                found.append(value["Condition"])
+            else:
+                pending.extend(reversed(value.values()))
+        elif isinstance(value, list):
+            pending.extend(reversed(value))
+    return found
 
 
 def condition_holds(expression: Any, scope: Scope, of: Callable[[str], bool]) -> bool:
@@ -215,7 +245,8 @@ def _ref(argument: Any, scope: Scope) -> Any:
     if not isinstance(argument, str):
         raise errors.template_error("every Ref object must have a single String value.")
     if argument in scope.parameters:
-        return scope.parameters[argument]
+        value = scope.parameters[argument]
+        return scope.produce(value) if isinstance(value, str) and len(value) > 64 else value
     return scope.reference(argument)
 
 
@@ -288,7 +319,7 @@ def _sub(argument: Any, scope: Scope) -> Any:
             raise errors.template_error(f"variable {name} in Fn::Sub expression does not resolve to a string")
         return text_of(value)
 
-    return _VARIABLE.sub(replacement, text)
+    return _VARIABLE.sub(lambda match: scope.produce(replacement(match)), text)
 
 
 def _join(argument: Any, scope: Scope) -> Any:
@@ -297,7 +328,7 @@ def _join(argument: Any, scope: Scope) -> Any:
         if isinstance(values, list):
             if any(isinstance(value, (dict, list)) for value in values):
                 raise errors.template_error("every value of the list of Fn::Join must be a string.")
-            return argument[0].join(text_of(value) for value in values)
+            return argument[0].join(scope.produce(text_of(value)) for value in values)
         if not _known(values):
             return KNOWN_AFTER_APPLY
     raise errors.template_error(
@@ -328,7 +359,7 @@ def _split(argument: Any, scope: Scope) -> Any:
     if isinstance(argument, list) and len(argument) == 2 and isinstance(argument[0], str) and argument[0]:
         text = resolve(argument[1], scope)
         if isinstance(text, str):
-            return text.split(argument[0])
+            return scope.produce(text).split(argument[0])
     raise errors.template_error(
         "every Fn::Split object requires two parameters, (1) a string delimiter and (2) a string to be split or a function that"
         " returns a string to be split."
@@ -407,7 +438,7 @@ def _cidr(argument: Any, scope: Scope) -> Any:
     if not network.prefixlen <= prefix <= network.max_prefixlen or 2 ** (prefix - network.prefixlen) < int(count):
         raise errors.template_error(f"Fn::Cidr: {block} does not have room for {count} blocks of /{prefix}.")
     blocks = network.subnets(new_prefix=prefix)
-    return [str(next(blocks)) for _ in range(int(count))]
+    return [scope.produce(str(next(blocks))) for _ in range(int(count))]
 
 
 def _get_azs(argument: Any, scope: Scope) -> Any:
@@ -444,7 +475,7 @@ def _to_json_string(argument: Any, scope: Scope) -> Any:
     value = resolve(argument, scope)
     if not isinstance(value, (dict, list)):
         raise errors.transform_failed("AWS::LanguageExtensions", "Fn::ToJsonString layout is incorrect")
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    return scope.produce(json.dumps(value, separators=(",", ":"), ensure_ascii=False))
 
 
 def _needs_extensions(name: str, scope: Scope) -> None:
