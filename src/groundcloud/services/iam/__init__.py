@@ -8,5 +8,6 @@ A role's ARN in a trust policy stays an ARN: AWS keeps the unique id, so that a 
 
 from groundcloud.kernel.service import Service
 from groundcloud.services.iam.access import resource_policy
+from groundcloud.services.iam.violations import explain
 
-SERVICE = Service("iam", package=__name__, resource_policy=resource_policy, access_denied="AccessDenied")
+SERVICE = Service("iam", package=__name__, resource_policy=resource_policy, explain=explain, access_denied="AccessDenied")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from groundcloud.kernel.call import Call
-from groundcloud.services.iam.names import MEMBERS, TABLES
+from groundcloud.services.iam.names import MEMBERS, TABLES, key_of_arn
+from groundcloud.services.iam.state import POLICIES
 
 
 def boundary_and_tags(call: Call, request: dict[str, Any]) -> dict[str, Any]:
@@ -24,6 +25,18 @@ def boundary_and_tags(call: Call, request: dict[str, Any]) -> dict[str, Any]:
 def policy_arn(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     """iam:PolicyARN of an attachment, and what `boundary_and_tags` gives."""
     return {**boundary_and_tags(call, request), "iam:PolicyARN": request["PolicyArn"]}
+
+
+def policy_tags(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    """Tags of the request and of the policy that it names."""
+    context = boundary_and_tags(call, request)
+    policy_key = key_of_arn(request["PolicyArn"]) if "PolicyArn" in request else ""
+    policy = POLICIES.get(call.reading(), policy_key) if policy_key else None
+    if policy is not None:
+        for key, value in policy.tags.items():
+            context[f"aws:ResourceTag/{key}"] = value
+            context[f"iam:ResourceTag/{key}"] = value
+    return context
 
 
 def resource_tags(call: Call, request: dict[str, Any]) -> dict[str, Any]:

@@ -32,6 +32,9 @@ class IamDirectory:
         key = ACCESS_KEYS.get(tx, access_key_id)
         if key is None:
             return None
+        if not key.user_key:
+            root = Principal("root", f"arn:aws:iam::{key.account}:root", key.account, "", key.account)
+            return KeyOwner(root, key.sealed_secret, key.active)
         user = USERS.get(tx.at(key.account, ""), key.user_key)
         if user is None:
             return None
@@ -45,15 +48,15 @@ class IamDirectory:
             role = ROLES.get(tx, key)
             if role is None:
                 return IdentityPolicies()
-            return IdentityPolicies(tuple(_policies(tx, "role", key)), _boundary(tx, role.boundary_arn), role.tags)
+            return IdentityPolicies(tuple(policies_of(tx, "role", key)), _boundary(tx, role.boundary_arn), role.tags)
         if arn.endswith(":root"):
             return IdentityPolicies((("the account's root", _ROOT_POLICY),))
         user = USERS.get(tx, key)
         if user is None:
             return IdentityPolicies()
-        found = _policies(tx, "user", key)
+        found = policies_of(tx, "user", key)
         for _, group_key in GROUPS_OF_USER.keys(tx, key):
-            found += _policies(tx, "group", group_key)
+            found += policies_of(tx, "group", group_key)
         return IdentityPolicies(tuple(found), _boundary(tx, user.boundary_arn), user.tags)
 
     def role(self, tx: Transaction, role_arn: str) -> KernelRole | None:
@@ -74,7 +77,7 @@ def document_of(tx: Transaction, policy_arn: str) -> str | None:
     return version.document if version is not None else None
 
 
-def _policies(tx: Transaction, kind: str, key: str) -> list[tuple[str, str]]:
+def policies_of(tx: Transaction, kind: str, key: str) -> list[tuple[str, str]]:
     found = [(parts[2], document) for parts, document in INLINE.items(tx, kind, key)]
     for _, _, policy_arn in ATTACHED.keys(tx, kind, key):
         document = document_of(tx, policy_arn)

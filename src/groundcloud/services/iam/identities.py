@@ -5,13 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from groundcloud.kernel.call import Call
-from groundcloud.services.iam import errors
+from groundcloud.services.iam import errors, limits
 from groundcloud.services.iam.directory import document_of
-from groundcloud.services.iam.names import TABLES
+from groundcloud.services.iam.names import TABLES, arn
 from groundcloud.services.iam.state import ATTACHED, ATTACHMENTS, INLINE
 from groundcloud.store import Transaction
 
-IDENTITIES_OF_AN_ACCOUNT = {"user": ("UsersPerAccount", 5000), "group": ("GroupsPerAccount", 300), "role": ("RolesPerAccount", 1000)}
+IDENTITIES_OF_AN_ACCOUNT = {
+    "user": ("UsersPerAccount", limits.USERS_PER_ACCOUNT),
+    "group": ("GroupsPerAccount", limits.GROUPS_PER_ACCOUNT),
+    "role": ("RolesPerAccount", limits.ROLES_PER_ACCOUNT),
+}
 
 
 def load(tx: Transaction, kind: str, name: str) -> Any:
@@ -46,6 +50,31 @@ def check_boundary(call: Call, policy_arn: str) -> None:
         raise errors.invalid_input(f"ARN {policy_arn} is not valid.")
     if document_of(call.tx, policy_arn) is None:
         raise errors.no_such_entity(f"Scope ARN: {policy_arn} does not exist or is not attachable.")
+
+
+def renamed(tx: Transaction, kind: str, identity: Any, new_name: str, new_path: str) -> Any:
+    """The identity under a new name and path, with its policies. Raises EntityAlreadyExists."""
+    account = identity.arn.split(":", 5)[4]
+    new_key = new_name.lower()
+    if new_key != identity.key and TABLES[kind].has(tx, new_key):
+        raise errors.identity_exists(kind, new_name)
+    changed = identity.replace(key=new_key, name=new_name, path=new_path, arn=arn(account, kind, new_path, new_name))
+    if new_key != identity.key:
+        old_key = identity.key
+        TABLES[kind].delete(tx, old_key)
+        for (_, _, policy_name), document in list(INLINE.items(tx, kind, old_key)):
+            INLINE.delete(tx, kind, old_key, policy_name)
+            INLINE.put(tx, kind, new_key, policy_name, document)
+        for _, _, policy_arn in list(ATTACHED.keys(tx, kind, old_key)):
+            ATTACHED.delete(tx, kind, old_key, policy_arn)
+            ATTACHED.put(tx, kind, new_key, policy_arn)
+            ATTACHMENTS.delete(tx, policy_arn, "policy", kind, old_key)
+            ATTACHMENTS.put(tx, policy_arn, "policy", kind, new_key)
+        if identity.boundary_arn:
+            ATTACHMENTS.delete(tx, identity.boundary_arn, "boundary", kind, old_key)
+            ATTACHMENTS.put(tx, identity.boundary_arn, "boundary", kind, new_key)
+    TABLES[kind].put(tx, changed)
+    return changed
 
 
 def set_boundary(tx: Transaction, kind: str, identity: Any, policy_arn: str) -> Any:

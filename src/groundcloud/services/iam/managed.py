@@ -1,4 +1,5 @@
-"""The managed policies of AWS, as data in `managed_policies.json`: their documents as AWS publishes them, and where it says so a reasonable form.
+"""The managed policies of AWS, as data in `managed_policies.json`: their documents as AWS publishes them, or a shorter form of the same meaning
+for the services that there are here (`reasonable_form`). Unique ids that are not known are made from the name.
 
 Source: AWS Managed Policy Reference Guide. Any other policy of AWS is not attachable here.
 """

@@ -70,5 +70,12 @@ def policy_of_request(call: Call, request: dict[str, Any]) -> str:
     return str(request["PolicyArn"])
 
 
+def user_or_caller(call: Call, request: dict[str, Any]) -> str:
+    """As `USER` where UserName may be left out: then it is the caller."""
+    if "UserName" not in request and call.principal.kind in ("user", "root"):
+        return call.principal.arn
+    return USER(call, request)
+
+
 USER, GROUP, ROLE = existing("user"), existing("group"), existing("role")
 INSTANCE_PROFILE = existing("instance-profile")

@@ -93,7 +93,7 @@ class PolicyVersion(Record, kw_only=True):
 
 
 class AccessKey(Record, kw_only=True):
-    """`sealed_secret` is opened by the kernel's Identities."""
+    """`sealed_secret` is opened by the kernel's Identities. The account's root has no `user_key`."""
 
     access_key_id: str
     account: str

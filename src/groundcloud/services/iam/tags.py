@@ -43,3 +43,7 @@ def listed(request: dict[str, Any], tags: dict[str, str]) -> dict[str, Any]:
     marker = pages.after(request)
     pairs = (pair for pair in sorted(tags.items()) if marker is None or pair[0] > marker)
     return pages.page(request, "Tags", pairs, lambda pair: pair[0], lambda pair: {"Key": pair[0], "Value": pair[1]})
+
+
+def shown(tags: dict[str, str]) -> list[dict[str, str]]:
+    return [{"Key": key, "Value": value} for key, value in tags.items()]
