@@ -1,0 +1,91 @@
+"""CopyObject."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from groundcloud.kernel.call import Call
+from groundcloud.kernel.service import operation
+from groundcloud.services.s3 import checksums, contents, errors, objects
+from groundcloud.services.s3.operations.objects import check_put, grants_of_write, write
+from groundcloud.services.s3.sources import Source, source_of
+from groundcloud.services.s3.state import CONTENTS, Bucket
+from groundcloud.store import Transaction
+
+
+@operation(public=True)
+async def copy_object(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    tx = call.reading()
+    bucket = check_put(call, tx, request)
+    source = source_of(call, tx, request)
+    version = source.version
+    if version.size_bytes > contents.PUT_BYTES_MAX:
+        raise errors.invalid_request(
+            f"The specified copy source is larger than the maximum allowable size for a copy source: {contents.PUT_BYTES_MAX}"
+        )
+    fields = _fields(call, request, bucket, source)
+    algorithm = request.get("ChecksumAlgorithm") or version.checksum[0] or checksums.DEFAULT
+    received = await _content(call, tx, source, algorithm)
+    write_to, written = write(call, request, bucket.bucket_name, request["Key"], received, fields, "ObjectCreated:Copy")
+    return {
+        "CopyObjectResult": {
+            "ETag": f'"{written.etag}"',
+            "LastModified": written.modified_ms // 1000,
+            **checksums.members(written.checksum),
+        },
+        "CopySourceVersionId": version.version_id if source.bucket.versioning else None,
+        "VersionId": written.version_id if write_to.versioning == "Enabled" else None,
+        **objects.members_of_encryption(written.encryption),
+    }
+
+
+def _fields(call: Call, request: dict[str, Any], bucket: Bucket, source: Source) -> dict[str, Any]:
+    """What the copy is beside its content: the source's metadata and tags unless the request replaces them; never its ACL, class or encryption."""
+    directive = request.get("MetadataDirective", "COPY")
+    if directive not in ("COPY", "REPLACE"):
+        raise errors.invalid_argument("Unknown metadata directive.", "x-amz-metadata-directive", directive)
+    tagging = request.get("TaggingDirective", "COPY")
+    if tagging not in ("COPY", "REPLACE"):
+        raise errors.invalid_argument("Unknown tagging directive.", "x-amz-tagging-directive", tagging)
+    version = source.version
+    same = source.bucket.bucket_name == bucket.bucket_name and source.key == request["Key"]
+    changes = ("StorageClass", "WebsiteRedirectLocation", "ServerSideEncryption", "SSEKMSKeyId")
+    if same and directive == "COPY" and not any(name in request for name in changes) and "versionId" not in request["CopySource"]:
+        raise errors.invalid_request(
+            "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, "
+            "website redirect location or encryption attributes."
+        )
+    if directive == "REPLACE":
+        headers, metadata = objects.headers_of(request), objects.metadata_of(request)
+    else:
+        headers = {name: value for name, value in version.headers.items() if name != "WebsiteRedirectLocation"}
+        metadata = version.metadata
+        if "WebsiteRedirectLocation" in request:
+            headers["WebsiteRedirectLocation"] = request["WebsiteRedirectLocation"]
+    grants, owner = grants_of_write(call, bucket, request)
+    retention, legal_hold = objects.lock_of(request, bucket, call.now_s)
+    return {
+        "headers": headers,
+        "metadata": metadata,
+        "tags": objects.tags_of(request) if tagging == "REPLACE" else version.tags,
+        "storage_class": objects.storage_class_of(request),
+        "encryption": objects.encryption_of(request, bucket),
+        "grants": grants,
+        "owner": owner,
+        "retention": retention,
+        "legal_hold": legal_hold,
+    }
+
+
+async def _content(call: Call, tx: Transaction, source: Source, algorithm: str) -> contents.Received:
+    """The source's content once more: a file is named a second time, nothing of it is read unless its hashes are not those of a whole object."""
+    version = source.version
+    name = source.bucket.bucket_name
+    whole = "-" not in version.etag and version.checksum[0] == algorithm
+    if whole and version.blob is not None:
+        return contents.Received(version.size_bytes, version.etag, (algorithm, version.checksum[1]), None, version.blob)
+    if whole and not version.upload_id:
+        data = CONTENTS.get(tx, name, source.key, version.order) or b""
+        return contents.Received(version.size_bytes, version.etag, (algorithm, version.checksum[1]), data, None)
+    body = contents.read(call, tx, name, source.key, version, 0, version.size_bytes)
+    return await contents.receive(call, {"Body": body}, algorithm=algorithm)

@@ -1,0 +1,301 @@
+"""Objects: put, get, head, attributes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from groundcloud.kernel.call import Call
+from groundcloud.kernel.service import operation
+from groundcloud.services.s3 import acls, checksums, conditions, contents, errors, names, notifications, objects, permissions, versions
+from groundcloud.services.s3.state import NULL, OBJECTS, PARTS, Bucket, Version, find_version
+from groundcloud.store import Transaction
+
+ATTRIBUTES_PARTS_MAX = 1000
+
+
+def check_put(call: Call, tx: Transaction, request: dict[str, Any], *, action: str = "s3:PutObject") -> Bucket:
+    """The bucket of a write, once the caller may write there with the ACL, tags and lock that the request has."""
+    key = request["Key"]
+    names.check_key(key)
+    bucket = permissions.open_bucket(call, tx, request, action, key)
+    if "Tagging" in request:
+        permissions.require(call, bucket, "s3:PutObjectTagging", key)
+    if (
+        "ACL" in request
+        or "GrantRead" in request
+        or "GrantFullControl" in request
+        or "GrantReadACP" in request
+        or "GrantWriteACP" in request
+    ):
+        permissions.require(call, bucket, "s3:PutObjectAcl", key)
+    if "ObjectLockMode" in request:
+        permissions.require(call, bucket, "s3:PutObjectRetention", key)
+    if "ObjectLockLegalHoldStatus" in request:
+        permissions.require(call, bucket, "s3:PutObjectLegalHold", key)
+    return bucket
+
+
+def grants_of_write(call: Call, bucket: Bucket, request: dict[str, Any]) -> tuple[acls.Grants, str]:
+    """The new object's ACL, and its owner where that is not the bucket's. Raises as `acls.check_allowed`."""
+    writer = call.principal.account or bucket.account
+    owner = writer if writer != bucket.account else ""
+    if bucket.ownership == "BucketOwnerEnforced" or (
+        bucket.ownership == "BucketOwnerPreferred" and request.get("ACL") == "bucket-owner-full-control"
+    ):
+        owner = ""
+    if bucket.ownership == "BucketOwnerEnforced":
+        if "ACL" in request or any(name.startswith("Grant") for name in request):
+            acls.check_allowed(bucket, request, ())
+        return (), ""
+    grants = acls.grants_of_request(request, owner or bucket.account, bucket.account)
+    acls.check_allowed(bucket, request, grants)
+    return grants, owner
+
+
+@operation(public=True)
+async def put_object(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    if "WriteOffsetBytes" in request:
+        raise errors.not_implemented("x-amz-write-offset-bytes")
+    bucket = check_put(call, call.reading(), request)
+    key = request["Key"]
+    headers = objects.headers_of(request)
+    metadata = objects.metadata_of(request)
+    tags = objects.tags_of(request)
+    storage_class = objects.storage_class_of(request)
+    encryption = objects.encryption_of(request, bucket)
+    grants, owner = grants_of_write(call, bucket, request)
+    retention, legal_hold = objects.lock_of(request, bucket, call.now_s)
+    received = await contents.receive(call, request)
+    fields = {
+        "headers": headers,
+        "metadata": metadata,
+        "storage_class": storage_class,
+        "tags": tags,
+        "encryption": encryption,
+        "grants": grants,
+        "owner": owner,
+        "retention": retention,
+        "legal_hold": legal_hold,
+    }
+    bucket, version = write(call, request, bucket.bucket_name, key, received, fields, "ObjectCreated:Put")
+    return written(bucket, version)
+
+
+def write(
+    call: Call, request: dict[str, Any], bucket_name: str, key: str, received: contents.Received, fields: dict[str, Any], event: str
+) -> tuple[Bucket, Version]:
+    """The one transaction of a put: conditions, content, version, notification. Drops what was received if it fails."""
+    try:
+        with call.transaction() as tx:
+            # The bucket may have gone or changed while the body came in.
+            bucket = permissions.BUCKETS.get(tx, bucket_name)
+            if bucket is None:
+                raise errors.no_such_bucket(bucket_name)
+            current = OBJECTS.get(tx, bucket_name, key)
+            if "IfMatch" in request or "IfNoneMatch" in request:
+                conditions.check_write(request, key, current)
+            order = versions.next_order(call, current)
+            version = Version(
+                order,
+                NULL,
+                order // 1000,
+                received.size_bytes,
+                received.md5,
+                blob=contents.keep(call, tx, bucket_name, key, order, received),
+                checksum=(*received.checksum, "FULL_OBJECT"),
+                **fields,
+            )
+            version = versions.put(call, tx, bucket, key, version, current)
+            if "notification" in bucket.configured:
+                notifications.emit(call, tx, bucket, event, key, version)
+    except errors.S3Error:
+        received.discard(call)
+        raise
+    return bucket, version
+
+
+def written(bucket: Bucket, version: Version) -> dict[str, Any]:
+    """The answer to a put."""
+    answer = {"ETag": f'"{version.etag}"', **objects.members_of_encryption(version.encryption), **checksums.members(version.checksum)}
+    if bucket.versioning == "Enabled":
+        answer["VersionId"] = version.version_id
+    return answer
+
+
+def open_version(call: Call, tx: Transaction, request: dict[str, Any], action: str, versioned_action: str) -> tuple[Bucket, Version]:
+    """The bucket and the version that a read is for. Raises NoSuchBucket, AccessDenied, NoSuchKey, NoSuchVersion, MethodNotAllowed."""
+    key, version_id = request["Key"], request.get("VersionId")
+    names.check_key(key)
+    name = request["Bucket"]
+    found: list[Version | None] = []
+
+    def load() -> Version | None:
+        if not found:
+            found.append(OBJECTS.get(tx, name, key) if version_id is None else find_version(tx, name, key, version_id))
+        return found[0]
+
+    def tags() -> dict[str, Any]:
+        version = load()
+        return {f"s3:ExistingObjectTag/{tag}": value for tag, value in version.tags.items()} if version is not None else {}
+
+    bucket = permissions.open_bucket(
+        call, tx, request, versioned_action if version_id is not None else action, key, context=tags, grants=load
+    )
+    if version_id is not None:
+        versions.check_version_id(version_id)
+    version = load()
+    if version is None or (version_id is not None and version.version_id != version_id):
+        if not permissions.permitted(call, bucket, "s3:ListBucket"):
+            # Whoever may not list does not learn what is there.
+            denial = permissions.denial_of(call, bucket, "s3:ListBucket")
+            raise denial or errors.access_denied()
+        raise errors.no_such_key(key) if version_id is None else errors.no_such_version(key, version_id)
+    if version.marker:
+        headers = {"x-amz-delete-marker": "true", "x-amz-version-id": version.version_id}
+        if version_id is None:
+            raise errors.no_such_key(key, headers)
+        headers["last-modified"] = _http_date(version.modified_ms)
+        headers["allow"] = "DELETE"
+        raise errors.method_not_allowed(call.http.method if call.http is not None else "GET", "DeleteMarker", headers)
+    return bucket, version
+
+
+def _http_date(at_ms: int) -> str:
+    from groundcloud.wire.timestamps import rfc822
+
+    return rfc822(at_ms // 1000)
+
+
+def _select(tx: Transaction, request: dict[str, Any], bucket: Bucket, version: Version) -> tuple[int, int, dict[str, Any]]:
+    """Which bytes a read is for, and the members that say so. Raises InvalidRange, InvalidPartNumber, InvalidRequest."""
+    part_number = request.get("PartNumber")
+    size = version.size_bytes
+    if part_number is not None:
+        if "Range" in request:
+            raise errors.invalid_request("Cannot specify both Range header and partNumber query parameter")
+        if not 1 <= part_number <= 10_000:
+            raise errors.invalid_argument("Part number must be an integer between 1 and 10000, inclusive", "partNumber", part_number)
+        if not version.upload_id:
+            if part_number > 1:
+                raise errors.invalid_part_number(part_number, 1)
+            return (0, size, {"ContentRange": f"bytes 0-{size - 1}/{size}"} if size else {})
+        offset = 0
+        for part in PARTS.scan(tx, bucket.bucket_name, version.upload_id):
+            if part.part_number == part_number:
+                members: dict[str, Any] = {"PartsCount": version.parts_count}
+                if part.size_bytes:
+                    members["ContentRange"] = f"bytes {offset}-{offset + part.size_bytes - 1}/{size}"
+                return offset, offset + part.size_bytes, members
+            offset += part.size_bytes
+        raise errors.invalid_part_number(part_number, version.parts_count)
+    text = request.get("Range")
+    if text is None:
+        return 0, size, {}
+    chosen = conditions.byte_range(text, size)
+    if chosen is None:
+        return 0, size, {}
+    return *chosen, {"ContentRange": f"bytes {chosen[0]}-{chosen[1] - 1}/{size}"}
+
+
+_OVERRIDES = (
+    "ResponseCacheControl",
+    "ResponseContentDisposition",
+    "ResponseContentEncoding",
+    "ResponseContentLanguage",
+    "ResponseContentType",
+    "ResponseExpires",
+)
+
+
+def _answer(call: Call, tx: Transaction, request: dict[str, Any], bucket: Bucket, version: Version) -> tuple[int, int, dict[str, Any]]:
+    wanted = conditions.of_read(request)
+    if wanted is not None:
+        headers = {"etag": f'"{version.etag}"', "last-modified": _http_date(version.modified_ms)}
+        if bucket.versioning:
+            headers["x-amz-version-id"] = version.version_id
+        conditions.check_read(wanted, version, headers, call.now_s)
+    if "SSECustomerKey" in request or "SSECustomerAlgorithm" in request:
+        raise errors.invalid_request("The encryption parameters are not applicable to this object.")
+    start, stop, members = _select(tx, request, bucket, version)
+    partial = "ContentRange" in members
+    with_checksum = request.get("ChecksumMode", "").upper() == "ENABLED" and not partial
+    answer = objects.members_of(version, bucket, with_checksum=with_checksum)
+    answer["ContentLength"] = stop - start
+    if members:
+        answer.update(members)
+    if call.http is not None and "response-" in call.http.query_string:
+        given = [name for name in _OVERRIDES if name in request]
+        if given and call.principal.kind == "anonymous":
+            raise errors.invalid_request("Request specific response headers cannot be used for anonymous GET requests.")
+        for name in given:
+            value = request[name]
+            answer[name.removeprefix("Response")] = value if isinstance(value, str) else _http_date(int(value) * 1000)
+    if "lifecycle" in bucket.configured:
+        from groundcloud.services.s3.lifecycle import expiration_header
+
+        answer["Expiration"] = expiration_header(tx, bucket, request["Key"], version)
+    return start, stop, answer
+
+
+@operation(public=True)
+def get_object(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    tx = call.tx
+    bucket, version = open_version(call, tx, request, "s3:GetObject", "s3:GetObjectVersion")
+    if version.storage_class in objects.ARCHIVED:
+        raise errors.S3Error(
+            "InvalidObjectState",
+            "The operation is not valid for the object's storage class",
+            403,
+            {"StorageClass": version.storage_class},
+        )
+    start, stop, answer = _answer(call, tx, request, bucket, version)
+    answer["Body"] = contents.read(call, tx, bucket.bucket_name, request["Key"], version, start, stop)
+    return answer
+
+
+@operation(public=True)
+def head_object(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    bucket, version = open_version(call, call.tx, request, "s3:GetObject", "s3:GetObjectVersion")
+    return _answer(call, call.tx, request, bucket, version)[2]
+
+
+@operation(public=True)
+def get_object_attributes(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    bucket, version = open_version(call, call.tx, request, "s3:GetObject", "s3:GetObjectVersion")
+    permissions.require(
+        call, bucket, "s3:GetObjectVersionAttributes" if "VersionId" in request else "s3:GetObjectAttributes", request["Key"]
+    )
+    wanted = set(request["ObjectAttributes"])
+    answer: dict[str, Any] = {"LastModified": version.modified_ms // 1000}
+    if bucket.versioning:
+        answer["VersionId"] = version.version_id
+    if "ETag" in wanted:
+        answer["ETag"] = version.etag
+    if "Checksum" in wanted and version.checksum[0]:
+        answer["Checksum"] = checksums.members(version.checksum)
+    if "StorageClass" in wanted:
+        answer["StorageClass"] = version.storage_class
+    if "ObjectSize" in wanted:
+        answer["ObjectSize"] = version.size_bytes
+    if "ObjectParts" in wanted and version.upload_id:
+        answer["ObjectParts"] = _parts(call, request, bucket, version)
+    return answer
+
+
+def _parts(call: Call, request: dict[str, Any], bucket: Bucket, version: Version) -> dict[str, Any]:
+    limit = request.get("MaxParts", ATTRIBUTES_PARTS_MAX)
+    marker = request.get("PartNumberMarker", 0)
+    found: dict[str, Any] = {"TotalPartsCount": version.parts_count}
+    # AWS gives the parts themselves only where each has a checksum that the client chose.
+    if version.checksum[2] != "COMPOSITE":
+        return found
+    parts = list(PARTS.scan(call.tx, bucket.bucket_name, version.upload_id, after=marker, limit=limit + 1))
+    page = parts[:limit]
+    found.update(
+        PartNumberMarker=marker,
+        NextPartNumberMarker=page[-1].part_number if page else 0,
+        MaxParts=limit,
+        IsTruncated=len(parts) > limit,
+        Parts=[{"PartNumber": part.part_number, "Size": part.size_bytes, **checksums.members(part.checksum)} for part in page],
+    )
+    return found

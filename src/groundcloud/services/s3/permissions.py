@@ -1,0 +1,193 @@
+"""May the caller do this to that bucket or object? Policies first, then the ACL, as S3 does.
+
+Operations of this room are `public` to the kernel and ask here, because the bucket must be known first (whose it is, its policy, its ACL), and because a
+missing bucket is told before a missing permission. The owner's root passes without any evaluation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from groundcloud.auth import policy
+from groundcloud.base.errors import AwsError
+from groundcloud.kernel import authorization
+from groundcloud.kernel.call import Call
+from groundcloud.services.s3 import errors
+from groundcloud.services.s3.state import BUCKETS, Bucket, Version, canonical_id
+from groundcloud.store import Transaction
+
+Context = Callable[[], dict[str, Any]]
+
+ALL_USERS = "uri:http://acs.amazonaws.com/groups/global/AllUsers"
+AUTHENTICATED_USERS = "uri:http://acs.amazonaws.com/groups/global/AuthenticatedUsers"
+
+BUCKET_PERMISSIONS = {
+    "s3:ListBucket": "READ",
+    "s3:ListBucketVersions": "READ",
+    "s3:ListBucketMultipartUploads": "READ",
+    "s3:PutObject": "WRITE",
+    "s3:DeleteObject": "WRITE",
+    "s3:GetBucketAcl": "READ_ACP",
+    "s3:PutBucketAcl": "WRITE_ACP",
+}
+OBJECT_PERMISSIONS = {
+    "s3:GetObject": "READ",
+    "s3:GetObjectVersion": "READ",
+    "s3:GetObjectAcl": "READ_ACP",
+    "s3:GetObjectVersionAcl": "READ_ACP",
+    "s3:PutObjectAcl": "WRITE_ACP",
+    "s3:PutObjectVersionAcl": "WRITE_ACP",
+}
+"""Action -> the ACL permission that allows it. AWS: "Mapping of ACL permissions and access policy permissions"."""
+
+
+def open_bucket(
+    call: Call,
+    tx: Transaction,
+    request: dict[str, Any],
+    action: str,
+    key: str | None = None,
+    *,
+    context: Context | None = None,
+    grants: Callable[[], Version | None] | None = None,
+) -> Bucket:
+    """The request's bucket, once the caller may do `action` on it (or on `key` in it). Raises NoSuchBucket, AccessDenied.
+
+    `grants` gives the object whose ACL counts, where the action reads one.
+    """
+    name = request["Bucket"]
+    bucket = BUCKETS.get(tx, name)
+    if bucket is None:
+        raise errors.no_such_bucket(name)
+    expected = request.get("ExpectedBucketOwner")
+    if expected is not None and expected != bucket.account:
+        raise errors.access_denied()
+    require(call, bucket, action, key, context=context, grants=grants)
+    return bucket
+
+
+def require(
+    call: Call,
+    bucket: Bucket,
+    action: str,
+    key: str | None = None,
+    *,
+    context: Context | None = None,
+    grants: Callable[[], Version | None] | None = None,
+) -> None:
+    """Raises AccessDenied unless the caller may."""
+    principal = call.principal
+    if not bucket.policy and principal.kind == "root" and principal.account == bucket.account:
+        call.resource = f"arn:aws:s3:::{bucket.bucket_name}"
+        return
+    denial = denial_of(call, bucket, action, key, context=context, grants=grants)
+    if denial is not None:
+        raise denial
+
+
+def permitted(call: Call, bucket: Bucket, action: str, key: str | None = None, *, context: Context | None = None) -> bool:
+    principal = call.principal
+    if not bucket.policy and principal.kind == "root" and principal.account == bucket.account:
+        return True
+    return denial_of(call, bucket, action, key, context=context) is None
+
+
+def denial_of(
+    call: Call,
+    bucket: Bucket,
+    action: str,
+    key: str | None = None,
+    *,
+    context: Context | None = None,
+    grants: Callable[[], Version | None] | None = None,
+) -> AwsError | None:
+    """None if allowed; the error that says no otherwise."""
+    arn = f"arn:aws:s3:::{bucket.bucket_name}" if key is None else f"arn:aws:s3:::{bucket.bucket_name}/{key}"
+    call.resource = call.resource or arn
+    facts = request_context(call)
+    if context is not None:
+        facts.update(context())
+    document = bucket.policy or None
+    principal = call.principal
+    if document is not None and bucket.access_block is not None and bucket.access_block[3] and principal.account != bucket.account:
+        from groundcloud.services.s3.policies import is_public
+
+        # RestrictPublicBuckets: a public policy lets in the owner's account and services alone.
+        if principal.kind != "service" and is_public(document):
+            document = None
+    decision = authorization.decide(call, action, arn, facts, lambda _call, _arn: document, bucket.account)
+    if decision is None or decision.allowed:
+        return None
+    if (
+        decision.kind == "implicit deny"
+        and decision.policy_kind not in ("boundary", "session")
+        and _acl_allows(call, bucket, action, key, grants)
+    ):
+        return None
+    if principal.kind == "anonymous" or (principal.account and principal.account != bucket.account):
+        return errors.access_denied()
+    return authorization.denied(call, policy.sentence(decision))
+
+
+def _acl_allows(call: Call, bucket: Bucket, action: str, key: str | None, grants: Callable[[], Version | None] | None) -> bool:
+    """What the ACL of the bucket or object grants to this caller beside the owner."""
+    if bucket.ownership == "BucketOwnerEnforced":
+        return False
+    permission = BUCKET_PERMISSIONS.get(action)
+    granted: tuple[tuple[str, str], ...] = ()
+    if permission is not None:
+        granted = bucket.grants
+    else:
+        permission = OBJECT_PERMISSIONS.get(action)
+        version = grants() if grants is not None and permission is not None else None
+        if version is None or permission is None:
+            return False
+        granted = version.grants
+    principal = call.principal
+    grantees = set()
+    if not (bucket.access_block is not None and bucket.access_block[1]):
+        grantees.add(ALL_USERS)
+        if principal.kind not in ("anonymous", "service"):
+            grantees.add(AUTHENTICATED_USERS)
+    # An account that is granted something passes it on by its own policies; its root needs none.
+    if principal.kind == "root" and principal.account != bucket.account:
+        grantees.add(f"id:{canonical_id(principal.account)}")
+    return any(grantee in grantees and held in (permission, "FULL_CONTROL") for grantee, held in granted)
+
+
+def request_context(call: Call) -> dict[str, Any]:
+    """S3's condition keys that come straight from the request. AWS: "Actions, resources, and condition keys for Amazon S3"."""
+    http = call.http
+    if http is None:
+        return {}
+    facts: dict[str, Any] = {
+        f"s3:{name}": value for name, value in http.headers.items() if name.startswith("x-amz-") and name not in _NOT_KEYS
+    }
+    facts["s3:signatureversion"] = "AWS4-HMAC-SHA256"
+    facts["s3:authType"] = "REST-QUERY-STRING" if "X-Amz-Signature" in http.query_string else "REST-HEADER"
+    if http.query_string:
+        for name in ("prefix", "delimiter", "max-keys", "versionId"):
+            if name in http.query_string and name in http.query:
+                facts["s3:VersionId" if name == "versionId" else f"s3:{name}"] = http.query[name][0]
+    tagging = http.headers.get("x-amz-tagging")
+    if tagging:
+        from groundcloud.services.s3.tags import parse_header
+
+        try:
+            tags = parse_header(tagging)
+        except AwsError:
+            return facts
+        facts["s3:RequestObjectTagKeys"] = list(tags)
+        facts.update({f"s3:RequestObjectTag/{name}": value for name, value in tags.items()})
+    return facts
+
+
+_NOT_KEYS = {"x-amz-date", "x-amz-security-token", "x-amz-tagging", "x-amz-user-agent"}
+
+
+def policy_of_arn(call: Call, arn: str) -> str | None:
+    """The bucket policy on a bucket or object, for whoever else asks the kernel about one."""
+    name = arn.removeprefix("arn:aws:s3:::").partition("/")[0]
+    bucket = BUCKETS.get(call.reading(), name)
+    return bucket.policy or None if bucket is not None else None

@@ -1,0 +1,63 @@
+"""The source of a copy: `x-amz-copy-source`, the permission to read it, its conditions."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+from urllib.parse import unquote
+
+from groundcloud.kernel.call import Call
+from groundcloud.services.s3 import conditions, errors, objects, permissions, versions
+from groundcloud.services.s3.state import BUCKETS, OBJECTS, Bucket, Version, find_version
+from groundcloud.store import Transaction
+
+
+class Source(NamedTuple):
+    bucket: Bucket
+    key: str
+    version: Version
+
+
+def source_of(call: Call, tx: Transaction, request: dict[str, Any]) -> Source:
+    """Raises InvalidArgument, NoSuchBucket, NoSuchKey, NoSuchVersion, InvalidRequest, AccessDenied, PreconditionFailed."""
+    name, key, version_id = parse(request["CopySource"])
+    bucket = BUCKETS.get(tx, name)
+    if bucket is None:
+        raise errors.no_such_bucket(name)
+    expected = request.get("ExpectedSourceBucketOwner")
+    if expected is not None and expected != bucket.account:
+        raise errors.access_denied()
+    version = OBJECTS.get(tx, name, key) if version_id is None else find_version(tx, name, key, version_id)
+    permissions.require(call, bucket, "s3:GetObject" if version_id is None else "s3:GetObjectVersion", key, grants=lambda: version)
+    if version_id is not None:
+        versions.check_version_id(version_id)
+        if version is None or version.version_id != version_id:
+            raise errors.no_such_version(key, version_id)
+        if version.marker:
+            raise errors.invalid_request("The source of a copy request may not specifically refer to a delete marker by version id.")
+    if version is None or version.marker:
+        if not permissions.permitted(call, bucket, "s3:ListBucket"):
+            raise errors.access_denied()
+        raise errors.no_such_key(key)
+    if "CopySourceSSECustomerKey" in request:
+        raise errors.refused("server-side encryption with customer-provided keys (SSE-C)")
+    if version.storage_class in objects.ARCHIVED:
+        raise errors.S3Error(
+            "ObjectNotInActiveTierError",
+            "The source object of the COPY operation is not in the active tier and is only stored in Amazon Glacier.",
+            403,
+        )
+    conditions.check_copy_source(conditions.of_copy(request), version, call.now_s)
+    return Source(bucket, key, version)
+
+
+def parse(text: str) -> tuple[str, str, str | None]:
+    """Bucket, key, version id. Raises InvalidArgument."""
+    if text.startswith("arn:"):
+        raise errors.refused("access points as sources of copies")
+    path, question, query = text.partition("?versionId=")
+    name, slash, key = unquote(path, errors="surrogateescape").removeprefix("/").partition("/")
+    if not slash or not name or not key:
+        raise errors.invalid_argument(
+            "Copy Source must mention the source bucket and key: sourcebucket/sourcekey", "x-amz-copy-source", text
+        )
+    return name, key, unquote(query) if question else None
