@@ -71,13 +71,20 @@ class PrincipalPolicies:
 
 
 def decide(
-    call: Call, action: str, resource: str, context: dict[str, Any] | None, resource_policy: Callable[[Call, str], str | None] | None
+    call: Call,
+    action: str,
+    resource: str,
+    context: dict[str, Any] | None,
+    resource_policy: Callable[[Call, str], str | None] | None,
+    owner: str = "",
 ) -> Decision | None:
-    """The decision, remembered; None where the account's root needs no policy and no policy is on the resource."""
+    """The decision, remembered; None where the account's root needs no policy and no policy is on the resource.
+
+    `owner`: the account that the resource belongs to, where its ARN does not say (S3).
+    """
     principal = call.principal
     tx = call.reading()
-    owner = ""
-    if resource.startswith("arn:"):
+    if not owner and resource.startswith("arn:"):
         parts = resource.split(":", 5)
         owner = parts[4] if len(parts) > 4 else ""
     document = resource_policy(call, resource) if resource_policy is not None and resource != "*" else None
@@ -134,6 +141,12 @@ def denied(call: Call, sentence: str) -> AwsError:
     return AwsError(code, f"{sentence} (ground why {call.request_id})", status=status)
 
 
+def _secure(call: Call) -> bool:
+    """TLS, or a call that never leaves this machine: policies that demand TLS (the SAM CLI's bucket has one) mean wires that can be tapped."""
+    http = call.http
+    return http is None or http.scheme == "https" or http.source_ip.startswith("127.") or http.source_ip == "::1"
+
+
 def global_context(call: Call, raw: IdentityPolicies) -> dict[str, Any]:
     """The global condition keys of a call. AWS: "AWS global condition context keys"."""
     principal, session = call.principal, call.session
@@ -141,7 +154,7 @@ def global_context(call: Call, raw: IdentityPolicies) -> dict[str, Any]:
         "aws:CurrentTime": timestamps.iso8601(call.now_s),
         "aws:EpochTime": str(call.now_s),
         "aws:RequestedRegion": call.region,
-        "aws:SecureTransport": "true" if call.http is not None and call.http.scheme == "https" else "false",
+        "aws:SecureTransport": "true" if _secure(call) else "false",
         "aws:PrincipalAccount": principal.account,
         "aws:ViaAWSService": "true" if call.http is None else "false",
         "aws:PrincipalIsAWSService": "true" if principal.kind == "service" else "false",

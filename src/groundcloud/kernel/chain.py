@@ -201,7 +201,7 @@ class Chain:
             signature,
             identity.secret,
             http.method,
-            http.raw_path,
+            http.signed_path,
             http.query_string,
             http.headers,
             payload_hash,

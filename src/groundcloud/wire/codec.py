@@ -263,6 +263,8 @@ class RestXmlCodec(Codec):
         headers += self._writer.headers(result)
         if self._out.status and result.get(self._out.status) is not None:
             status = result[self._out.status]
+        if "ContentRange" in result:
+            status = 206  # S3: a part of an object; the model has no member for it
         if self._out.payload is not None:
             name, shape, reference = self._payload_out
             value = result.get(name)
@@ -284,7 +286,9 @@ class RestXmlCodec(Codec):
 
     def error(self, error: AwsError, request_id: str) -> HttpResponse:
         fault = Fault(self.model, error)
-        headers = [("content-type", "application/xml"), (self._request_id_header, request_id)]
+        headers = [("content-type", "application/xml"), (self._request_id_header, request_id), *getattr(error, "headers", {}).items()]
+        if fault.status == 304:
+            return HttpResponse(304, headers[1:])
         out = [xml.DECLARATION]
         fields = {name: value for name, value in error.fields.items() if value is not None}
         if self.model.service in corrections.UNWRAPPED_ERRORS:
