@@ -1,6 +1,6 @@
 """A load generator for one signed HTTP request, sent over and over on many connections, cheap enough not to be what is measured.
 
-    python -m bench.load URL --connections 64 --requests 20000   (a module for the other scripts; see hot_calls.py)
+python -m bench.load URL --connections 64 --requests 20000   (a module for the other scripts; see hot_calls.py)
 """
 
 from __future__ import annotations
@@ -28,7 +28,18 @@ class Result:
         return self.requests / self.wall_s
 
 
-def signed_request(endpoint: str, service: str, method: str, path: str, headers: dict[str, str], body: bytes, *, key: str = "test", secret: str = "test", token: str | None = None) -> bytes:
+def signed_request(
+    endpoint: str,
+    service: str,
+    method: str,
+    path: str,
+    headers: dict[str, str],
+    body: bytes,
+    *,
+    key: str = "test",
+    secret: str = "test",
+    token: str | None = None,
+) -> bytes:
     """The bytes of one request, signed once: servers accept it again within the signature's time."""
     plain = {"host": urlsplit(endpoint).netloc, **headers}
     raw_path, _, query = path.partition("?")

@@ -52,7 +52,9 @@ def main() -> int:
         scoring_port = _free_port(SCORING_PORT)
         _title(f"The third party that scores applicants, on port {scoring_port}")
         scoring = [sys.executable, str(APPLICATION / "scoring" / "server.py"), "--port", str(scoring_port)]
-        started.append(subprocess.Popen(scoring, env=environment, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+        started.append(
+            subprocess.Popen(scoring, env=environment, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        )
         scoring_url = f"http://127.0.0.1:{scoring_port}"
         _await_url(f"{scoring_url}/health", started[-1], "The scoring server did not start.")
 

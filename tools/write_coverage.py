@@ -1,6 +1,6 @@
 """Writes `docs/coverage.md`: every service of this server, its operations and CloudFormation types, from the code itself.
 
-    python tools/write_coverage.py            # `make docs`
+python tools/write_coverage.py            # `make docs`
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import boto3
+
 from seed import arguments_of, outputs_of
 
 TIMEOUT_S = 30

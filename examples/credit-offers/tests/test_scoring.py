@@ -2,7 +2,6 @@ import json
 import threading
 
 import pytest
-from scoring.server import ScoringServer, Settings, outcome
 
 from credit_offers.scoring import (
     ATTEMPT_TIMEOUT_S,
@@ -16,6 +15,7 @@ from credit_offers.scoring import (
     ScoringUnavailable,
     ask_over_http,
 )
+from scoring.server import ScoringServer, Settings, outcome
 
 QUIET = Settings(latency_ms=0, failure_rate=0)
 
