@@ -12,8 +12,9 @@ ON_DEMAND_WRITE_UNITS = 4_000
 """What a new on-demand table takes at once. Source: Developer Guide, "Understanding DynamoDB warm throughput"."""
 
 
-def describe(tx: Any, table: TableDefinition, status: str = "ACTIVE") -> dict[str, Any]:
-    """A TableDescription. `status` is the table's; while it is CREATING or DELETING its indexes have the same."""
+def describe(tx: Any, table: TableDefinition, status: str | None = None) -> dict[str, Any]:
+    """A TableDescription. `status` is told instead of the table's own; while it is CREATING or DELETING its indexes have the same."""
+    status = status or table.status
     arn = state.table_arn(tx, table.table_name)
     count, size = state.counts(tx, table.table_number)
     answer: dict[str, Any] = {

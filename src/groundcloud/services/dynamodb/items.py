@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from groundcloud.services.dynamodb import capacity, changes, errors, expiry, indexes, values
+from groundcloud.services.dynamodb import capacity, changes, errors, expiry, history, indexes, values
 from groundcloud.services.dynamodb.capacity import Usage
 from groundcloud.services.dynamodb.state import (
     COLLECTIONS,
@@ -60,7 +60,7 @@ def write(
         ITEMS.put(tx, table.table_number, *key, new_raw)
     if new_size != old_size or old_raw is None or new is None:
         add_counts(tx, table.table_number, (new is not None) - (old_raw is not None), new_size - old_size)
-    if not (table.indexes or table.time_to_live_attribute or table.changes_wanted):
+    if not (table.indexes or table.time_to_live_attribute or table.stream_view or table.images_wanted):
         return
     if old is None and old_raw is not None:
         old = unpack_item(old_raw)
@@ -68,7 +68,9 @@ def write(
         _write_entries(tx, table, key, old, old_size, new, new_size, usage)
     if table.time_to_live_attribute:
         expiry.track(call, tx, table, key, old, new)
-    if table.changes_wanted:
+    if table.images_wanted:
+        history.record(call, tx, table, key, old_raw)
+    if table.stream_view:
         changes.record(call, tx, table, old, new, old_size, new_size, user)
 
 

@@ -67,7 +67,9 @@ class TableDefinition(Record, frozen=True, kw_only=True):
     point_in_time_since_ms: int = 0
     point_in_time_days: int = 35
     restored_from: dict[str, Any] = {}
-    throttled: bool = False
+    status: str = "ACTIVE"
+    copies: int = 0
+    """Copies of this table under way, which need the old images of its changes."""
 
     def index(self, index_name: str) -> Index | None:
         return next((index for index in self.indexes if index.index_name == index_name), None)
@@ -76,9 +78,9 @@ class TableDefinition(Record, frozen=True, kw_only=True):
         return dict(self.attributes)[attribute_name]
 
     @property
-    def changes_wanted(self) -> bool:
-        """Whether a change of an item must be written down."""
-        return self.stream_view is not None
+    def images_wanted(self) -> bool:
+        """Whether old images are kept: for point-in-time recovery, or for a copy under way."""
+        return self.point_in_time_since_ms > 0 or self.copies > 0
 
     @property
     def has_local_indexes(self) -> bool:
@@ -132,7 +134,10 @@ def load_table(tx: Any, table_name: str) -> TableDefinition:
     raw = _DEFINITIONS.get(tx, table_name)
     if raw is None:
         raise errors.resource_not_found()
-    return _definition(raw)
+    table = _definition(raw)
+    if table.status != "ACTIVE":
+        raise errors.resource_not_found()
+    return table
 
 
 def put_table(tx: Any, table: TableDefinition) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from groundcloud.kernel.service import timer
-from groundcloud.services.dynamodb import changes, expiry, indexes, items, state
+from groundcloud.services.dynamodb import changes, expiry, history, indexes, items, state
 from groundcloud.services.dynamodb.operations.table_updates import BACKFILL_TIMER
 from groundcloud.services.dynamodb.operations.tables import PURGE_TIMER
 from groundcloud.services.dynamodb.operations.time_to_live import SURVEY_TIMER
@@ -157,3 +157,39 @@ def trim(call: Call, payload: dict[str, Any]) -> None:
         return
     if next_ms is not None:
         call.schedule(next_ms, changes.TRIM_TIMER, payload, key=str(number))
+
+
+@timer(history.COPY_TIMER)
+def copy(call: Call, payload: dict[str, Any]) -> None:
+    """Goes on with a copy for a backup or a restored table."""
+    under_way = history.COPIES.get(call.tx, payload["target_number"])
+    if under_way is None:
+        return
+    left = history.step(call, call.tx, under_way)
+    if left is None:
+        history.COPIES.delete(call.tx, under_way.target_number)
+        return
+    history.COPIES.put(call.tx, left)
+    call.schedule(call.now_ms, history.COPY_TIMER, payload)
+
+
+@timer(history.FORGET_TIMER)
+def forget(call: Call, payload: dict[str, Any]) -> None:
+    """Clears old images: all of a table that keeps none any more, else those beyond the recovery period."""
+    tx = call.tx
+    number = payload["table_number"]
+    table = state.find_table(tx, payload["table_name"])
+    kept = table if table is not None and table.table_number == number and table.images_wanted else None
+    if kept is not None and not kept.point_in_time_since_ms:
+        return
+    oldest_ms = call.now_ms - kept.point_in_time_days * history.DAY_MS if kept is not None else None
+    taken = 0
+    for key, image in list(history.IMAGES.items(tx, number, limit=history.BITE)):
+        if oldest_ms is not None and image.made_ms >= oldest_ms:
+            break
+        history.IMAGES.delete(tx, *key)
+        taken += 1
+    if taken == history.BITE:
+        call.schedule(call.now_ms, history.FORGET_TIMER, payload)
+    elif kept is not None:
+        history.schedule_trim(call, tx, kept)

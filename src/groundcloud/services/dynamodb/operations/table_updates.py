@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from groundcloud.kernel.service import operation
 from groundcloud.services.dynamodb import access, changes, descriptions, errors, schema, shapes, state
-from groundcloud.services.dynamodb.operations.tables import NUMBERS, PURGE_TIMER, load, read_encryption, read_stream_view
+from groundcloud.services.dynamodb.operations.tables import NUMBERS, PURGE_TIMER, check_settled, load, read_encryption, read_stream_view
 from groundcloud.services.dynamodb.state import Index, TableDefinition
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def update_table(call: Call, request: Request) -> dict[str, Any]:
         )
     _check_index_updates(request.get("GlobalSecondaryIndexUpdates") or [])
     tx, table = load(call, request["TableName"])
+    check_settled(table)
     changed = _with_capacity(call, table, request)
     changed = _with_stream(call, tx, changed, request)
     changed = _with_indexes(call, tx, changed, request)

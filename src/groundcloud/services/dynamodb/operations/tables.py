@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from groundcloud.kernel.service import Access, operation
-from groundcloud.services.dynamodb import access, changes, descriptions, errors, expiry, policies, schema, shapes, state, tags
+from groundcloud.services.dynamodb import access, changes, descriptions, errors, expiry, history, policies, schema, shapes, state, tags
 from groundcloud.services.dynamodb.state import TableDefinition
 
 if TYPE_CHECKING:
@@ -86,6 +86,9 @@ def delete_table(call: Call, request: Request) -> dict[str, Any]:
     """The name is free at once; the items are cleared in the background."""
     shapes.check("DeleteTable", _named(request))
     tx, table = load(call, request["TableName"])
+    check_settled(table)
+    if table.copies:
+        raise errors.table_in_use(f"Attempt to change a resource which is still in use: Table is being backed up: {table.table_name}")
     if table.deletion_protection:
         raise errors.validation(
             "Resource cannot be deleted as it is currently protected against deletion. Disable deletion protection first."
@@ -123,11 +126,19 @@ def load(call: Call, table_name: str) -> tuple[Any, TableDefinition]:
     return tx, table
 
 
+def check_settled(table: TableDefinition) -> None:
+    """A table that is being restored cannot be changed."""
+    if table.status != "ACTIVE":
+        raise errors.table_in_use(f"Attempt to change a resource which is still in use: Table is being created: {table.table_name}")
+
+
 def remove(call: Call, tx: Any, table: TableDefinition) -> None:
     """Forgets a table; what it held is cleared by a timer."""
     if table.stream_view is not None:
         changes.close_stream(call, tx, table)
     expiry.forget_timer(call, tx, table)
+    if table.images_wanted:
+        history.forget(call, tx, table)
     arn = state.table_arn(tx, table.table_name)
     tags.forget(tx, arn)
     policies.forget(tx, arn)
