@@ -32,7 +32,7 @@ SERVICES = {
 }
 """botocore's service name -> the room."""
 
-NAMESPACES = {
+NAMESPACES: dict[str, tuple[str, ...]] = {
     "AWS::ApiGateway": ("apigateway",),
     "AWS::ApiGatewayV2": ("apigatewayv2",),
     "AWS::CDK": ("cloudformation",),
@@ -50,7 +50,7 @@ NAMESPACES = {
 TARGETS = {"lambda": "lambda", "sqs": "sqs", "logs": "logs"}
 """Service of an ARN -> the room that takes deliveries to it."""
 
-ENDPOINTS = {
+ENDPOINTS: dict[str, tuple[str, ...]] = {
     "execute-api": ("apigatewayv2", "apigateway"),
     "lambda-url": ("lambda",),
     "s3-website": ("s3",),

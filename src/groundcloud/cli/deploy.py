@@ -80,7 +80,7 @@ def deploy(connection: Connection, template: Path, stack: str, parameters: dict[
     unknown = sorted(set(parameters) - set(declared))
     if unknown:
         raise click.ClickException(f"The template has no parameter {unknown[0]!r}; it has: {', '.join(declared) or 'none'}.")
-    passed = [{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()]
+    passed: list[dict[str, Any]] = [{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()]
     passed += [{"ParameterKey": key, "UsePreviousValue": True} for key in declared if key in known and key not in parameters]
     body = json.dumps(built.template, separators=(",", ":"))
     place: dict[str, str] = {"TemplateBody": body}

@@ -97,7 +97,7 @@ def resolve(connection: Connection, function: str, stack: str | None) -> str:
         names = ", ".join(
             sorted(resource["LogicalResourceId"] for resource in resources if resource["ResourceType"] == "AWS::Lambda::Function")
         )
-        raise click.ClickException(f"The stack {stack} has no function {function!r}; it has: {names or 'none'}.")
+        raise click.ClickException(f"The stack {stack} has no function {function!r}; it has: {known or 'none'}.")
     client = connection.client("lambda")
     try:
         client.get_function_configuration(FunctionName=function)
@@ -105,7 +105,7 @@ def resolve(connection: Connection, function: str, stack: str | None) -> str:
     except ClientError as error:
         if error.response["Error"]["Code"] not in ("ResourceNotFoundException", "ValidationException"):
             raise
-    names = [found["FunctionName"] for page in client.get_paginator("list_functions").paginate() for found in page["Functions"]]
+    names: list[str] = [found["FunctionName"] for page in client.get_paginator("list_functions").paginate() for found in page["Functions"]]
     matching = [name for name in names if f"-{function}-" in name]
     if len(matching) == 1:
         return str(matching[0])

@@ -248,9 +248,8 @@ class Timers:
             _log.exception("no handler for timer %s", row.name)
             self._retry(row)
             return
-        call = ground.background_call(
-            row.name.partition(".")[0], row.name, row.account, row.region, Principal(*row.principal), _session(row.session)
-        )  # type: ignore[arg-type]
+        principal = Principal(*row.principal)  # type: ignore[arg-type]
+        call = ground.background_call(row.name.partition(".")[0], row.name, row.account, row.region, principal, _session(row.session))
         payload = msgspec.msgpack.decode(row.payload)
         if handler.is_async:
             with ground.store.transaction() as tx:

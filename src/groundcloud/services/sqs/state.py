@@ -78,11 +78,11 @@ class MoveTask(Record, frozen=True, kw_only=True):
 
 QUEUES = Table("sqs/queues", Queue, key=("queue_name",))
 MESSAGES = Table("sqs/messages", Message, key=("queue_name", "sequence"))
-VISIBLE = Table("sqs/visible", None, key=("queue_name", "visible_at_ms", "sequence", "why"))
+VISIBLE: Table[None] = Table("sqs/visible", None, key=("queue_name", "visible_at_ms", "sequence", "why"))
 """Standard queues: messages by the time at which they can be received. FIFO queues: the same, for counting and waking alone."""
 
 DEDUPLICATIONS = Table("sqs/deduplications", Deduplication, key=("queue_name", "scope", "deduplication_id"))
-DEDUPLICATIONS_DUE = Table("sqs/deduplications-due", None, key=("queue_name", "until_ms", "scope", "deduplication_id"))
+DEDUPLICATIONS_DUE: Table[None] = Table("sqs/deduplications-due", None, key=("queue_name", "until_ms", "scope", "deduplication_id"))
 ATTEMPTS: Table[list[int]] = Table("sqs/receive-attempts", list[int], key=2)
 """(queue name, attempt id) -> [until_ms, sequences...]: FIFO receives that may be asked for again."""
 

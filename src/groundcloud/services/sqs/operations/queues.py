@@ -185,7 +185,7 @@ def add_permission(call: Call, request: Request) -> Request:
         raise errors.invalid_parameter(
             "Label", label, "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length."
         )
-    policy = json.loads(queue.policy) if queue.policy else {"Version": "2012-10-17", "Id": f"{queue_arn}/SQSDefaultPolicy", "Statement": []}
+    policy: dict[str, Any] = json.loads(queue.policy) if queue.policy else {"Version": "2012-10-17", "Id": f"{queue_arn}/SQSDefaultPolicy", "Statement": []}
     if any(statement.get("Sid") == label for statement in policy["Statement"]):
         raise errors.invalid_parameter("Label", label, "Already exists.")
     for action in request["Actions"]:
@@ -211,7 +211,7 @@ def add_permission(call: Call, request: Request) -> Request:
 @operation(resource=arn_of_url)
 def remove_permission(call: Call, request: Request) -> Request:
     tx, queue = load(call, request)
-    policy = json.loads(queue.policy) if queue.policy else {"Statement": []}
+    policy: dict[str, Any] = json.loads(queue.policy) if queue.policy else {"Statement": []}
     kept = [statement for statement in policy["Statement"] if statement.get("Sid") != request["Label"]]
     if len(kept) == len(policy["Statement"]):
         raise errors.invalid_parameter("Label", request["Label"], "can't find label on existing policy.")
