@@ -94,7 +94,7 @@ def resolve(connection: Connection, function: str, stack: str | None) -> str:
         for resource in resources:
             if resource["LogicalResourceId"] == function and resource["ResourceType"] == "AWS::Lambda::Function":
                 return str(resource["PhysicalResourceId"])
-        names = ", ".join(
+        known = ", ".join(
             sorted(resource["LogicalResourceId"] for resource in resources if resource["ResourceType"] == "AWS::Lambda::Function")
         )
         raise click.ClickException(f"The stack {stack} has no function {function!r}; it has: {known or 'none'}.")
