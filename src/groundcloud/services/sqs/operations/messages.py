@@ -43,7 +43,7 @@ def send_message(call: Call, request: Request) -> Request:
     return _sent(queue, messages.send(call, tx, queue, request))
 
 
-@operation(resource=arn_of_url)
+@operation(action="sqs:SendMessage", resource=arn_of_url)
 def send_message_batch(call: Call, request: Request) -> Request:
     tx, queue = load(call, request)
     entries = _entries(request)
@@ -98,7 +98,7 @@ def delete_message(call: Call, request: Request) -> Request:
     return {}
 
 
-@operation(resource=arn_of_url)
+@operation(action="sqs:DeleteMessage", resource=arn_of_url)
 def delete_message_batch(call: Call, request: Request) -> Request:
     tx, queue = load(call, request)
 
@@ -116,7 +116,7 @@ def change_message_visibility(call: Call, request: Request) -> Request:
     return {}
 
 
-@operation(resource=arn_of_url)
+@operation(action="sqs:ChangeMessageVisibility", resource=arn_of_url)
 def change_message_visibility_batch(call: Call, request: Request) -> Request:
     tx, queue = load(call, request)
 
