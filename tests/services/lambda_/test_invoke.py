@@ -8,9 +8,6 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-import pytest
-from botocore.exceptions import ClientError
-
 ECHO = "def handler(event, context): return event"
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from groundcloud.kernel.call import Call, Delivery
 from groundcloud.kernel.service import target, timer
 from groundcloud.services.lambda_ import events, names
+from groundcloud.services.lambda_.queue_pollers import QueuePoller
+from groundcloud.services.lambda_.state import MAPPINGS
 
 
 @timer("lambda.event")
@@ -17,3 +19,12 @@ def into_function(call: Call, delivery: Delivery) -> None:
     """S3 notifications, SNS, EventBridge, destinations: an event in the function's queue, if its policy or the sender's lets it in."""
     call.authorize("lambda:InvokeFunction", delivery.target_arn)
     events.accept(call, names.from_arn(delivery.target_arn), delivery.payload, source_arn=delivery.source_arn)
+
+
+@timer("lambda.poll", background=True)
+async def poll(call: Call, mapping: list[str]) -> None:
+    """One generation of an event source mapping, from its start to its end."""
+    mapping_id, generation = mapping
+    found = MAPPINGS.get(call.reading(), mapping_id)
+    if found is not None and found.enabled and found.generation == generation:
+        await QueuePoller(call, found).run()

@@ -1,0 +1,253 @@
+"""Event source mappings: what is polled on a function's behalf."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from groundcloud.base.errors import AwsError
+from groundcloud.kernel.call import Call
+from groundcloud.kernel.service import operation
+from groundcloud.services.lambda_ import errors, execution, filters, names, publishing
+from groundcloud.services.lambda_.names import FunctionName
+from groundcloud.services.lambda_.state import MAPPINGS, Mapping
+from groundcloud.store import Transaction
+
+ITEMS_MAX = 100
+BATCH_SIZE_DEFAULT = {"sqs": 10, "dynamodb": 100}
+BATCH_SIZE_MAX = {"sqs": 10_000, "dynamodb": 10_000}
+FIFO_BATCH_SIZE_MAX = 10
+
+# Members of the request that are kept under their own names, by source.
+_SETTINGS = {
+    "sqs": (
+        "BatchSize",
+        "MaximumBatchingWindowInSeconds",
+        "FilterCriteria",
+        "FunctionResponseTypes",
+        "ScalingConfig",
+    ),
+}
+_NEEDED = {
+    "sqs": (
+        ("sqs:ReceiveMessage", "ReceiveMessage"),
+        ("sqs:DeleteMessage", "DeleteMessage"),
+        ("sqs:GetQueueAttributes", "GetQueueAttributes"),
+    )
+}
+_FIFO = re.compile(r"\.fifo$")
+
+
+def _function_condition(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    """AWS: these operations have no resource in IAM, but the condition key lambda:FunctionArn."""
+    if request.get("FunctionName"):
+        return {"lambda:FunctionArn": names.of(call, {"FunctionName": request["FunctionName"]}).qualified_arn}
+    mapping = MAPPINGS.get(call.reading(), request.get("UUID") or "")
+    return {"lambda:FunctionArn": _name(call, mapping).qualified_arn} if mapping is not None else {}
+
+
+@operation(context=_function_condition)
+async def create_event_source_mapping(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    name = names.of(call, {"FunctionName": request["FunctionName"]})
+    target = execution.target(call, name)
+    source_arn = request.get("EventSourceArn") or ""
+    service = _source(source_arn)
+    settings = _settings(service, source_arn, request, {})
+    settings.update(await _check_source(call, service, source_arn, target, settings))
+    with call.transaction() as tx:
+        _refuse_twin(call, tx, name, source_arn)
+        mapping = Mapping(
+            mapping_id=call.new_id(),
+            source_arn=source_arn,
+            function_name=name.name,
+            qualifier=name.qualifier,
+            enabled=request.get("Enabled") is not False,
+            generation=call.token(16),
+            last_modified_ms=call.now_ms,
+            settings=settings,
+            tags=request.get("Tags") or {},
+            fifo=bool(_FIFO.search(source_arn)),
+        )
+        MAPPINGS.put(tx, mapping)
+        start(call, tx, mapping)
+    return document(call, mapping, state="Creating")
+
+
+@operation(context=_function_condition)
+def get_event_source_mapping(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    return document(call, _load(call.tx, request["UUID"]))
+
+
+@operation()
+def list_event_source_mappings(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    limit = min(request.get("MaxItems") or ITEMS_MAX, ITEMS_MAX)
+    name = names.of(call, {"FunctionName": request["FunctionName"]}) if request.get("FunctionName") else None
+    source_arn = request.get("EventSourceArn")
+    found: list[Mapping] = []
+    for mapping in MAPPINGS.scan(call.tx, after=request.get("Marker")):
+        if name is not None and (mapping.function_name != name.name or (name.qualifier and mapping.qualifier != name.qualifier)):
+            continue
+        if source_arn is None or mapping.source_arn == source_arn:
+            found.append(mapping)
+            if len(found) > limit:
+                break
+    marker = found[limit - 1].mapping_id if len(found) > limit else None
+    return {"EventSourceMappings": [document(call, mapping) for mapping in found[:limit]], "NextMarker": marker}
+
+
+@operation(context=_function_condition)
+async def update_event_source_mapping(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    mapping = _load(call.reading(), request["UUID"])
+    name = names.of(call, {"FunctionName": request["FunctionName"]}) if request.get("FunctionName") else _name(call, mapping)
+    service = _source(mapping.source_arn)
+    settings = _settings(service, mapping.source_arn, request, mapping.settings)
+    settings.update(await _check_source(call, service, mapping.source_arn, execution.target(call, name), settings))
+    with call.transaction() as tx:
+        mapping = _load(tx, request["UUID"])
+        enabled = mapping.enabled if request.get("Enabled") is None else request["Enabled"]
+        changed = mapping.replace(
+            function_name=name.name,
+            qualifier=name.qualifier,
+            enabled=enabled,
+            generation=call.token(16),
+            last_modified_ms=call.now_ms,
+            settings=settings,
+            last_result="",
+        )
+        MAPPINGS.put(tx, changed)
+        start(call, tx, changed)
+    state = "Updating" if enabled == mapping.enabled else "Enabling" if enabled else "Disabling"
+    return document(call, changed, state=state)
+
+
+@operation(context=_function_condition)
+def delete_event_source_mapping(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    mapping = _load(call.tx, request["UUID"])
+    MAPPINGS.delete(call.tx, mapping.mapping_id)
+    call.unschedule("lambda.poll", mapping.mapping_id)
+    return document(call, mapping, state="Deleting")
+
+
+def start(call: Call, tx: Transaction, mapping: Mapping) -> None:
+    """The loop of this generation, in place of the one before."""
+    if mapping.enabled:
+        call.schedule(call.now_ms, "lambda.poll", [mapping.mapping_id, mapping.generation], key=mapping.mapping_id, tx=tx)
+    else:
+        call.unschedule("lambda.poll", mapping.mapping_id, tx=tx)
+
+
+def _load(tx: Transaction, mapping_id: str) -> Mapping:
+    mapping = MAPPINGS.get(tx, mapping_id)
+    if mapping is None:
+        raise errors.resource_not_found()
+    return mapping
+
+
+def _name(call: Call, mapping: Mapping) -> FunctionName:
+    return FunctionName(call.account, call.region, mapping.function_name, mapping.qualifier)
+
+
+def document(call: Call, mapping: Mapping, *, state: str = "") -> dict[str, Any]:
+    """EventSourceMappingConfiguration. `state` is what an operation that changes it answers; the change itself is done by then."""
+    shown = {member: value for member, value in mapping.settings.items() if member != "VisibilityTimeout"}
+    return {
+        "FunctionResponseTypes": [],
+        **shown,
+        "UUID": mapping.mapping_id,
+        "EventSourceArn": mapping.source_arn,
+        "FunctionArn": _name(call, mapping).qualified_arn,
+        "LastModified": mapping.last_modified_ms / 1000,
+        "LastProcessingResult": mapping.last_result or None,
+        "State": state or ("Enabled" if mapping.enabled else "Disabled"),
+        "StateTransitionReason": mapping.reason,
+        "EventSourceMappingArn": f"arn:aws:lambda:{call.region}:{call.account}:event-source-mapping:{mapping.mapping_id}",
+    }
+
+
+# Checks
+
+
+def _source(source_arn: str) -> str:
+    """The service that is polled. Raises AwsError for what cannot be."""
+    if not source_arn:
+        raise errors.invalid_parameter("Groundcloud does not implement event sources without an EventSourceArn (self-managed Kafka) yet.")
+    service = source_arn.split(":")[2]
+    if service not in _SETTINGS:
+        raise errors.invalid_parameter(f"Groundcloud does not implement event source mappings of {service} yet ({source_arn}).")
+    return service
+
+
+def _settings(service: str, source_arn: str, request: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:
+    """The members that this source takes, with defaults; others are refused by name. Raises AwsError."""
+    own = {"FunctionName", "EventSourceArn", "Enabled", "Tags", "UUID"}
+    foreign = sorted(
+        member for member, value in request.items() if value is not None and member not in own and member not in _SETTINGS[service]
+    )
+    if foreign:
+        raise errors.invalid_parameter(f"Groundcloud does not support {', '.join(foreign)} for event source mappings of {service}.")
+    settings = dict(before)
+    for member in _SETTINGS[service]:
+        if request.get(member) is not None:
+            settings[member] = request[member]
+    settings.setdefault("BatchSize", BATCH_SIZE_DEFAULT[service])
+    settings.setdefault("MaximumBatchingWindowInSeconds", 0)
+    try:
+        filters.compile_all(settings.get("FilterCriteria"))
+    except ValueError:
+        raise errors.invalid_parameter("Invalid filter pattern definition.") from None
+    if not (settings.get("FilterCriteria") or {}).get("Filters"):
+        settings.pop("FilterCriteria", None)
+    if not settings.get("ScalingConfig"):
+        settings.pop("ScalingConfig", None)
+    size, window_s = settings["BatchSize"], settings["MaximumBatchingWindowInSeconds"]
+    if size > BATCH_SIZE_MAX[service]:
+        raise errors.invalid_parameter(f"Maximum batch size for {service} is {BATCH_SIZE_MAX[service]}")
+    if service == "sqs":
+        if _FIFO.search(source_arn):
+            if size > FIFO_BATCH_SIZE_MAX:
+                raise errors.invalid_parameter("Maximum batch size for FIFO queues is 10.")
+            if window_s:
+                raise errors.invalid_parameter("Batching window is not supported for FIFO queues.")
+        elif size > 10 and not window_s:
+            raise errors.invalid_parameter(
+                "Maximum batch window in seconds must be greater than 0 if maximum batch size is greater than 10"
+            )
+    return settings
+
+
+async def _check_source(call: Call, service: str, source_arn: str, target: execution.Target, settings: dict[str, Any]) -> dict[str, Any]:
+    """The source exists and the function's role may read it; what polling must know of it. Raises AwsError."""
+    role_arn = target.version.role
+    for action, words in _NEEDED[service]:
+        if not publishing.role_may(call, role_arn, action, source_arn):
+            raise errors.invalid_parameter(f"The provided execution role does not have permissions to call {words} on {service.upper()}")
+    parts = source_arn.split(":")
+    try:
+        answer = await call.request(
+            "sqs",
+            "GetQueueAttributes",
+            {"QueueUrl": f"{call.settings.endpoint}/{parts[4]}/{parts[5]}", "AttributeNames": ["VisibilityTimeout"]},
+            as_=role_arn,
+            account=parts[4],
+            region=parts[3],
+        )
+    except AwsError as error:
+        code = "AWS.SimpleQueueService.NonExistentQueue" if error.code == "QueueDoesNotExist" else error.code
+        raise errors.invalid_parameter(
+            f"Error occurred while ReceiveMessage. SQS Error Code: {code}. SQS Error Message: {error.message}"
+        ) from error
+    visibility_s = int(answer["Attributes"]["VisibilityTimeout"])
+    if visibility_s < target.version.timeout_s:
+        raise errors.invalid_parameter(
+            f"Queue visibility timeout: {visibility_s} seconds is less than Function timeout: {target.version.timeout_s} seconds"
+        )
+    return {"VisibilityTimeout": visibility_s}
+
+
+def _refuse_twin(call: Call, tx: Transaction, name: FunctionName, source_arn: str) -> None:
+    for mapping in MAPPINGS.scan(tx):
+        if mapping.source_arn == source_arn and (mapping.function_name, mapping.qualifier) == (name.name, name.qualifier):
+            raise errors.conflict(
+                f'An event source mapping with {source_arn.split(":")[2].upper()} arn (" {source_arn} ") and function (" {name.name} ") already exists. '
+                f"Please update or delete the existing mapping with UUID {mapping.mapping_id}"
+            )
