@@ -102,7 +102,7 @@ def resolve(value: Any, scope: Scope) -> Any:
 def evaluate_conditions(conditions: Mapping[str, Any], scope: Scope) -> dict[str, bool]:
     """The truth of every condition of a template. Raises ValidationError for a circle or an unknown name."""
     truth: dict[str, bool] = {}
-    pending = list(reversed(conditions))
+    pending: list[str] = list(conditions)[::-1]
     asked: list[str] = []  # those begun and not yet known, each named by the one before
     while pending:
         name = pending[-1]

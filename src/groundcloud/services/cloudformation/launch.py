@@ -102,6 +102,9 @@ def begin_update(call: Call, tx: Any, stack: Stack, updated: Stack, source: Sour
     halted = state.OPERATIONS.get(tx, stack.stack_id)
     # After an update that was left as it failed, a rollback returns to what was before that one.
     before = halted.before if halted is not None and halted.before is not None else stack
+    made_of = state.SOURCES.get(tx, stack.stack_id, state.TARGET)
+    if made_of is not None and state.SOURCES.get(tx, stack.stack_id, state.CURRENT) is None:
+        state.SOURCES.put(tx, made_of.replace(slot=state.CURRENT))  # of a creation that was left as it failed
     begin(call, tx, updated, "UPDATE", deployment.FORWARD, source=source, on_failure=on_failure, token=token, before=before)
 
 

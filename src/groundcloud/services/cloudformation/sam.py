@@ -35,6 +35,13 @@ def expand(document: dict[str, Any], parameters: dict[str, Any], region: str) ->
     from samtranslator.translator.translator import Translator
     from samtranslator.utils.py27hash_fix import to_py27_compatible_template, undo_mark_unicode_str_in_template
 
+    for logical_id, resource in document.get("Resources", {}).items():
+        if isinstance(resource, dict) and resource.get("Type") == "AWS::Serverless::Application":
+            location = resource.get("Properties", {}).get("Location") if isinstance(resource.get("Properties"), dict) else None
+            if not isinstance(location, str):  # an application of the public repository, which the translator would ask a network for
+                raise errors.not_implemented(
+                    f"Resource {logical_id}: AWS::Serverless::Application from the Serverless Application Repository"
+                )
     logging.getLogger("samtranslator.metrics.metrics").setLevel(logging.ERROR)  # it warns of metrics that nobody collects
     source = copy.deepcopy(document)
     values = dict(parameters)

@@ -12,6 +12,7 @@ from groundcloud.kernel.service import operation
 from groundcloud.services.cloudformation import errors, events, launch, preparation, state
 from groundcloud.services.cloudformation.operations.descriptions import paged, shown_parameters
 from groundcloud.services.cloudformation.operations.stacks import stack_arn
+from groundcloud.services.cloudformation.parameters import NO_ECHO
 from groundcloud.services.cloudformation.state import ChangeSet, Source, Stack
 
 NO_CHANGES = "The submitted information didn't contain changes. Submit different information to create a change set."
@@ -90,6 +91,8 @@ def describe_change_set(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     page, token = paged(change_set.changes, request.get("NextToken"))
     if not request.get("IncludePropertyValues"):
         page = [_without_values(change) for change in page]
+    elif stack.hidden:
+        page = [_without_secrets(change, [stack.parameters[name] for name in stack.hidden]) for change in page]
     return {
         "ChangeSetName": change_set.change_set_name,
         "ChangeSetId": change_set.change_set_id,
@@ -251,6 +254,21 @@ def _stack_for(call: Call, request: Mapping[str, Any], kind: str) -> tuple[Stack
 
 async def _has_transforms(call: Call, text: str) -> bool:
     return bool((await preparation.parsed(call, text)).get("Transform"))
+
+
+def _without_secrets(change: dict[str, Any], secrets: list[str]) -> dict[str, Any]:
+    """The same with the values of NoEcho parameters masked."""
+
+    def masked(name: str, value: Any) -> Any:
+        if name in ("BeforeValue", "AfterValue") and any(secret and secret in value for secret in secrets):
+            return NO_ECHO
+        return value
+
+    resource = change["ResourceChange"]
+    details = [
+        {**detail, "Target": {name: masked(name, value) for name, value in detail["Target"].items()}} for detail in resource["Details"]
+    ]
+    return {**change, "ResourceChange": {**resource, "Details": details}}
 
 
 def _without_values(change: dict[str, Any]) -> dict[str, Any]:
