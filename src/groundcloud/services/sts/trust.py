@@ -17,7 +17,7 @@ _WITHOUT_POLICIES = frozenset(["root", "service", "identity-provider", "anonymou
 
 
 def decide(call: Call, role: Role, principal: Principal, action: str, context: dict[str, Any]) -> Decision:
-    """The decision on `action` ("sts:AssumeRole", "sts:TagSession" ...), kept for `ground why`."""
+    """The decision on `action` (sts:AssumeRole, sts:TagSession ...), kept for `ground why`."""
     raw = IdentityPolicies()
     identity: tuple[policy.Policy, ...] = ()
     boundary: policy.Policy | None = None
@@ -46,6 +46,4 @@ def require(call: Call, role: Role, action: str, context: dict[str, Any]) -> Non
 
 def unknown_role(call: Call, action: str, role_arn: str) -> AwsError:
     """The same words as for a role that does not trust the caller: who may not, does not learn what there is."""
-    return AwsError(
-        "AccessDenied", f"User: {call.principal.arn} is not authorized to perform: {action} on resource: {role_arn}", status=403
-    )
+    return authorization.denied(call, f"User: {call.principal.arn} is not authorized to perform: {action} on resource: {role_arn}")
