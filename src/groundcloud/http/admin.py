@@ -122,16 +122,16 @@ def _why(ground: Ground, request_id: str) -> HttpResponse:
             "request_id": request_id,
             "decisions": [
                 {
-                    "action": d.request.action,
-                    "resource": d.request.resource,
+                    "action": d.action,
+                    "resource": d.resource,
                     "allowed": d.allowed,
                     "kind": d.kind,
-                    "policy": d.policy_name,
+                    "policy": d.policy,
                     "sid": d.sid,
                 }
                 for d in decisions
             ],
-            "text": "\n\n".join(str(decision.trace()) for decision in decisions),
+            "text": "\n\n".join(decision.text for decision in decisions),
         },
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from groundcloud.auth import documents, policy
 from groundcloud.auth.documents import MalformedPolicy, Policy
@@ -29,22 +29,49 @@ def compiled(document: str, kind: documents.Kind, name: str) -> Policy:
     return documents.parse(document, kind, name)
 
 
+class Explanation(NamedTuple):
+    """How one permission was decided. `decision` is there for a denial: it can tell the whole evaluation again."""
+
+    action: str
+    resource: str
+    allowed: bool
+    kind: str
+    policy: str
+    sid: str
+    decision: Decision | None
+
+    @property
+    def text(self) -> str:
+        if self.decision is not None:
+            return str(self.decision.trace())
+        return f"{self.action} on {self.resource}: allowed by statement {self.sid or '(without Sid)'} of {self.policy or 'no policy: the root of its own account'}"
+
+
 class Decisions:
-    """The latest decisions by request id, for `ground why`. In memory: an explanation, not a record."""
+    """The latest decisions by request id, for `ground why`. In memory: an explanation, not a record. A denial is kept with its facts, an allowed call in short."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[str, list[Decision]] = OrderedDict()
+        self._kept: OrderedDict[str, list[Explanation]] = OrderedDict()
 
     def keep(self, request_id: str, decision: Decision) -> None:
+        request = decision.request
+        full = None
+        if not decision.allowed:
+            # The facts as they are now, and no reference to the call with its body.
+            context = request.context() if callable(request.context) else request.context
+            full = decision._replace(request=request._replace(context=context))
+        explanation = Explanation(
+            request.action, request.resource, decision.allowed, decision.kind, decision.policy_name, decision.sid, full
+        )
         found = self._kept.get(request_id)
-        if found is None:
-            self._kept[request_id] = [decision]
-            if len(self._kept) > DECISIONS_KEPT:
-                self._kept.popitem(last=False)
-        else:
-            found.append(decision)
+        if found is not None:
+            found.append(explanation)
+            return
+        self._kept[request_id] = [explanation]
+        if len(self._kept) > DECISIONS_KEPT:
+            self._kept.popitem(last=False)
 
-    def of(self, request_id: str) -> list[Decision]:
+    def of(self, request_id: str) -> list[Explanation]:
         return self._kept.get(request_id, [])
 
 

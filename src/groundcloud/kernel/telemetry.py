@@ -12,12 +12,12 @@ from typing import Any
 
 import msgspec
 
-RECORDS_KEPT = 20_000
+RECORDS_KEPT = 2_000
 RECORDS_WAITING_MAX = 200_000
 FLUSH_EVERY_S = 0.5
 
 
-class CallRecord(msgspec.Struct):
+class CallRecord(msgspec.Struct, gc=False):
     """`duration_us` is wall time; `units` are the service's own (capacity units, GB-ms) by name; `dimensions` name the resource for metrics."""
 
     request_id: str

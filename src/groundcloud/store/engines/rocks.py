@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ WRITE_BUFFER_BYTES = 32 * 1024 * 1024
 WRITE_BUFFERS_MAX = 3
 LOG_BYTES_MAX = 256 * 1024 * 1024
 OPEN_FILES_MAX = 512
+DIRECTORY_TICK_NS = 100_000_000
 
 
 class RocksEngine:
@@ -39,6 +41,7 @@ class RocksEngine:
         self._read_options = rocksdict.ReadOptions()
         self._get = self._db.get
         self._synced_log = ""
+        self._listed_ns = 0
         self._descriptors: dict[str, int] = {}
         self._sync_lock = threading.Lock()
 
@@ -105,6 +108,12 @@ class RocksEngine:
 
     def sync(self) -> None:
         with self._sync_lock:
+            changed_ns = os.stat(self._log_directory).st_mtime_ns
+            # A directory's time is coarse: a log made in the same tick as the last listing would not show, so recent changes are looked at again.
+            settled = changed_ns == self._listed_ns and time.time_ns() - changed_ns > DIRECTORY_TICK_NS
+            if settled and (descriptor := self._descriptors.get(self._synced_log)) is not None:
+                os.fdatasync(descriptor)
+                return
             names = sorted(name for name in os.listdir(self._log_directory) if name.endswith(".log"))
             fresh = [name for name in names if name >= self._synced_log]
             for name in fresh:
@@ -121,6 +130,7 @@ class RocksEngine:
                 self._synced_log = fresh[-1]
                 for name in [name for name in self._descriptors if name < self._synced_log]:
                     os.close(self._descriptors.pop(name))
+            self._listed_ns = changed_ns
 
     def close(self) -> None:
         self.sync()
