@@ -327,7 +327,8 @@ class QueryCodec(Codec):
     async def parse(self, request: HttpRequest, labels: dict[str, str]) -> Params:
         if self.operation.input_shape is None:
             return {}
-        form = await request.form()
+        # Bodies of other methods are no forms: documents put to a URL whose query string holds the parameters.
+        form = await request.form() if request.method == "POST" else {}
         if request.query_string:
             form = {**dict(pairs_of(request.query_string)), **form}
         params: Params = self._parser.of(self.operation.input_shape)(query.tree_of(form), "")

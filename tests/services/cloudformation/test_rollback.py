@@ -122,10 +122,10 @@ def test_a_wait_condition_waits_for_its_signals(cloud: Any, clock: Any, hasty: N
     put(url, {"Status": "SUCCESS", "UniqueId": "one", "Data": "again"})
     clock.settle()
     assert "After" not in cloud.resources("waits")
-    put(url, {"Status": "SUCCESS", "UniqueId": "two", "Data": "2"})
+    put(url, {"Status": "SUCCESS", "UniqueId": "two", "Data": "a.b&c=d%" * 200})
     clock.settle()
     assert cloud.status("waits") == "CREATE_COMPLETE"
-    assert json.loads(cloud.outputs("waits")["Answers"]) == {"one": "1", "two": "2"}
+    assert json.loads(cloud.outputs("waits")["Answers"]) == {"one": "1", "two": "a.b&c=d%" * 200}
 
 
 def test_a_wait_condition_times_out_on_the_virtual_clock(cloud: Any, clock: Any, hasty: None) -> None:
