@@ -2,7 +2,7 @@
 
 Differs: a table or index is ACTIVE as soon as it is made, and an expired item goes as soon as the clock has passed its moment.
 SSESpecification is kept and shown; items rest as the store keeps them.
-Missing, and refused by name: vector indexes, global tables, exports and imports, backups, PartiQL, bulk operations.
+Missing, and refused by name: vector indexes, global tables, exports and imports, Kinesis destinations, bulk operations.
 """
 
 from groundcloud.kernel.service import Service

@@ -207,7 +207,7 @@ def compile_update(text: str, names: Names, types: ValueTypes) -> Update:
     if problem:
         raise InvalidExpression(problem)
     order = {"SET": 0, "REMOVE": 1, "ADD": 2, "DELETE": 3}
-    steps: list[Step] = [(action.section, action.path, None if action.operand is None else _compute(action.operand)) for action in actions]
+    steps: list[Step] = [(action.section, action.path, None if action.operand is None else compute(action.operand)) for action in actions]
     steps.sort(key=lambda step: order[step[0]])
     paths = [action.path for action in actions]
     deep = any(len(action.path) > 1 or isinstance(action.operand, PathOperand | FunctionOperand) for action in actions)
@@ -332,7 +332,7 @@ def _wrong_type(name: str, operands: list[Operand], allowed: str) -> str | None:
     return None
 
 
-def _compute(operand: Operand) -> Compute:
+def compute(operand: Operand) -> Compute:
     if isinstance(operand, ValueOperand):
         placeholder = operand.placeholder
         return lambda item, values: values[placeholder]
@@ -348,7 +348,7 @@ def _compute(operand: Operand) -> Compute:
         return read
     if isinstance(operand, Arithmetic):
         calculate = numbers.add if operand.operator == "+" else numbers.subtract
-        left, right = _compute(operand.left), _compute(operand.right)
+        left, right = compute(operand.left), compute(operand.right)
 
         def arithmetic(item: Item, values: Values) -> Value:
             first, second = left(item, values).get("N"), right(item, values).get("N")
@@ -359,14 +359,14 @@ def _compute(operand: Operand) -> Compute:
         return arithmetic
     if operand.name == "if_not_exists":
         assert isinstance(operand.arguments[0], PathOperand)
-        wanted, otherwise = operand.arguments[0].path, _compute(operand.arguments[1])
+        wanted, otherwise = operand.arguments[0].path, compute(operand.arguments[1])
 
         def if_not_exists(item: Item, values: Values) -> Value:
             value = lookup(item, wanted)
             return otherwise(item, values) if value is None else value
 
         return if_not_exists
-    head, tail = _compute(operand.arguments[0]), _compute(operand.arguments[1])
+    head, tail = compute(operand.arguments[0]), compute(operand.arguments[1])
 
     def list_append(item: Item, values: Values) -> Value:
         first, second = head(item, values).get("L"), tail(item, values).get("L")

@@ -53,7 +53,7 @@ TOKEN_EXPIRY: Table[None] = Table("dynamodb/transaction-token-expiry", None, key
 
 @dataclass(slots=True)
 class Part:
-    """One action of a transaction, checked and located."""
+    """One action of a transaction, checked and located. `kind` is a key of ACTIONS, or Insert (PartiQL: a Put of what must be new)."""
 
     kind: str
     spec: Request
@@ -104,15 +104,12 @@ def transact_write_items(call: Call, request: Request) -> dict[str, Any]:
             raise errors.validation("Invalid Request: TransactWriteRequest should contain Delete or Put or Update request")
         if len(kinds) > 1:
             raise errors.validation("TransactItems can only contain one of Check, Put, Update or Delete")
-    token, digest = request.get("ClientRequestToken"), b""
-    if token is not None:
-        digest = blake2b(msgspec.json.encode(entries), digest_size=16).digest()
-        answered = _answered(call, token, digest, request)
-        if answered is not None:
-            return answered
+    answered, token = seen_before(call, request, entries)
+    if answered is not None:
+        return answered
     parts = [_read_part(call, kind, spec) for entry in entries for kind, spec in entry.items() if kind in ACTIONS]
-    _check_distinct([(part.tx, part.table, part.key) for part in parts])
-    return run_writes(call, request, parts, token, digest)
+    check_distinct([(part.tx, part.table, part.key) for part in parts])
+    return run_writes(call, request, parts, token)
 
 
 @operation(raw=True, access=_access_to_get)
@@ -135,7 +132,7 @@ def transact_get_items(call: Call, request: Request) -> dict[str, Any]:
             key = None
             reasons.append({"Code": "ValidationError", "Message": error.message})
         located.append((spec, tx, table, key, projection))
-    _check_distinct([(tx, table, key) for _, tx, table, key, _ in located])
+    check_distinct([(tx, table, key) for _, tx, table, key, _ in located])
     responses: list[dict[str, Any]] = []
     usages: dict[str, Usage] = {}
     total_bytes = 0
@@ -162,7 +159,16 @@ def transact_get_items(call: Call, request: Request) -> dict[str, Any]:
     return answer
 
 
-def run_writes(call: Call, request: Request, parts: list[Part], token: str | None = None, digest: bytes = b"") -> dict[str, Any]:
+def seen_before(call: Call, request: Request, entries: list[Request]) -> tuple[dict[str, Any] | None, Token | None]:
+    """The answer to a request that was made before with the same token; else the token to keep, if the request has one."""
+    text = request.get("ClientRequestToken")
+    if text is None:
+        return None, None
+    digest = blake2b(msgspec.json.encode(entries), digest_size=16).digest()
+    return _answered(call, text, digest, request), Token(text, digest, call.now_ms + TOKEN_LIFE_MS, {})
+
+
+def run_writes(call: Call, request: Request, parts: list[Part], token: Token | None = None) -> dict[str, Any]:
     """Checks every part against the items as they are, then writes all, or raises TransactionCanceledException with the reasons."""
     reasons = [_prepare(part) for part in parts]
     if any(reason is not None for reason in reasons):
@@ -195,7 +201,7 @@ def run_writes(call: Call, request: Request, parts: list[Part], token: str | Non
         reads = {
             name: 2 * sum(capacity.read_units(part.new_size, True) for part in parts if part.spec["TableName"] == name) for name in usages
         }
-        remember(call, Token(token, digest, call.now_ms + TOKEN_LIFE_MS, reads))
+        remember(call, token.replace(reads=reads))
     return answer
 
 
@@ -278,11 +284,13 @@ def _prepare(part: Part) -> dict[str, Any] | None:
     if part.old_raw is not None:
         part.old = state.unpack_item(part.old_raw)
     if part.test is not None and not part.test(part.old or {}, part.found):
+        if part.kind == "Insert":
+            return {"Code": "DuplicateItem", "Message": "Duplicate primary key exists in table"}
         reason: dict[str, Any] = {"Code": "ConditionalCheckFailed", "Message": "The conditional request failed"}
         if part.old is not None and part.spec.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD":
             reason["Item"] = part.old
         return reason
-    if part.kind == "Put":
+    if part.kind in ("Put", "Insert"):
         part.new = part.key_item
     elif part.kind == "Update":
         try:
@@ -298,7 +306,7 @@ def _prepare(part: Part) -> dict[str, Any] | None:
     return None
 
 
-def _check_distinct(targets: list[tuple[Any, TableDefinition, items.Key | None]]) -> None:
+def check_distinct(targets: list[tuple[Any, TableDefinition, items.Key | None]]) -> None:
     seen = set()
     for tx, table, key in targets:
         if key is None:

@@ -1,0 +1,478 @@
+"""PartiQL: ExecuteStatement, BatchExecuteStatement, ExecuteTransaction."""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from groundcloud.base.errors import AwsError
+from groundcloud.kernel.service import Access, operation
+from groundcloud.services.dynamodb import access, capacity, errors, indexes, items, keys, pages, partiql, shapes, state, values
+from groundcloud.services.dynamodb.capacity import Usage
+from groundcloud.services.dynamodb.expressions.conditions import Comparison, Logic, Node, build
+from groundcloud.services.dynamodb.expressions.operands import PathOperand, ValueOperand
+from groundcloud.services.dynamodb.expressions.paths import Projection
+from groundcloud.services.dynamodb.expressions.updates import Update
+from groundcloud.services.dynamodb.operations.items import check_update_keys, updated_item
+from groundcloud.services.dynamodb.operations.transactions import Part, check_distinct, run_writes, seen_before
+from groundcloud.services.dynamodb.pages import Source
+from groundcloud.services.dynamodb.partiql import Delete, Exists, Insert, Select, Statement
+from groundcloud.services.dynamodb.state import TableDefinition
+from groundcloud.services.dynamodb.values import Item, Value
+
+if TYPE_CHECKING:
+    from groundcloud.kernel.call import Call
+
+Request = dict[str, Any]
+
+RANGES_MAX = 50
+"""Key ranges that one SELECT may read."""
+
+_ERROR_CODES = {
+    "ConditionalCheckFailedException": "ConditionalCheckFailed", "ValidationException": "ValidationError",
+    "ResourceNotFoundException": "ResourceNotFound", "DuplicateItemException": "DuplicateItem", "AccessDeniedException": "AccessDenied",
+    "ItemCollectionSizeLimitExceededException": "ItemCollectionSizeLimitExceeded", "SerializationException": "ValidationError",
+}  # fmt: skip
+
+_SORT_OPERATORS = frozenset(("=", "<", "<=", ">", ">=", "BETWEEN", "begins_with"))
+_FLIPPED = {"=": "=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
+
+
+def _access_of(call: Call, text: Any) -> list[Access]:
+    try:
+        statement = partiql.parse(text)
+    except AwsError:
+        return []
+    resource = access.named(call, statement.table_name)
+    if statement.index_name:
+        resource = f"{resource}/index/{statement.index_name}"
+    kind = "Select" if isinstance(statement, Select | Exists) else type(statement).__name__
+    return [Access(f"dynamodb:PartiQL{kind}", resource)]
+
+
+def _access_of_one(call: Call, request: Request) -> list[Access]:
+    return _access_of(call, request.get("Statement", ""))
+
+
+def _access_of_many(member: str) -> Any:
+    def wanted(call: Call, request: Request) -> list[Access]:
+        return [one for entry in request.get(member) or () for one in _access_of(call, entry.get("Statement", ""))]
+
+    return wanted
+
+
+@operation(raw=True, access=_access_of_one)
+def execute_statement(call: Call, request: Request) -> dict[str, Any]:
+    shapes.check("ExecuteStatement", request)
+    statement, found = _read(request)
+    if isinstance(statement, Exists):
+        raise errors.validation("EXISTS is not supported in ExecuteStatement; it may only be used in ExecuteTransaction")
+    if isinstance(statement, Select):
+        return _select(call, request, statement, found)
+    part, usage = _prepared(call, statement, found, request), Usage(statement.table_name)
+    _write(call, part, usage, request)
+    answer: dict[str, Any] = {"Items": []}
+    returned = _returned(part, statement)
+    if returned is not None:
+        answer["Items"] = [returned]
+    mode = request.get("ReturnConsumedCapacity")
+    if mode in ("TOTAL", "INDEXES"):
+        answer["ConsumedCapacity"] = usage.consumed(mode)
+    return answer
+
+
+@operation(raw=True, access=_access_of_many("Statements"))
+def batch_execute_statement(call: Call, request: Request) -> dict[str, Any]:
+    """Each statement stands alone; an error is told in its response."""
+    shapes.check("BatchExecuteStatement", request)
+    entries = request["Statements"]
+    parsed: list[Statement | AwsError] = []
+    for entry in entries:
+        try:
+            parsed.append(partiql.parse(entry["Statement"]))
+        except AwsError as error:
+            parsed.append(error)
+    kinds = {isinstance(statement, Select) for statement in parsed if isinstance(statement, Statement)}
+    if len(kinds) > 1:
+        raise errors.validation("Statements in a BatchExecuteStatement must be either all reads or all writes")
+    responses: list[dict[str, Any]] = []
+    usages: dict[str, Usage] = {}
+    for entry, statement in zip(entries, parsed, strict=True):
+        response: dict[str, Any] = {}
+        try:
+            if isinstance(statement, AwsError):
+                raise statement
+            response["TableName"] = statement.table_name
+            usage = usages.setdefault(statement.table_name, Usage(statement.table_name))
+            response.update(_run_alone(call, entry, usage))
+        except AwsError as error:
+            response["Error"] = {"Code": _ERROR_CODES.get(error.code, "InternalServerError"), "Message": error.message}
+            if "Item" in error.fields:
+                response["Error"]["Item"] = error.fields["Item"]
+        responses.append(response)
+    answer: dict[str, Any] = {"Responses": responses}
+    mode = request.get("ReturnConsumedCapacity")
+    if mode in ("TOTAL", "INDEXES"):
+        answer["ConsumedCapacity"] = [usage.consumed(mode) for usage in usages.values()]
+    return answer
+
+
+@operation(raw=True, access=_access_of_many("TransactStatements"))
+def execute_transaction(call: Call, request: Request) -> dict[str, Any]:
+    shapes.check("ExecuteTransaction", request)
+    entries = request["TransactStatements"]
+    answered, remember = seen_before(call, request, entries)
+    if answered is not None:
+        return {"Responses": [], **answered}
+    read = [_read(entry) for entry in entries]
+    kinds = {isinstance(statement, Select) for statement, _ in read}
+    if len(kinds) > 1:
+        raise errors.validation("ExecuteTransaction can not contain both reads and writes")
+    if True in kinds:
+        return _read_transaction(call, request, read)
+    parts = [_prepared(call, statement, found, entry) for entry, (statement, found) in zip(entries, read, strict=True)]
+    check_distinct([(part.tx, part.table, part.key) for part in parts])
+    answer = run_writes(call, request, parts, remember)
+    return {"Responses": [{} for _ in parts], **answer}
+
+
+# --- one statement ------------------------------------------------------------------------------------------------------------------
+
+
+def _read(entry: Request) -> tuple[Statement, dict[str, Value]]:
+    """The statement and its constants, parameters filled in."""
+    statement = partiql.parse(entry["Statement"])
+    parameters = entry.get("Parameters") or []
+    if len(parameters) != statement.parameters:
+        raise errors.validation("Number of parameters in request and statement don't match.")
+    for parameter in parameters:
+        values.check(parameter)
+    found = statement.bind(parameters)
+    for value in found.values():
+        values.check(value)
+    if isinstance(statement, Insert):
+        assert statement.item is not None
+        item = statement.item(parameters)
+        if "M" not in item:
+            raise errors.validation("Statement wasn't well formed, can't be processed: Expected an item after VALUE")
+        found = {":item": item}
+    return statement, found
+
+
+def _run_alone(call: Call, entry: Request, usage: Usage) -> dict[str, Any]:
+    """One statement of a batch; it names a whole key."""
+    statement, found = _read(entry)
+    if isinstance(statement, Exists):
+        raise errors.validation("EXISTS is not supported in BatchExecuteStatement; it may only be used in ExecuteTransaction")
+    if not isinstance(statement, Select):
+        part = _prepared(call, statement, found, entry)
+        _write(call, part, usage, entry)
+        returned = _returned(part, statement)
+        return {} if returned is None else {"Item": returned}
+    tx, table, key = _key_of_select(call, statement, found)
+    raw = items.read(tx, table, key)
+    usage.table += capacity.read_units(0 if raw is None else state.item_size(raw), entry.get("ConsistentRead"))
+    item = _selected(statement, found, raw)
+    return {} if item is None else {"Item": item}
+
+
+def _key_of_select(call: Call, statement: Select, found: dict[str, Value]) -> tuple[Any, TableDefinition, items.Key]:
+    tx, table_name = access.place(call, statement.table_name)
+    table = state.load_table(tx, table_name)
+    key_item, _ = _split_key(table, statement.where, found)
+    if key_item is None or statement.index_name:
+        raise errors.validation("Select statements within BatchExecuteStatement must specify the primary key in the where clause.")
+    return tx, table, keys.of_key(table.key, key_item)
+
+
+def _selected(statement: Select, found: dict[str, Value], raw: bytes | None) -> Item | None:
+    if raw is None:
+        return None
+    item = state.unpack_item(raw)
+    if statement.where is not None and not build(statement.where)(item, found):
+        return None
+    return item if statement.paths is None else Projection(statement.paths).apply(item)
+
+
+def _read_transaction(call: Call, request: Request, read: list[tuple[Statement, dict[str, Value]]]) -> dict[str, Any]:
+    responses: list[dict[str, Any]] = []
+    usages: dict[str, Usage] = {}
+    for statement, found in read:
+        assert isinstance(statement, Select)
+        tx, table, key = _key_of_select(call, statement, found)
+        raw = items.read(tx, table, key)
+        item = _selected(statement, found, raw)
+        responses.append({} if item is None else {"Item": item})
+        usage = usages.setdefault(statement.table_name, Usage(statement.table_name))
+        usage.table += 2 * capacity.read_units(0 if raw is None else state.item_size(raw), True)
+    answer: dict[str, Any] = {"Responses": responses}
+    mode = request.get("ReturnConsumedCapacity")
+    if mode in ("TOTAL", "INDEXES"):
+        answer["ConsumedCapacity"] = [usage.consumed(mode, kind="Read") for usage in usages.values()]
+    return answer
+
+
+def _prepared(call: Call, statement: Statement, found: dict[str, Value], entry: Request) -> Part:
+    """A writing statement as a part of a transaction, the key found in its WHERE clause."""
+    tx, table_name = access.place(call, statement.table_name)
+    table = state.load_table(tx, table_name)
+    spec = {"TableName": statement.table_name}
+    if "ReturnValuesOnConditionCheckFailure" in entry:
+        spec["ReturnValuesOnConditionCheckFailure"] = entry["ReturnValuesOnConditionCheckFailure"]
+    if isinstance(statement, Insert):
+        item = found[":item"]["M"]
+        size = values.check_item(item)
+        items.check_size(size)
+        key = keys.of_item(table.key, item)
+        indexes.check_index_keys(table, item)
+        return Part("Insert", spec, tx, table, key, item, lambda old, _: not old, None, {}, size)
+    key_item, rest = _split_key(table, statement.where, found)
+    if key_item is None:
+        raise errors.validation("Where clause does not contain a mandatory equality on all key attributes")
+    key = keys.of_key(table.key, key_item)
+    test = build(rest) if rest is not None else None
+    if isinstance(statement, Exists):
+        assert statement.where is not None
+        return Part("ConditionCheck", spec, tx, table, key, key_item, build(statement.where), None, found)
+    if isinstance(statement, Delete):
+        return Part("Delete", spec, tx, table, key, key_item, test, None, found)
+    assert isinstance(statement, partiql.Update)
+    update = Update(statement.steps, statement.paths, frozenset(str(path[0]) for path in statement.paths), deep=True)
+    check_update_keys(table, update)
+    assert statement.where is not None
+    return Part("Update", spec, tx, table, key, key_item, build(statement.where), update, found)
+
+
+def _write(call: Call, part: Part, usage: Usage, entry: Request) -> None:
+    """Runs one writing statement by itself. Raises DuplicateItem, ConditionalCheckFailed or ValidationException."""
+    assert part.key is not None
+    part.old_raw = items.read(part.tx, part.table, part.key)
+    part.old = None if part.old_raw is None else state.unpack_item(part.old_raw)
+    if part.test is not None and not part.test(part.old or {}, part.found):
+        if part.kind == "Insert":
+            raise AwsError("DuplicateItemException", "Duplicate primary key exists in table")
+        raise errors.condition_failed(part.old if entry.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD" else None)
+    if part.kind == "Insert":
+        part.new = part.key_item
+    elif part.kind == "Update":
+        part.new = updated_item(part.table, part.key_item, part.old, part.update, part.found)
+        assert part.new is not None
+        part.new_size = values.check_item(part.new)
+        if part.new_size > values.ITEM_BYTES_MAX:
+            raise errors.updated_item_too_large()
+    items.write(call, part.tx, part.table, part.key, part.old_raw, part.new, part.new_size, old=part.old, usage=usage)
+
+
+def _returned(part: Part, statement: Statement) -> Item | None:
+    returning = getattr(statement, "returning", None)
+    if returning is None:
+        return None
+    source = part.old if returning.endswith("OLD") else part.new
+    if source is None or returning.startswith("ALL") or part.update is None:
+        return source
+    return Projection(part.update.paths).apply(source) or None
+
+
+# --- where clauses ------------------------------------------------------------------------------------------------------------------
+
+
+def _conjuncts(node: Node | None) -> list[Node]:
+    if node is None:
+        return []
+    if isinstance(node, Logic) and node.operator == "AND":
+        return [leaf for inner in node.nodes for leaf in _conjuncts(inner)]
+    return [node]
+
+
+def _constraint(node: Node, name: str) -> tuple[str, list[str]] | None:
+    """(operator, placeholders) where a leaf compares this attribute with constants."""
+    if not isinstance(node, Comparison):
+        return None
+    operands = node.operands
+    if len(operands) > 1 and isinstance(operands[0], PathOperand) and operands[0].path == (name,):
+        constants = operands[1:]
+        operator = node.operator
+    elif len(operands) == 2 and node.operator in _FLIPPED and isinstance(operands[1], PathOperand) and operands[1].path == (name,):
+        constants = operands[:1]
+        operator = _FLIPPED[node.operator]
+    else:
+        return None
+    placeholders = [operand.placeholder for operand in constants if isinstance(operand, ValueOperand)]
+    return (operator, placeholders) if len(placeholders) == len(constants) else None
+
+
+def _split_key(table: TableDefinition, where: Node | None, found: dict[str, Value]) -> tuple[Item | None, Node | None]:
+    """The whole key that a WHERE clause fixes by equality, and what it asks beyond."""
+    key: Item = {}
+    rest = _conjuncts(where)
+    for name, _ in table.key:
+        for node in rest:
+            constraint = _constraint(node, name)
+            if constraint is not None and constraint[0] == "=":
+                key[name] = found[constraint[1][0]]
+                rest.remove(node)
+                break
+        else:
+            return None, where
+    return key, None if not rest else rest[0] if len(rest) == 1 else Logic("AND", rest)
+
+
+def _select(call: Call, request: Request, statement: Select, found: dict[str, Value]) -> dict[str, Any]:
+    """A query where the clause fixes the partition key, else a scan; the whole clause is tested on each item either way."""
+    tx, table_name = access.place(call, statement.table_name)
+    table = state.load_table(tx, table_name)
+    index = None
+    if statement.index_name is not None:
+        index = table.index(statement.index_name)
+        if index is None:
+            raise errors.no_such_index(statement.index_name)
+        if index.is_global and request.get("ConsistentRead"):
+            raise errors.validation("Consistent reads are not supported on global secondary indexes")
+    source = Source(table, index)
+    ranges = _ranges(source, statement.where, found)
+    reverse = _check_order(source, statement, ranges)
+    position, start_key = _read_token(request.get("NextToken"))
+    limit = request.get("Limit")
+    test = build(statement.where) if statement.where is not None else None
+    projection = None if statement.paths is None else Projection(statement.paths)
+    fetch_whole = index is not None and not index.is_global and index.projection_type != "ALL" and _reaches_beyond(source, statement)
+    picked: list[Any] = []
+    usage = Usage(statement.table_name)
+    scanned = size = 0
+    last: tuple[int, Item] | None = None
+    walks = ranges if ranges is not None else [(None, None, None)]
+    while position < len(walks):
+        partition, start, stop = walks[position]
+        after = None
+        if start_key is not None:
+            source.check_start_key(start_key)
+            after = source.place_of(start_key)[0 if partition is None else 1 :]
+            start_key = None
+        rows = source.walk(tx, partition, start=start, stop=stop, after=after, reverse=reverse)
+        page = pages.read_page(
+            tx,
+            source,
+            rows,
+            limit=None if limit is None else limit - scanned,
+            test=test,
+            found=found,
+            projection=projection,
+            only_count=False,
+            as_stored=call.http is not None,
+            fetch_whole=fetch_whole,
+        )
+        picked += page.items
+        scanned += page.scanned
+        size += page.size
+        usage.table += sum(capacity.read_units(fetched, request.get("ConsistentRead")) for fetched in page.fetched_bytes)
+        if page.last is not None:
+            last = (position, pages.last_key(source, page.last))
+            break
+        position += 1
+    units = capacity.read_units(size, request.get("ConsistentRead"))
+    if index is None:
+        usage.table += units
+    else:
+        usage.add_index(index.index_name, index.is_global, units)
+    answer: dict[str, Any] = {"Items": picked}
+    if last is not None:
+        answer["NextToken"] = _write_token(*last)
+        answer["LastEvaluatedKey"] = last[1]
+    mode = request.get("ReturnConsumedCapacity")
+    if mode in ("TOTAL", "INDEXES"):
+        answer["ConsumedCapacity"] = usage.consumed(mode)
+    return answer
+
+
+_Range = tuple[bytes | None, bytes | None, bytes | None]
+
+
+def _ranges(source: Source, where: Node | None, found: dict[str, Value]) -> list[_Range] | None:
+    """(partition, start, stop) of the key ranges that a clause asks for; None for the whole table."""
+    leaves = _conjuncts(where)
+    partitions: list[bytes] | None = None
+    if len(source.partition_keys) != 1:
+        return _joined_range(source, leaves, found)
+    name, kind = source.partition_keys[0]
+    for leaf in leaves:
+        constraint = _constraint(leaf, name)
+        if constraint is not None and constraint[0] in ("=", "IN"):
+            operands = [found[placeholder] for placeholder in constraint[1]]
+            partitions = [keys.partition(keys.scalar(kind, operand[kind])) for operand in operands if kind in operand]
+            break
+    if partitions is None:
+        return None
+    if len(partitions) > RANGES_MAX:
+        raise errors.validation("Too many decomposed read operations for a given query.")
+    start, stop = _sort_bounds(source, leaves, found)
+    return [(partition, start, stop) for partition in dict.fromkeys(partitions)]
+
+
+def _joined_range(source: Source, leaves: list[Node], found: dict[str, Value]) -> list[_Range] | None:
+    parts = []
+    for name, kind in source.partition_keys:
+        for leaf in leaves:
+            constraint = _constraint(leaf, name)
+            if constraint is not None and constraint[0] == "=" and kind in found[constraint[1][0]]:
+                parts.append(keys.scalar(kind, found[constraint[1][0]][kind]))
+                break
+        else:
+            return None
+    start, stop = _sort_bounds(source, leaves, found)
+    return [(keys.partition(keys.join(parts)), start, stop)]
+
+
+def _sort_bounds(source: Source, leaves: list[Node], found: dict[str, Value]) -> tuple[bytes | None, bytes | None]:
+    """Bounds that the first sort key's constraint gives; the clause is tested on every item anyway."""
+    sorts: list[tuple[str, list[Value]]] = []
+    for name, kind in source.sort_keys:
+        for leaf in leaves:
+            constraint = _constraint(leaf, name)
+            if constraint is not None and constraint[0] in _SORT_OPERATORS:
+                operands = [found[placeholder] for placeholder in constraint[1]]
+                if all(kind in operand for operand in operands):
+                    sorts.append((constraint[0], operands))
+                    break
+        else:
+            break
+        if sorts[-1][0] != "=":
+            break
+    return indexes.sort_range(source.sort_keys, sorts)
+
+
+def _check_order(source: Source, statement: Select, ranges: list[_Range] | None) -> bool:
+    """Whether to read backwards. Raises ValidationException for an order that a table cannot give."""
+    if not statement.order:
+        return False
+    if ranges is None:
+        raise errors.validation("Must have WHERE clause in the statement when using ORDER BY clause.")
+    names = [name for name, _ in (*source.partition_keys, *source.sort_keys)]
+    for name, _ in statement.order:
+        if name not in names:
+            raise errors.validation(f"Variable reference {name} in ORDER BY clause must be part of the primary key")
+    sort_names = [name for name, _ in source.sort_keys]
+    return any(descending for name, descending in statement.order if name in sort_names)
+
+
+def _reaches_beyond(source: Source, statement: Select) -> bool:
+    assert source.index is not None
+    if statement.paths is None:
+        return False
+    held = indexes.projected_names(source.index, source.table)
+    return any(path[0] not in held for path in statement.paths)
+
+
+def _write_token(position: int, key: Item) -> str:
+    return b64encode(msgspec.json.encode([position, key])).decode()
+
+
+def _read_token(text: str | None) -> tuple[int, Item | None]:
+    if text is None:
+        return 0, None
+    try:
+        position, key = msgspec.json.decode(b64decode(text, validate=True), type=tuple[int, dict[str, dict[str, Any]]])
+    except (ValueError, msgspec.MsgspecError):
+        raise errors.validation("NextToken does not match request") from None
+    return position, key
