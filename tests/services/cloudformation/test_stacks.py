@@ -136,6 +136,14 @@ def test_a_deleted_stack_is_gone_by_name_and_kept_by_id(cloud: Any) -> None:
         ),
         ("Transform: Nope\nResources: {A: {Type: AWS::CDK::Metadata}}", "No transform named Nope found."),
         ("Transform: AWS::Include\nResources: {A: {Type: AWS::CDK::Metadata}}", "Transform AWS::Include is not supported by Groundcloud"),
+        (
+            "Resources: {A: {Type: AWS::CDK::Metadata, DeletionPolicy: Snapshot}}",
+            "Template error: resource type AWS::CDK::Metadata does not support deletion policy Snapshot",
+        ),
+        (
+            "Resources: {A: {Type: AWS::CDK::Metadata, UpdatePolicy: {UseOnlineResharding: true}}}",
+            "UpdatePolicy of AWS::CDK::Metadata is not supported by Groundcloud",
+        ),
         ("not a template", "Template format error: unsupported structure."),
     ],
 )

@@ -32,6 +32,7 @@ _IAM_TYPES: dict[str, str | None] = {
     "AWS::IAM::User": "UserName",
     "AWS::IAM::UserToGroupAddition": None,
 }
+_SIGNALED_TYPES = {"AWS::CloudFormation::WaitCondition"}
 _SERVERLESS_ROLES = {"AWS::Serverless::Function": "Role", "AWS::Serverless::StateMachine": "Role", "AWS::Serverless::Connector": None}
 
 
@@ -41,6 +42,9 @@ def check_types(template: Template, is_known: Callable[[str], bool]) -> None:
     for resource in template.resources.values():
         if "Snapshot" in (resource.get("DeletionPolicy"), resource.get("UpdateReplacePolicy")):
             raise errors.template_error(f"resource type {resource['Type']} does not support deletion policy Snapshot")
+        if "UpdatePolicy" in resource or ("CreationPolicy" in resource and resource["Type"] not in _SIGNALED_TYPES):
+            policy = "UpdatePolicy" if "UpdatePolicy" in resource else "CreationPolicy"
+            raise errors.not_implemented(f"{policy} of {resource['Type']}")
     if unknown:
         raise errors.template_format(f"Unrecognized resource types: [{', '.join(sorted(unknown))}]")
 
