@@ -1,0 +1,131 @@
+"""The commands against a real server: what a person types and reads."""
+
+import json
+import re
+import subprocess
+import sys
+import time
+
+import pytest
+from click.testing import CliRunner
+
+from groundcloud.cli.main import main
+
+
+@pytest.fixture
+def cli(ground, monkeypatch):
+    """`cli("clock")` -> (exit status, output); the server is this session's."""
+    monkeypatch.setenv("GROUND_ENDPOINT", ground.endpoint)
+    for name in (
+        "AWS_ENDPOINT_URL",
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_SESSION_TOKEN",
+        "AWS_REGION",
+        "AWS_DEFAULT_REGION",
+        "AWS_PROFILE",
+    ):
+        monkeypatch.delenv(name, raising=False)
+
+    def run(*arguments, text=None, account=None):
+        if account:
+            monkeypatch.setenv("AWS_ACCESS_KEY_ID", account)
+        result = CliRunner().invoke(main, list(arguments), input=text)
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return result.exit_code, result.output
+
+    return run
+
+
+def test_help_names_every_command_and_teaches():
+    result = CliRunner().invoke(main, ["--help"])
+    assert result.exit_code == 0 and all(
+        word in result.output for word in ("up", "deploy", "logs", "invoke", "delete", "clock", "why", "env", "services")
+    )
+    for command in ("up", "deploy", "logs", "invoke", "delete", "clock", "why", "env"):
+        assert CliRunner().invoke(main, [command, "--help"]).exit_code == 0
+
+
+def test_env_prints_what_points_tools_here(cli, ground):
+    status, output = cli("env")
+    assert status == 0 and f"export AWS_ENDPOINT_URL={ground.endpoint}" in output and "export AWS_ACCESS_KEY_ID=test" in output
+    assert json.loads(cli("env", "--json")[1])["AWS_REGION"] == "us-east-1"
+    assert "unset AWS_ENDPOINT_URL" in cli("env", "--unset")[1]
+
+
+def test_the_clock_is_shown_and_moved(cli):
+    before = json.loads(cli("clock", "--json")[1])["now_ms"]
+    assert cli("clock", "advance", "90s")[0] == 0
+    after = json.loads(cli("clock", "--json")[1])["now_ms"]
+    assert 90_000 <= after - before < 100_000
+    status, output = cli("clock", "advance", "soon")
+    assert status == 1 and "write it like 90s" in output
+
+
+def test_a_command_without_a_server_says_how_to_start_one(cli):
+    status, output = cli("clock", "--endpoint", "http://localhost:1")
+    assert status == 1 and "ground up" in output
+
+
+def test_why_explains_a_denial(cli, ground, client):
+    key = client("iam").create_user(UserName="bob") and client("iam").create_access_key(UserName="bob")["AccessKey"]
+    sqs = client("sqs", aws_access_key_id=key["AccessKeyId"], aws_secret_access_key=key["SecretAccessKey"])
+    with pytest.raises(Exception, match="no identity-based policy allows") as caught:
+        sqs.create_queue(QueueName="q")
+    request_id = re.search(r"ground why ([0-9a-f-]{36})", str(caught.value))[1]
+    status, output = cli("why", request_id)
+    assert status == 0 and "sqs:CreateQueue" in output and "implicit deny" in output
+    status, output = cli("why", "nothing")
+    assert status == 1 and "No decision is kept" in output
+
+
+def test_services_counts_what_is_implemented(cli):
+    status, output = cli("services")
+    assert status == 0 and re.search(r"sqs +23 of 23 operations", output)
+
+
+def test_a_second_server_on_the_same_directory_is_refused(process):
+    second = subprocess.run(
+        [sys.executable, "-m", "groundcloud", "up", "--port", "0", "--data", str(process.data_dir)],
+        capture_output=True,
+        text=True,
+        timeout=20,
+    )
+    assert (
+        second.returncode == 1
+        and f"is in use by another Groundcloud server (process {process.pid})" in second.stderr
+        and "--data" in second.stderr
+    )
+
+
+def test_a_taken_port_is_named(process, tmp_path):
+    port = process.endpoint.rpartition(":")[2]
+    second = subprocess.run(
+        [sys.executable, "-m", "groundcloud", "up", "--port", port, "--data", str(tmp_path / "b")],
+        capture_output=True,
+        text=True,
+        timeout=20,
+    )
+    assert second.returncode == 1 and f"Cannot listen on 127.0.0.1:{port}" in second.stderr and "--port" in second.stderr
+
+
+def test_ctrl_c_ends_the_server_cleanly(process):
+    began = time.monotonic()
+    assert process.stop() in (0, 130, -2)
+    assert time.monotonic() - began < 5
+
+
+def test_any_address_but_loopback_demands_generated_credentials(tmp_path):
+    from groundcloud.testing import Process
+
+    server = Process(tmp_path / "open", "--host", "0.0.0.0")
+    try:
+        with pytest.raises(Exception, match=r"security token included in the request is invalid|UnrecognizedClient|InvalidClientTokenId"):
+            server.client("sts").get_caller_identity()
+        root = json.loads((tmp_path / "open" / "root-credentials.json").read_text())
+        sts = server.client("sts", aws_access_key_id=root["AccessKeyId"], aws_secret_access_key=root["SecretAccessKey"])
+        assert sts.get_caller_identity()["Arn"] == "arn:aws:iam::000000000000:root"
+        assert (tmp_path / "open" / "root-credentials.json").stat().st_mode & 0o077 == 0
+    finally:
+        server.close()
