@@ -139,7 +139,11 @@ class Store:
         """Writes at once, wakes whoever watches a key that changed. Durable later: see `durable`."""
         if self._failure is not None:
             raise RuntimeError("the store failed to write to disk and takes no more writes") from self._failure
-        self.engine.write(changes)
+        try:
+            self.engine.write(changes)
+        except OSError as error:  # the engine could not sync what came before
+            self._failure = error
+            raise
         self._applied += 1
         if self._watches:
             self._wake(changes)

@@ -4,6 +4,10 @@ A synced write would hold the interpreter's lock for as long as the disk takes. 
 has them: a killed process loses nothing), and `sync` calls fdatasync on the log files by descriptors of its own, from a thread.
 RocksDB appends a batch to its log with one write call before it returns, syncs a table file before it drops the log that it replaces,
 and on opening replays the log up to the first record that is not whole: a batch is there entirely or not at all.
+
+Nor may a batch be there without those before it. RocksDB would begin a new log file whenever its write buffer is full, and a loss of power
+could then keep the new file and cut the old one short between two batches, which nothing notices. So its buffer never fills: the engine
+itself begins the new file every LOG_SWITCH_BYTES, after it has synced the old one.
 """
 
 from __future__ import annotations
@@ -16,9 +20,14 @@ from pathlib import Path
 from typing import Any
 
 BLOCK_CACHE_BYTES = 32 * 1024 * 1024
-WRITE_BUFFER_BYTES = 32 * 1024 * 1024
+LOG_SWITCH_BYTES = 24 * 1024 * 1024
+ENTRY_BYTES = 96
+"""What an entry takes in the write buffer beside its key and value, more or less."""
+WRITE_BUFFER_BYTES = 512 * 1024 * 1024
+"""Never reached, see above; nothing is set aside for it."""
 WRITE_BUFFERS_MAX = 3
-LOG_BYTES_MAX = 256 * 1024 * 1024
+LOG_BYTES_MAX = 1024 * 1024 * 1024
+"""RocksDB would begin a new log file past this: not reached either."""
 OPEN_FILES_MAX = 512
 DIRECTORY_TICK_NS = 100_000_000
 
@@ -40,6 +49,7 @@ class RocksEngine:
             raise RuntimeError(f"cannot open the store in {directory}: {error}") from error
         self._read_options = rocksdict.ReadOptions()
         self._get = self._db.get
+        self._unflushed_bytes = 0
         self._synced_log = ""
         self._listed_ns = 0
         self._descriptors: dict[str, int] = {}
@@ -90,21 +100,35 @@ class RocksEngine:
                 cursor.next()
 
     def write(self, changes: Mapping[bytes, bytes | None]) -> None:
+        if self._unflushed_bytes >= LOG_SWITCH_BYTES:
+            self._switch_log()
+        written = ENTRY_BYTES * len(changes)
         if len(changes) == 1:
             for key, value in changes.items():
                 if value is None:
                     self._db.delete(key)
                 else:
                     self._db.put(key, value)
+                    written += len(value)
+            self._unflushed_bytes += written + len(key)
             return
         batch = self._rocksdict.WriteBatch(raw_mode=True)
         put, delete = batch.put, batch.delete
         for key, value in changes.items():
+            written += len(key)
             if value is None:
                 delete(key)
             else:
                 put(key, value)
+                written += len(value)
         self._db.write(batch)
+        self._unflushed_bytes += written
+
+    def _switch_log(self) -> None:
+        """Begins a new log file once the old one is on disk, and has the write buffer made into a table file meanwhile."""
+        self.sync()
+        self._db.flush(wait=False)
+        self._unflushed_bytes = 0
 
     def sync(self) -> None:
         with self._sync_lock:
