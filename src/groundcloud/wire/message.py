@@ -33,6 +33,17 @@ class Body:
         if self.whole is not None and self.transform is None:
             return self.whole
         pieces, total = [], 0
+        if self.transform is None and self._receive is not None and not self._consumed:
+            # The usual body comes in one piece, and needs no generator around it.
+            self._consumed = True
+            receive = self._receive
+            while (chunk := await receive()) is not None:
+                total += len(chunk)
+                if limit is not None and total > limit:
+                    raise _too_large(limit)
+                pieces.append(chunk)
+            self.whole = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            return self.whole
         async for chunk in self:
             total += len(chunk)
             if limit is not None and total > limit:
