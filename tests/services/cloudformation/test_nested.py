@@ -84,3 +84,19 @@ def test_a_nested_stack_that_fails_fails_its_parent(cloud: Any, client: Callable
     assert cloud.status(cloud.outputs("parent2")["Id"]) == "UPDATE_ROLLBACK_COMPLETE"
     url = cloud.outputs("parent2")["Url"]
     assert client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["DelaySeconds"])["Attributes"]["DelaySeconds"] == "0"
+
+
+def test_a_failing_parent_does_not_wait_for_a_waiting_child(cloud: Any, bucket: Callable[[str, str], str]) -> None:
+    waiting = """
+Resources:
+  Handle: {Type: AWS::CloudFormation::WaitConditionHandle}
+  Wait: {Type: AWS::CloudFormation::WaitCondition, Properties: {Handle: !Ref Handle, Timeout: 3600}}
+"""
+    template = f"""
+Resources:
+  Child: {{Type: AWS::CloudFormation::Stack, Properties: {{TemplateURL: '{bucket("waiting.yaml", waiting)}'}}}}
+  Bad: {{Type: AWS::SQS::Queue, Properties: {{DelaySeconds: 99999}}}}
+"""
+    assert cloud.create("impatient", template) == "ROLLBACK_COMPLETE"
+    children = [stack for stack in cloud.client.list_stacks()["StackSummaries"] if stack["StackName"].startswith("impatient-Child")]
+    assert [child["StackStatus"] for child in children] in ([], ["DELETE_COMPLETE"])

@@ -8,7 +8,6 @@ placeholder in change sets), which joins and substitutes like any other text.
 from __future__ import annotations
 
 import base64
-import ipaddress
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -421,6 +420,8 @@ def _base64(argument: Any, scope: Scope) -> Any:
 
 
 def _cidr(argument: Any, scope: Scope) -> Any:
+    import ipaddress
+
     sentence = "every Fn::Cidr object requires two parameters, (1) the IP address block, (2) count, and an optional (3) cidrBits."
     arguments = resolve(argument, scope)
     if not isinstance(arguments, list) or len(arguments) not in (2, 3):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -182,6 +180,9 @@ def _matches(pattern: str, value: str) -> bool:
         raise errors.template_error(f"AllowedPattern {pattern} is not a valid regular expression") from None
     if len(value) <= _SAFE_LENGTH or pattern.count("*") + pattern.count("+") + pattern.count("{") < 2:
         return compiled.fullmatch(value) is not None
+    import subprocess
+    import sys
+
     try:
         matcher = subprocess.run([sys.executable, "-I", "-S", "-c", _MATCHER, pattern, value], timeout=PATTERN_TIMEOUT_S, check=False)
     except subprocess.TimeoutExpired:

@@ -18,6 +18,7 @@ from groundcloud.services.cloudformation.actor import Actor
 from groundcloud.services.cloudformation.intrinsics import Scope
 from groundcloud.services.cloudformation.state import Leftover, Operation, Resource, Stack, Work
 
+UNDO = "-undo"  # how the token of a step that restores a resource ends
 REPLACING = "Requested update requires the creation of a new physical resource; hence creating one."
 CUSTOM_NAMED = "CloudFormation cannot update a stack when a custom-named resource requires replacing. Rename {} and update the stack again."
 _SUFFIX_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
@@ -57,16 +58,26 @@ class Interruption:
         self.waiting.add(task)
         if self.requested:
             task.cancel()
+        current = asyncio.current_task()
+        assert current is not None
         try:
             return await task
+        except AwsError:
+            if current.cancelling():  # the server is closing: nothing failed
+                raise asyncio.CancelledError from None
+            raise
         except asyncio.CancelledError:
-            current = asyncio.current_task()
-            if self.requested and not (current is not None and current.cancelling()):
-                raise errors.validation("Resource creation cancelled") from None
+            if self.requested and not current.cancelling():
+                raise cancelled() from None
             task.cancel()
             raise
         finally:
             self.waiting.discard(task)
+
+
+def cancelled(physical_id: str = "") -> AwsError:
+    """What a step that was interrupted fails with, and what it had made."""
+    return AwsError("ValidationError", "Resource creation cancelled", fields={"PhysicalResourceId": physical_id} if physical_id else {})
 
 
 def target(call: Call, tx: Any, stack: Stack) -> tuple[template.Template, Scope]:
@@ -359,7 +370,7 @@ class Restorer(_Step):
                 kind = self.kind_of(before.resource_type)
                 old = current.properties if current is not None else {}
                 previous = self.operation.before.tags if self.operation.before is not None else {}
-                request = self.ask(before, before.properties, old=old, tags=previous, token=f"{work.generated_name}-undo")
+                request = self.ask(before, before.properties, old=old, tags=previous, token=f"{work.generated_name}{UNDO}")
                 actor = Actor(self.deployer, self.stack.stack_id, request.token)
                 request.properties = await dynamic_references.looked_up(actor, request.properties)
                 created = await kind.update(actor, request)

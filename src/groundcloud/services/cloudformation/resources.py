@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from typing import Any, ClassVar
@@ -9,7 +10,7 @@ from typing import Any, ClassVar
 from groundcloud.base.errors import AwsError
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.resource import Created, ResourceRequest, ResourceType, resource_type
-from groundcloud.services.cloudformation import errors, handlers, intrinsics, launch, state
+from groundcloud.services.cloudformation import deployment, errors, handlers, intrinsics, launch, provision, state
 
 CUSTOM_TIMEOUT_S = 3_600  # the default and the maximum of ServiceTimeout
 WAIT_TIMEOUT_S_MAX = 43_200
@@ -195,6 +196,7 @@ class NestedStack(ResourceType):
     properties: ClassVar[set[str]] = {"NotificationARNs", "Parameters", "Tags", "TemplateURL", "TimeoutInMinutes"}
     required: ClassVar[set[str]] = {"TemplateURL"}
     always_updates = True
+    interruptible = True
 
     async def create(self, call: Call, resource: ResourceRequest) -> Created:
         name = resource.generated_name(STACK_NAME_LENGTH_MAX)
@@ -205,7 +207,10 @@ class NestedStack(ResourceType):
         if stack is None:
             request = {**self._request(resource), "StackName": name, "OnFailure": "DO_NOTHING", "Capabilities": parent.capabilities}
             stack = await launch.create(call, request, parent=parent)
-        stack = await self._settled(call, stack.stack_id)
+        try:
+            stack = await self._settled(call, stack.stack_id)
+        except asyncio.CancelledError:
+            raise provision.cancelled(stack.stack_id) from None
         if stack.status != "CREATE_COMPLETE":
             raise AwsError(
                 "ValidationError",
@@ -215,6 +220,8 @@ class NestedStack(ResourceType):
         return self._created(stack)
 
     async def update(self, call: Call, resource: ResourceRequest) -> Created:
+        if resource.token.endswith(provision.UNDO):
+            self._stop(call, resource.physical_id, "User Initiated")
         stack = await self._settled(call, resource.physical_id)
         with call.transaction() as tx:
             parent = state.STACKS.get(tx, resource.stack_id)
@@ -231,15 +238,26 @@ class NestedStack(ResourceType):
         return self._created(stack)
 
     async def delete(self, call: Call, resource: ResourceRequest) -> None:
+        self._stop(call, resource.physical_id, "Resource creation cancelled.")
         with call.transaction() as tx:
             stack = state.STACKS.get(tx, resource.physical_id)
-            if stack is None or stack.status == "DELETE_COMPLETE":
-                return
-            if not stack.status.endswith("_IN_PROGRESS"):
-                launch.begin_delete(call, tx, stack, None, [])
+        if stack is None:
+            return
+        stack = await self._settled(call, resource.physical_id)
+        if stack.status == "DELETE_COMPLETE":
+            return
+        with call.transaction() as tx:
+            launch.begin_delete(call, tx, stack, None, [])
         stack = await self._settled(call, resource.physical_id)
         if stack.status != "DELETE_COMPLETE":
             raise errors.validation(f"Embedded stack {stack.stack_id} was not successfully deleted: {stack.status_reason or ''}")
+
+    def _stop(self, call: Call, stack_id: str, why: str) -> None:
+        """Ends a creation or update that nobody waits for any more."""
+        with call.transaction() as tx:
+            operation = state.OPERATIONS.get(tx, stack_id)
+            if operation is not None and operation.phase == deployment.FORWARD:
+                state.OPERATIONS.put(tx, operation.replace(cancelled=why))
 
     def _request(self, resource: ResourceRequest) -> dict[str, Any]:
         properties = resource.properties
