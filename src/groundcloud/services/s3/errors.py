@@ -28,6 +28,10 @@ def explain(model: Model, operation: Operation, found: list[Violation]) -> AwsEr
         if name[:1].lower() + name[1:] != member:
             continue
         where = reference.get("location")
+        if reference["shape"] == "StorageClass":
+            return invalid_storage_class(first.value)
+        if where is None and "events" in first.path:
+            return invalid_argument("The event is not supported for notifications", "Event", first.value)
         if where is None:
             if first.kind == "missing" and first.path == member and shape.get("payload") == name:
                 return missing_request_body()
@@ -106,6 +110,10 @@ def invalid_location_constraint(location: str) -> S3Error:
 
 def access_denied() -> S3Error:
     return S3Error("AccessDenied", "Access Denied", 403)
+
+
+def access_denied_because(sentence: str) -> S3Error:
+    return S3Error("AccessDenied", sentence, 403)
 
 
 def invalid_range(requested: str, size_bytes: int) -> S3Error:

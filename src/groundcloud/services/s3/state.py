@@ -104,7 +104,7 @@ class Part(Record):
 
 
 BUCKETS = Table("s3/buckets", Bucket, key=("bucket_name",), scope="global")
-OWNED = Table("s3/owned-buckets", None, key=2, scope="global")
+OWNED: Table[None] = Table("s3/owned-buckets", None, key=2, scope="global")
 """(account, bucket name)."""
 CONFIGURATIONS: Table[dict[str, Any]] = Table("s3/configurations", dict[str, Any], key=3, scope="global")
 """(bucket, kind, id) -> the document as the API gave it; id is "" where a bucket has one of the kind."""

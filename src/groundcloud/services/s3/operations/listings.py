@@ -125,18 +125,19 @@ class _Versions:
         self._name = bucket_name
 
     def __call__(self, start: str, inclusive: bool) -> Iterator[tuple[str, tuple[Version, bool]]]:
-        bound = {"start" if inclusive else "after": start} if start else {}
-        if bound and not inclusive:
-            # After a key: past all of its older versions too.
-            older = VERSIONS.items(self._tx, self._name, start=(start + "\x00",))
+        tx, name = self._tx, self._name
+        if not start:
+            newest, older = OBJECTS.items(tx, name), VERSIONS.items(tx, name)
+        elif inclusive:
+            newest, older = OBJECTS.items(tx, name, start=start), VERSIONS.items(tx, name, start=start)
         else:
-            older = VERSIONS.items(self._tx, self._name, **bound)
+            # After a key: past all of its older versions too.
+            newest, older = OBJECTS.items(tx, name, after=start), VERSIONS.items(tx, name, after=start)
         old = next(older, None)
-        for key, version in OBJECTS.items(self._tx, self._name, **bound):
-            name = str(key[1])
-            yield name, (version, True)
-            while old is not None and old[0][1] == name:
-                yield name, (old[1], False)
+        for key, version in newest:
+            yield str(key[1]), (version, True)
+            while old is not None and old[0][1] == key[1]:
+                yield str(key[1]), (old[1], False)
                 old = next(older, None)
 
     def below(self, key: str, order: int) -> Iterator[tuple[str, tuple[Version, bool]]]:
@@ -173,7 +174,7 @@ def list_object_versions(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     text = listing.url_encoded if encode else _plain
     shown: dict[str, list[dict[str, Any]]] = {"Versions": [], "DeleteMarkers": []}
     for key, (version, latest) in page.entries:
-        one = {
+        one: dict[str, Any] = {
             "Key": text(key),
             "VersionId": version.version_id,
             "IsLatest": latest,

@@ -1,0 +1,174 @@
+"""Lifecycle rules: what a configuration may say, and what a rule does to a version at a moment. AWS: "Managing the lifecycle of objects".
+
+S3 looks once a day: an action that falls due on a day happens at the following midnight UTC.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from groundcloud.kernel.call import Call
+from groundcloud.services.s3 import errors
+from groundcloud.services.s3.state import CONFIGURATIONS, Bucket, Version
+from groundcloud.store import Transaction
+
+RULES_MAX = 1000
+DAY_MS = 86_400_000
+TIMER = "s3.lifecycle"
+_ACTIONS = (
+    "Expiration",
+    "Transitions",
+    "NoncurrentVersionExpiration",
+    "NoncurrentVersionTransitions",
+    "AbortIncompleteMultipartUpload",
+)
+
+
+def checked(call: Call, document: dict[str, Any]) -> dict[str, Any]:
+    """The rules as they are kept, each with an id. Raises InvalidRequest, InvalidArgument, MalformedXML."""
+    rules = document.get("Rules") or []
+    if not 1 <= len(rules) <= RULES_MAX:
+        raise errors.malformed_xml()
+    seen: set[str] = set()
+    kept = []
+    for rule in rules:
+        rule = dict(rule)
+        rule.setdefault("ID", call.new_id())
+        if len(rule["ID"]) > 255:
+            raise errors.invalid_argument("ID length should not exceed allowed limit of 255", "ID", rule["ID"])
+        if rule["ID"] in seen:
+            raise errors.invalid_argument("Rule ID must be unique. Found same ID for more than one rule", "ID", rule["ID"])
+        seen.add(rule["ID"])
+        _check_rule(rule)
+        kept.append(rule)
+    return {"Rules": kept}
+
+
+def _check_rule(rule: dict[str, Any]) -> None:
+    if "Filter" in rule and "Prefix" in rule:
+        raise errors.malformed_xml()
+    if "Filter" not in rule and "Prefix" not in rule:
+        raise errors.malformed_xml()
+    if len(rule.get("Filter") or {}) > 1:
+        raise errors.malformed_xml()
+    if not any(rule.get(action) for action in _ACTIONS):
+        raise errors.invalid_request("At least one action needs to be specified in a rule")
+    expiration = rule.get("Expiration")
+    if expiration is not None:
+        if sum(name in expiration for name in ("Days", "Date", "ExpiredObjectDeleteMarker")) != 1:
+            raise errors.malformed_xml()
+        _check_days(expiration.get("Days"), "Expiration")
+        _check_date(expiration.get("Date"))
+    for transition in rule.get("Transitions") or ():
+        if ("Days" in transition) == ("Date" in transition) or "StorageClass" not in transition:
+            raise errors.malformed_xml()
+        if transition.get("Days", 0) < 0:
+            raise errors.invalid_argument("'Days' in Transition action must be nonnegative", "Days", transition["Days"])
+        if transition["StorageClass"] in ("STANDARD_IA", "ONEZONE_IA") and transition.get("Days", 30) < 30:
+            raise errors.invalid_argument(
+                f"'Days' in Transition action must be greater than or equal to 30 for storageClass '{transition['StorageClass']}'",
+                "Days",
+                transition["Days"],
+            )
+        _check_date(transition.get("Date"))
+    noncurrent = rule.get("NoncurrentVersionExpiration")
+    if noncurrent is not None:
+        _check_days(noncurrent.get("NoncurrentDays"), "NoncurrentVersionExpiration")
+    abort = rule.get("AbortIncompleteMultipartUpload")
+    if abort is not None:
+        _check_days(abort.get("DaysAfterInitiation"), "AbortIncompleteMultipartUpload")
+        if _filter(rule)[1]:
+            raise errors.invalid_request("AbortIncompleteMultipartUpload cannot be specified with Tags.")
+
+
+def _check_days(days: int | None, action: str) -> None:
+    if days is not None and days <= 0:
+        raise errors.invalid_argument(f"'Days' for {action} action must be a positive integer", "Days", days)
+
+
+def _check_date(date: float | None) -> None:
+    if date is not None and int(date) * 1000 % DAY_MS:
+        raise errors.invalid_argument("'Date' must be at midnight GMT", "Date", date)
+
+
+def schedule(call: Call, tx: Transaction, bucket_name: str) -> None:
+    """The next look at this bucket: the coming midnight UTC."""
+    call.schedule(midnight_after(call.clock.now_ms()), TIMER, bucket_name, key=bucket_name, tx=tx)
+
+
+def unschedule(call: Call, tx: Transaction, bucket_name: str) -> None:
+    call.unschedule(TIMER, bucket_name, tx=tx)
+
+
+def midnight_after(at_ms: int) -> int:
+    return at_ms - at_ms % DAY_MS + DAY_MS
+
+
+def due_ms(since_ms: int, days: int) -> int:
+    """When `days` from a moment are over, as S3 counts: the midnight that follows."""
+    at_ms = since_ms + days * DAY_MS
+    return at_ms if at_ms % DAY_MS == 0 else midnight_after(at_ms)
+
+
+def applies(rule: dict[str, Any], key: str, version: Version) -> bool:
+    prefix, tags, above, below = _filter(rule)
+    return (
+        key.startswith(prefix)
+        and all(version.tags.get(name) == value for name, value in tags.items())
+        and version.size_bytes > above
+        and (below is None or version.size_bytes < below)
+    )
+
+
+def prefix_of(rule: dict[str, Any]) -> str:
+    return _filter(rule)[0]
+
+
+def _filter(rule: dict[str, Any]) -> tuple[str, dict[str, str], int, int | None]:
+    """Prefix, tags, size above, size below."""
+    chosen = rule.get("Filter")
+    if chosen is None:
+        return rule.get("Prefix", ""), {}, -1, None
+    chosen = chosen.get("And") or chosen
+    tags = [chosen["Tag"]] if "Tag" in chosen else chosen.get("Tags") or []
+    return (
+        chosen.get("Prefix", ""),
+        {tag["Key"]: tag["Value"] for tag in tags},
+        chosen.get("ObjectSizeGreaterThan", -1),
+        chosen.get("ObjectSizeLessThan"),
+    )
+
+
+def expires_ms(rule: dict[str, Any], version: Version) -> int | None:
+    """When the rule expires a current version."""
+    expiration = rule.get("Expiration") or {}
+    if "Days" in expiration:
+        return due_ms(version.modified_ms, expiration["Days"])
+    if "Date" in expiration:
+        return int(expiration["Date"]) * 1000
+    return None
+
+
+def storage_class_at(rule: dict[str, Any], version: Version, now_ms: int) -> str | None:
+    """The class into which the rule has moved a current version by now."""
+    latest: tuple[int, str] | None = None
+    for transition in rule.get("Transitions") or ():
+        at_ms = due_ms(version.modified_ms, transition["Days"]) if "Days" in transition else int(transition["Date"]) * 1000
+        if at_ms <= now_ms and (latest is None or at_ms > latest[0]):
+            latest = (at_ms, transition["StorageClass"])
+    return latest[1] if latest is not None else None
+
+
+def expiration_header(tx: Transaction, bucket: Bucket, key: str, version: Version) -> str | None:
+    """`x-amz-expiration`: when and by which rule the object will expire; the soonest."""
+    from groundcloud.wire.timestamps import rfc822
+
+    document = CONFIGURATIONS.get(tx, bucket.bucket_name, "lifecycle", "")
+    soonest: tuple[int, str] | None = None
+    for rule in (document or {}).get("Rules", ()):
+        if rule["Status"] != "Enabled" or not applies(rule, key, version):
+            continue
+        at_ms = expires_ms(rule, version)
+        if at_ms is not None and (soonest is None or at_ms < soonest[0]):
+            soonest = (at_ms, rule["ID"])
+    return f'expiry-date="{rfc822(soonest[0] // 1000)}", rule-id="{soonest[1]}"' if soonest is not None else None

@@ -1,0 +1,412 @@
+"""Configurations of a bucket that are documents: kept as they came once they are right, and given back.
+
+Those that act elsewhere: notification (`notifications`), cors (`cors`), website (`website`), lifecycle (`lifecycle`), encryption and object lock (in
+the bucket's record). Kept for their reader alone: logging, request payment, acceleration, analytics, inventory, metrics, intelligent tiering.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from groundcloud.kernel.call import Call
+from groundcloud.kernel.service import operation
+from groundcloud.services.s3 import cors, errors, lifecycle, notifications, objects, permissions, website
+from groundcloud.services.s3.operations.policies import check_body
+from groundcloud.services.s3.state import BUCKETS, CONFIGURATIONS, Bucket
+from groundcloud.services.s3.tags import BUCKET_TAGS_MAX, check_tags
+
+LIST_MAX = 100
+"""AWS: configurations with an id come a hundred at a time."""
+IDENTIFIED_MAX = 1000
+
+
+def _open(call: Call, request: dict[str, Any], action: str) -> Bucket:
+    return permissions.open_bucket(call, call.tx, request, action)
+
+
+def _keep(call: Call, bucket: Bucket, kind: str, document: dict[str, Any], *, marks: bool = False) -> None:
+    """`marks`: object operations must know that the bucket has one."""
+    CONFIGURATIONS.put(call.tx, bucket.bucket_name, kind, "", document)
+    if marks and kind not in bucket.configured:
+        BUCKETS.put(call.tx, bucket.replace(configured=(*bucket.configured, kind)))
+
+
+def _forget(call: Call, bucket: Bucket, kind: str) -> dict[str, Any]:
+    CONFIGURATIONS.delete(call.tx, bucket.bucket_name, kind, "")
+    if kind in bucket.configured:
+        BUCKETS.put(call.tx, bucket.replace(configured=tuple(name for name in bucket.configured if name != kind)))
+    return {}
+
+
+def _load(call: Call, bucket: Bucket, kind: str, code: str = "", sentence: str = "") -> dict[str, Any]:
+    found = CONFIGURATIONS.get(call.tx, bucket.bucket_name, kind, "")
+    if found is None:
+        if code:
+            raise errors.no_such_configuration(code, sentence, bucket.bucket_name)
+        return {}
+    return found
+
+
+# Tags
+
+
+@operation(public=True)
+def put_bucket_tagging(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    bucket = _open(call, request, "s3:PutBucketTagging")
+    check_body(call)
+    _keep(call, bucket, "tagging", {"TagSet": check_tags(request["Tagging"].get("TagSet") or [], limit=BUCKET_TAGS_MAX)})
+    return {}
+
+
+@operation(public=True)
+def get_bucket_tagging(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    return _load(call, _open(call, request, "s3:GetBucketTagging"), "tagging", "NoSuchTagSet", "The TagSet does not exist")
+
+
+@operation(public=True)
+def delete_bucket_tagging(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    return _forget(call, _open(call, request, "s3:PutBucketTagging"), "tagging")
+
+
+# CORS
+
+
+@operation(public=True)
+def put_bucket_cors(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    bucket = _open(call, request, "s3:PutBucketCORS")
+    check_body(call)
+    _keep(call, bucket, "cors", cors.checked(request["CORSConfiguration"]), marks=True)
+    return {}
+
+
+@operation(public=True)
+def get_bucket_cors(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    bucket = _open(call, request, "s3:GetBucketCORS")
+    return _load(call, bucket, "cors", "NoSuchCORSConfiguration", "The CORS configuration does not exist")
+
+
+@operation(public=True)
+def delete_bucket_cors(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    return _forget(call, _open(call, request, "s3:PutBucketCORS"), "cors")
+
+
+# Website
+
+
+@operation(public=True)
+def put_bucket_website(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    bucket = _open(call, request, "s3:PutBucketWebsite")
+    check_body(call)
+    _keep(call, bucket, "website", website.checked(request["WebsiteConfiguration"]))
+    return {}
+
+
+@operation(public=True)
+def get_bucket_website(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    bucket = _open(call, request, "s3:GetBucketWebsite")
+    sentence = "The specified bucket does not have a website configuration"
+    return _load(call, bucket, "website", "NoSuchWebsiteConfiguration", sentence)
+
+
+@operation(public=True)
+def delete_bucket_website(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    return _forget(call, _open(call, request, "s3:DeleteBucketWebsite"), "website")
+
+
+# Lifecycle
+
+
+@operation(public=True)
+def put_bucket_lifecycle_configuration(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    bucket = _open(call, request, "s3:PutLifecycleConfiguration")
+    check_body(call)
+    if "LifecycleConfiguration" not in request:
+        raise errors.malformed_xml()
+    document = lifecycle.checked(call, request["LifecycleConfiguration"])
+    smallest = request.get("TransitionDefaultMinimumObjectSize", "all_storage_classes_128K")
+    _keep(call, bucket, "lifecycle", {**document, "TransitionDefaultMinimumObjectSize": smallest}, marks=True)
+    lifecycle.schedule(call, call.tx, bucket.bucket_name)
+    return {"TransitionDefaultMinimumObjectSize": smallest}
+
+
+@operation(public=True)
+def get_bucket_lifecycle_configuration(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    bucket = _open(call, request, "s3:GetLifecycleConfiguration")
+    return _load(call, bucket, "lifecycle", "NoSuchLifecycleConfiguration", "The lifecycle configuration does not exist")
+
+
+@operation(public=True)
+def delete_bucket_lifecycle(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    bucket = _open(call, request, "s3:PutLifecycleConfiguration")
+    lifecycle.unschedule(call, call.tx, bucket.bucket_name)
+    return _forget(call, bucket, "lifecycle")
+
+
+# Encryption
+
+
+@operation(public=True)
+def put_bucket_encryption(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    bucket = _open(call, request, "s3:PutEncryptionConfiguration")
+    check_body(call)
+    rules = request["ServerSideEncryptionConfiguration"].get("Rules") or []
+    if len(rules) != 1:
+        raise errors.malformed_xml()
+    rule = rules[0]
+    default = rule.get("ApplyServerSideEncryptionByDefault") or {"SSEAlgorithm": "AES256"}
+    algorithm, key = default["SSEAlgorithm"], default.get("KMSMasterKeyID")
+    bucket_key = bool(rule.get("BucketKeyEnabled"))
+    if algorithm == "AES256":
+        if key:
+            raise errors.invalid_argument(
+                "a KMSMasterKeyID is not applicable if the default sse algorithm is not aws:kms or aws:kms:dsse", "KMSMasterKeyID", key
+            )
+        wanted = ("AES256", "", bucket_key)
+    elif algorithm == "aws:kms" and (not key or key.endswith("alias/aws/s3")):
+        wanted = ("aws:kms", objects.managed_key_arn(bucket), bucket_key)
+    else:
+        raise errors.refused(f"default encryption with {algorithm} and a key of your own")
+    BUCKETS.put(call.tx, bucket.replace(encryption=wanted))
+    return {}
+
+
+@operation(public=True)
+def get_bucket_encryption(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    bucket = _open(call, request, "s3:GetEncryptionConfiguration")
+    algorithm, _, bucket_key = bucket.encryption
+    rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": algorithm}, "BucketKeyEnabled": bucket_key}
+    return {"ServerSideEncryptionConfiguration": {"Rules": [rule]}}
+
+
+@operation(public=True)
+def delete_bucket_encryption(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    bucket = _open(call, request, "s3:PutEncryptionConfiguration")
+    # AWS: every bucket is encrypted; what is deleted falls back to SSE-S3.
+    BUCKETS.put(call.tx, bucket.replace(encryption=("AES256", "", False)))
+    return {}
+
+
+# Notification
+
+
+@operation(public=True)
+def put_bucket_notification_configuration(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    bucket = _open(call, request, "s3:PutBucketNotification")
+    document, queues = notifications.checked(
+        call, bucket, request["NotificationConfiguration"], skip_destinations=bool(request.get("SkipDestinationValidation"))
+    )
+    if not document:
+        return _forget(call, bucket, "notification")
+    _keep(call, bucket, "notification", document, marks=True)
+    for queue_arn in queues:
+        call.deliver(
+            queue_arn,
+            notifications.test_event(call, bucket),
+            principal=notifications.PRINCIPAL,
+            source_arn=f"arn:aws:s3:::{bucket.bucket_name}",
+        )
+    return {}
+
+
+@operation(public=True)
+def get_bucket_notification_configuration(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    return _load(call, _open(call, request, "s3:GetBucketNotification"), "notification")
+
+
+# Replication: refused, and so never there
+
+
+@operation(public=True)
+def get_bucket_replication(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    bucket = _open(call, request, "s3:GetReplicationConfiguration")
+    raise errors.no_such_configuration(
+        "ReplicationConfigurationNotFoundError", "The replication configuration was not found", bucket.bucket_name
+    )
+
+
+# Kept for their reader
+
+
+@operation(public=True)
+def put_bucket_logging(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    bucket = _open(call, request, "s3:PutBucketLogging")
+    check_body(call)
+    status = request["BucketLoggingStatus"]
+    enabled = status.get("LoggingEnabled")
+    if not enabled:
+        return _forget(call, bucket, "logging")
+    target = BUCKETS.get(call.tx, enabled["TargetBucket"])
+    if target is None or target.account != bucket.account:
+        raise errors.S3Error(
+            "InvalidTargetBucketForLogging",
+            "The target bucket for logging does not exist",
+            400,
+            {"TargetBucket": enabled["TargetBucket"]},
+        )
+    _keep(call, bucket, "logging", status)
+    return {}
+
+
+@operation(public=True)
+def get_bucket_logging(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    return _load(call, _open(call, request, "s3:GetBucketLogging"), "logging")
+
+
+@operation(public=True)
+def put_bucket_request_payment(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    bucket = _open(call, request, "s3:PutBucketRequestPayment")
+    check_body(call)
+    _keep(call, bucket, "request-payment", {"Payer": request["RequestPaymentConfiguration"]["Payer"]})
+    return {}
+
+
+@operation(public=True)
+def get_bucket_request_payment(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    return _load(call, _open(call, request, "s3:GetBucketRequestPayment"), "request-payment") or {"Payer": "BucketOwner"}
+
+
+@operation(public=True)
+def put_bucket_accelerate_configuration(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    bucket = _open(call, request, "s3:PutAccelerateConfiguration")
+    status = request["AccelerateConfiguration"].get("Status")
+    if status is None:
+        raise errors.malformed_xml()
+    if "." in bucket.bucket_name:
+        raise errors.invalid_request("S3 Transfer Acceleration is not supported for buckets with periods (.) in their names")
+    _keep(call, bucket, "accelerate", {"Status": status})
+    return {}
+
+
+@operation(public=True)
+def get_bucket_accelerate_configuration(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    return _load(call, _open(call, request, "s3:GetAccelerateConfiguration"), "accelerate")
+
+
+def _put_identified(call: Call, request: dict[str, Any], action: str, kind: str, document: dict[str, Any]) -> dict[str, Any]:
+    bucket = _open(call, request, action)
+    if document.get("Id") != request["Id"]:
+        raise errors.invalid_argument("The id of the configuration is not that of the request", "id", request["Id"])
+    name = bucket.bucket_name
+    if (
+        not CONFIGURATIONS.has(call.tx, name, kind, request["Id"])
+        and sum(1 for _ in CONFIGURATIONS.keys(call.tx, name, kind)) >= IDENTIFIED_MAX
+    ):
+        raise errors.S3Error(
+            "TooManyConfigurations", "You are attempting to create a new configuration but have already reached the limit.", 400
+        )
+    CONFIGURATIONS.put(call.tx, name, kind, request["Id"], document)
+    return {}
+
+
+def _get_identified(call: Call, request: dict[str, Any], action: str, kind: str) -> dict[str, Any]:
+    bucket = _open(call, request, action)
+    found = CONFIGURATIONS.get(call.tx, bucket.bucket_name, kind, request["Id"])
+    if found is None:
+        raise errors.no_such_configuration("NoSuchConfiguration", "The specified configuration does not exist.", bucket.bucket_name)
+    return found
+
+
+def _delete_identified(call: Call, request: dict[str, Any], action: str, kind: str) -> dict[str, Any]:
+    bucket = _open(call, request, action)
+    if not CONFIGURATIONS.has(call.tx, bucket.bucket_name, kind, request["Id"]):
+        raise errors.no_such_configuration("NoSuchConfiguration", "The specified configuration does not exist.", bucket.bucket_name)
+    CONFIGURATIONS.delete(call.tx, bucket.bucket_name, kind, request["Id"])
+    return {}
+
+
+def _list_identified(call: Call, request: dict[str, Any], action: str, kind: str, member: str) -> dict[str, Any]:
+    bucket = _open(call, request, action)
+    token = request.get("ContinuationToken")
+    found = list(CONFIGURATIONS.scan(call.tx, bucket.bucket_name, kind, after=token, limit=LIST_MAX + 1))
+    page = found[:LIST_MAX]
+    more = len(found) > LIST_MAX
+    return {
+        member: page or None,
+        "IsTruncated": more,
+        "ContinuationToken": token,
+        "NextContinuationToken": page[-1]["Id"] if more else None,
+    }
+
+
+@operation(public=True)
+def put_bucket_analytics_configuration(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    return _put_identified(call, request, "s3:PutAnalyticsConfiguration", "analytics", request["AnalyticsConfiguration"])
+
+
+@operation(public=True)
+def get_bucket_analytics_configuration(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    return {"AnalyticsConfiguration": _get_identified(call, request, "s3:GetAnalyticsConfiguration", "analytics")}
+
+
+@operation(public=True)
+def delete_bucket_analytics_configuration(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    return _delete_identified(call, request, "s3:PutAnalyticsConfiguration", "analytics")
+
+
+@operation(public=True)
+def list_bucket_analytics_configurations(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    return _list_identified(call, request, "s3:GetAnalyticsConfiguration", "analytics", "AnalyticsConfigurationList")
+
+
+@operation(public=True)
+def put_bucket_inventory_configuration(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    return _put_identified(call, request, "s3:PutInventoryConfiguration", "inventory", request["InventoryConfiguration"])
+
+
+@operation(public=True)
+def get_bucket_inventory_configuration(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    return {"InventoryConfiguration": _get_identified(call, request, "s3:GetInventoryConfiguration", "inventory")}
+
+
+@operation(public=True)
+def delete_bucket_inventory_configuration(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    return _delete_identified(call, request, "s3:PutInventoryConfiguration", "inventory")
+
+
+@operation(public=True)
+def list_bucket_inventory_configurations(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    return _list_identified(call, request, "s3:GetInventoryConfiguration", "inventory", "InventoryConfigurationList")
+
+
+@operation(public=True)
+def put_bucket_metrics_configuration(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    return _put_identified(call, request, "s3:PutMetricsConfiguration", "metrics", request["MetricsConfiguration"])
+
+
+@operation(public=True)
+def get_bucket_metrics_configuration(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    return {"MetricsConfiguration": _get_identified(call, request, "s3:GetMetricsConfiguration", "metrics")}
+
+
+@operation(public=True)
+def delete_bucket_metrics_configuration(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    return _delete_identified(call, request, "s3:PutMetricsConfiguration", "metrics")
+
+
+@operation(public=True)
+def list_bucket_metrics_configurations(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    return _list_identified(call, request, "s3:GetMetricsConfiguration", "metrics", "MetricsConfigurationList")
+
+
+@operation(public=True)
+def put_bucket_intelligent_tiering_configuration(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    return _put_identified(
+        call, request, "s3:PutIntelligentTieringConfiguration", "intelligent-tiering", request["IntelligentTieringConfiguration"]
+    )
+
+
+@operation(public=True)
+def get_bucket_intelligent_tiering_configuration(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    found = _get_identified(call, request, "s3:GetIntelligentTieringConfiguration", "intelligent-tiering")
+    return {"IntelligentTieringConfiguration": found}
+
+
+@operation(public=True)
+def delete_bucket_intelligent_tiering_configuration(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    return _delete_identified(call, request, "s3:PutIntelligentTieringConfiguration", "intelligent-tiering")
+
+
+@operation(public=True)
+def list_bucket_intelligent_tiering_configurations(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    member = "IntelligentTieringConfigurationList"
+    return _list_identified(call, request, "s3:GetIntelligentTieringConfiguration", "intelligent-tiering", member)

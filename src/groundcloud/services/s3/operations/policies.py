@@ -1,0 +1,190 @@
+"""Who may: bucket policies, the public access block, object ownership, ACLs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from groundcloud.kernel.call import Call
+from groundcloud.kernel.service import operation
+from groundcloud.services.s3 import acls, checksums, errors, permissions, policies, versions
+from groundcloud.services.s3.operations.objects import open_version
+from groundcloud.services.s3.state import BUCKETS, Bucket, Version
+
+_BLOCKS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
+
+
+def check_body(call: Call) -> None:
+    """Content-MD5 and checksums of a configuration document."""
+    if call.http is not None:
+        checksums.check_document(call.http.headers, call.http.body.whole or b"", required=False)
+
+
+@operation(public=True)
+def put_bucket_policy(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    bucket = permissions.open_bucket(call, call.tx, request, "s3:PutBucketPolicy")
+    check_body(call)
+    text = policies.check(bucket.bucket_name, request["Policy"])
+    if bucket.access_block is not None and bucket.access_block[2] and policies.is_public(text):
+        raise errors.access_denied_because(
+            f'User: {call.principal.arn} is not authorized to perform: s3:PutBucketPolicy on resource: "arn:aws:s3:::{bucket.bucket_name}" because '
+            "public policies are prevented by the BlockPublicPolicy setting in S3 Block Public Access."
+        )
+    BUCKETS.put(call.tx, bucket.replace(policy=text))
+    return {}
+
+
+@operation(public=True)
+def get_bucket_policy(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    return {"Policy": _with_policy(call, request, "s3:GetBucketPolicy").policy}
+
+
+@operation(public=True)
+def get_bucket_policy_status(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    bucket = _with_policy(call, request, "s3:GetBucketPolicyStatus")
+    return {"PolicyStatus": {"IsPublic": policies.is_public(bucket.policy)}}
+
+
+def _with_policy(call: Call, request: dict[str, Any], action: str) -> Bucket:
+    bucket = permissions.open_bucket(call, call.tx, request, action)
+    if not bucket.policy:
+        raise errors.no_such_configuration("NoSuchBucketPolicy", "The bucket policy does not exist", bucket.bucket_name)
+    return bucket
+
+
+@operation(public=True)
+def delete_bucket_policy(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    # AWS: the owner's root may always take a policy away, whatever it says.
+    name = request["Bucket"]
+    bucket = BUCKETS.get(call.tx, name)
+    if bucket is None:
+        raise errors.no_such_bucket(name)
+    if not (call.principal.kind == "root" and call.principal.account == bucket.account):
+        permissions.require(call, bucket, "s3:DeleteBucketPolicy")
+    BUCKETS.put(call.tx, bucket.replace(policy=""))
+    return {}
+
+
+@operation(public=True)
+def put_public_access_block(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    bucket = permissions.open_bucket(call, call.tx, request, "s3:PutBucketPublicAccessBlock")
+    check_body(call)
+    wanted = request["PublicAccessBlockConfiguration"]
+    first, second, third, fourth = (bool(wanted.get(member)) for member in _BLOCKS)
+    BUCKETS.put(call.tx, bucket.replace(access_block=(first, second, third, fourth)))
+    return {}
+
+
+@operation(public=True)
+def get_public_access_block(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    bucket = permissions.open_bucket(call, call.tx, request, "s3:GetBucketPublicAccessBlock")
+    if bucket.access_block is None:
+        raise errors.no_such_configuration(
+            "NoSuchPublicAccessBlockConfiguration", "The public access block configuration was not found", bucket.bucket_name
+        )
+    return {"PublicAccessBlockConfiguration": dict(zip(_BLOCKS, bucket.access_block, strict=True))}
+
+
+@operation(public=True)
+def delete_public_access_block(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    bucket = permissions.open_bucket(call, call.tx, request, "s3:PutBucketPublicAccessBlock")
+    BUCKETS.put(call.tx, bucket.replace(access_block=None))
+    return {}
+
+
+@operation(public=True)
+def put_bucket_ownership_controls(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    bucket = permissions.open_bucket(call, call.tx, request, "s3:PutBucketOwnershipControls")
+    check_body(call)
+    rules = request["OwnershipControls"].get("Rules") or []
+    if len(rules) != 1:
+        raise errors.malformed_xml()
+    ownership = rules[0]["ObjectOwnership"]
+    if ownership == "BucketOwnerEnforced" and bucket.grants:
+        raise errors.S3Error(
+            "InvalidBucketAclWithObjectOwnership", "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting", 400
+        )
+    BUCKETS.put(call.tx, bucket.replace(ownership=ownership))
+    return {}
+
+
+@operation(public=True)
+def get_bucket_ownership_controls(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    bucket = permissions.open_bucket(call, call.tx, request, "s3:GetBucketOwnershipControls")
+    if not bucket.ownership:
+        raise errors.no_such_configuration(
+            "OwnershipControlsNotFoundError", "The bucket ownership controls were not found", bucket.bucket_name
+        )
+    return {"OwnershipControls": {"Rules": [{"ObjectOwnership": bucket.ownership}]}}
+
+
+@operation(public=True)
+def delete_bucket_ownership_controls(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    bucket = permissions.open_bucket(call, call.tx, request, "s3:PutBucketOwnershipControls")
+    BUCKETS.put(call.tx, bucket.replace(ownership=""))
+    return {}
+
+
+@operation(public=True)
+def get_bucket_acl(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    bucket = permissions.open_bucket(call, call.tx, request, "s3:GetBucketAcl")
+    return acls.document_of(bucket.grants, bucket.account)
+
+
+@operation(public=True)
+def put_bucket_acl(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    bucket = permissions.open_bucket(call, call.tx, request, "s3:PutBucketAcl")
+    check_body(call)
+    grants = _wanted(call, request, bucket, bucket.account, private=("private",))
+    if grants is not None:
+        BUCKETS.put(call.tx, bucket.replace(grants=grants))
+    return {}
+
+
+@operation(public=True)
+def get_object_acl(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    bucket, version = open_version(call, call.tx, request, "s3:GetObjectAcl", "s3:GetObjectVersionAcl")
+    return acls.document_of(version.grants if bucket.ownership != "BucketOwnerEnforced" else (), version.owner or bucket.account)
+
+
+@operation(public=True)
+def put_object_acl(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    bucket, version = open_version(call, call.tx, request, "s3:PutObjectAcl", "s3:PutObjectVersionAcl")
+    check_body(call)
+    grants = _wanted(call, request, bucket, version.owner or bucket.account, private=("private", "bucket-owner-full-control"))
+    if grants is not None:
+        changed: Version = version.replace(grants=grants)
+        versions.change(call.tx, bucket.bucket_name, request["Key"], changed)
+        if "notification" in bucket.configured:
+            from groundcloud.services.s3 import notifications
+
+            notifications.emit(call, call.tx, bucket, "ObjectAcl:Put", request["Key"], changed)
+    return {"VersionId": None}
+
+
+def _wanted(call: Call, request: dict[str, Any], bucket: Bucket, owner: str, *, private: tuple[str, ...]) -> acls.Grants | None:
+    """The new ACL; None where ownership makes it a request without effect. Raises as `acls.check_allowed`."""
+    document = request.get("AccessControlPolicy")
+    # An empty document is what clients send beside the headers.
+    written = document is not None and bool(document.get("Grants") is not None or document.get("Owner"))
+    if bucket.ownership == "BucketOwnerEnforced":
+        if written and document is not None:
+            if acls.grants_of_document(document) == ((f"id:{permissions.canonical_id(bucket.account)}", "FULL_CONTROL"),):
+                return None
+            raise errors.acl_not_supported()
+        if request.get("ACL") in private or request.get("ACL") == "bucket-owner-full-control":
+            return None
+        raise errors.acl_not_supported()
+    if written and document is not None:
+        if "ACL" in request or any(name.startswith("Grant") for name in request):
+            raise errors.S3Error("UnexpectedContent", "This request contains unsupported content.", 400)
+        if document["Owner"].get("ID") != permissions.canonical_id(owner):
+            raise errors.access_denied()
+        grants = acls.grants_of_document(document)
+    elif "ACL" in request or any(name.startswith("Grant") for name in request):
+        grants = acls.grants_of_request(request, owner, bucket.account)
+    else:
+        raise errors.S3Error(
+            "MissingSecurityHeader", "Your request was missing a required header.", 400, {"MissingHeaderName": "x-amz-acl"}
+        )
+    acls.check_allowed(bucket, request, grants)
+    return grants

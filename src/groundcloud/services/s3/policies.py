@@ -1,0 +1,138 @@
+"""Bucket policies: what S3 takes, in its own sentences, and whether one is public. AWS: "Policies and permissions in Amazon S3", "The meaning of public"."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+from groundcloud.auth import documents
+from groundcloud.auth.documents import MalformedPolicy
+from groundcloud.services.s3 import errors
+
+POLICY_BYTES_MAX = 20 * 1024
+
+_FIXING_KEYS = frozenset(
+    (
+        "aws:sourcearn",
+        "aws:sourcevpc",
+        "aws:sourcevpce",
+        "aws:sourceowner",
+        "aws:sourceaccount",
+        "aws:sourceip",
+        "aws:userid",
+        "aws:principalaccount",
+        "aws:principalarn",
+        "aws:principalorgid",
+        "aws:principalorgpaths",
+        "aws:sourceorgid",
+        "s3:x-amz-server-side-encryption-aws-kms-key-id",
+        "s3:dataaccesspointarn",
+        "s3:dataaccesspointaccount",
+    )
+)
+_FIXING_OPERATORS = frozenset(("stringequals", "stringequalsignorecase", "stringlike", "arnequals", "arnlike", "ipaddress"))
+
+
+def check(bucket_name: str, text: str) -> str:
+    """The policy as it is kept. Raises MalformedPolicy with S3's sentences."""
+    stripped = text.strip()
+    if not stripped.startswith("{"):
+        raise _malformed("Policies must be valid JSON and the first byte must be '{'")
+    if len(text.encode()) > POLICY_BYTES_MAX:
+        raise errors.S3Error("PolicyTooLarge", "The policy is larger than the maximum allowed size", 400)
+    try:
+        policy = documents.parse(text, "resource", bucket_name, resource_required=True)
+    except MalformedPolicy as error:
+        raise _malformed(_sentence(error)) from None
+    arn = f"arn:aws:s3:::{bucket_name}"
+    for statement in policy.statements:
+        actions = _texts(statement.document.get("Action", statement.document.get("NotAction", [])))
+        if any(not action.lower().startswith("s3:") and action != "*" for action in actions):
+            raise _malformed("Policy has invalid action")
+        resources = _texts(statement.document.get("Resource", statement.document.get("NotResource", [])))
+        if any(resource != arn and not resource.startswith(f"{arn}/") and resource not in ("*", f"{arn}*") for resource in resources):
+            raise _malformed("Policy has invalid resource")
+        if "Resource" in statement.document and not _applies(actions, resources, arn):
+            raise _malformed("Action does not apply to any resource(s) in statement")
+    return text
+
+
+def _applies(actions: list[str], resources: list[str], arn: str) -> bool:
+    """Whether some action fits some resource: object actions want keys, bucket actions the bucket."""
+    objects = any(resource.startswith(f"{arn}/") or resource in ("*", f"{arn}*") for resource in resources)
+    buckets = any(resource in (arn, "*", f"{arn}*") for resource in resources)
+    for action in actions:
+        if "*" in action or "?" in action:
+            return True
+        on_object = "object" in action.lower() or action.lower().endswith(("parts", "upload"))
+        if action.lower().endswith(("bucketobjectlockconfiguration",)):
+            on_object = False
+        if (on_object and objects) or (not on_object and buckets):
+            return True
+    return False
+
+
+@lru_cache(maxsize=1024)
+def is_public(text: str) -> bool:
+    """Whether the policy lets in whoever it does not name."""
+    tree = msgspec.json.decode(text)
+    statements = tree["Statement"]
+    if isinstance(statements, Mapping):
+        statements = [statements]
+    return any(statement["Effect"] == "Allow" and _names_everyone(statement) and not _is_fixed(statement) for statement in statements)
+
+
+def _names_everyone(statement: Mapping[str, Any]) -> bool:
+    if "NotPrincipal" in statement:
+        return True
+    principal = statement.get("Principal")
+    if isinstance(principal, Mapping):
+        return any("*" in _texts(names) for kind, names in principal.items() if kind in ("AWS", "CanonicalUser"))
+    return principal == "*"
+
+
+def _is_fixed(statement: Mapping[str, Any]) -> bool:
+    """Whether a condition pins the caller to values without wildcards."""
+    for operator, keys in (statement.get("Condition") or {}).items():
+        name = operator.lower().removeprefix("foranyvalue:").removeprefix("forallvalues:")
+        if name not in _FIXING_OPERATORS:
+            continue
+        for key, values in keys.items():
+            texts = [str(value) for value in (values if isinstance(values, list) else [values])]
+            if key.lower() not in _FIXING_KEYS or not texts:
+                continue
+            if key.lower() == "aws:sourceip":
+                if all(not text.endswith("/0") and text != "0.0.0.0" for text in texts):
+                    return True
+            elif all("*" not in text and "?" not in text for text in texts):
+                return True
+    return False
+
+
+def _texts(value: Any) -> list[str]:
+    return [value] if isinstance(value, str) else list(value)
+
+
+def _sentence(error: MalformedPolicy) -> str:
+    if error.reason == "json":
+        return "Policies must be valid JSON and the first byte must be '{'"
+    if error.reason == "principal":
+        return error.message if error.message.startswith("Missing") else "Invalid principal in policy"
+    if error.reason == "resource":
+        return "Missing required field Resource" if "must contain" in error.message else "Policy has invalid resource"
+    if error.reason == "action":
+        return "Missing required field Action" if "must contain" in error.message else "Policy has invalid action"
+    if error.reason == "effect":
+        return "Invalid effect"
+    if error.reason == "version":
+        return "The policy must contain a valid version string"
+    if error.reason == "condition":
+        return "Policy has an invalid condition key" if "vendor" in error.message else "Invalid policy syntax."
+    return "Invalid policy syntax."
+
+
+def _malformed(sentence: str) -> errors.S3Error:
+    return errors.S3Error("MalformedPolicy", sentence, 400)

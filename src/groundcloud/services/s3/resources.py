@@ -1,0 +1,304 @@
+"""CloudFormation types of S3. Properties go to the room's own operations, translated where CloudFormation spells them otherwise."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from groundcloud.base.errors import AwsError
+from groundcloud.kernel.call import Call
+from groundcloud.kernel.resource import Created, ResourceRequest, ResourceType, coerced, resource_type
+from groundcloud.wire import model
+
+Document = dict[str, Any]
+
+
+def _renamed(value: Document, names: dict[str, str]) -> Document:
+    return {names.get(name, name): item for name, item in value.items()}
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _cors(value: Document) -> Document:
+    names = {"ExposedHeaders": "ExposeHeaders", "Id": "ID", "MaxAge": "MaxAgeSeconds"}
+    return {"CORSRules": [_renamed(rule, names) for rule in value.get("CorsRules", [])]}
+
+
+def _website(value: Document) -> Document:
+    found = dict(value)
+    if "IndexDocument" in found:
+        found["IndexDocument"] = {"Suffix": found["IndexDocument"]}
+    if "ErrorDocument" in found:
+        found["ErrorDocument"] = {"Key": found["ErrorDocument"]}
+    if "RoutingRules" in found:
+        found["RoutingRules"] = [
+            _renamed(rule, {"RedirectRule": "Redirect", "RoutingRuleCondition": "Condition"}) for rule in found["RoutingRules"]
+        ]
+    return found
+
+
+def _encryption(value: Document) -> Document:
+    names = {"ServerSideEncryptionByDefault": "ApplyServerSideEncryptionByDefault"}
+    return {"Rules": [_renamed(rule, names) for rule in value.get("ServerSideEncryptionConfiguration", [])]}
+
+
+def _lifecycle(value: Document) -> Document:
+    return {"Rules": [_rule(rule) for rule in value.get("Rules", [])]}
+
+
+def _rule(value: Document) -> Document:
+    """A rule of CloudFormation, which keeps on one level what the API nests."""
+    rule: Document = {"Status": value["Status"]}
+    if "Id" in value:
+        rule["ID"] = value["Id"]
+    rule["Filter"] = _filter(value)
+    expiration = {
+        name: value[given]
+        for name, given in (
+            ("Days", "ExpirationInDays"),
+            ("Date", "ExpirationDate"),
+            ("ExpiredObjectDeleteMarker", "ExpiredObjectDeleteMarker"),
+        )
+        if given in value
+    }
+    if expiration:
+        rule["Expiration"] = expiration
+    transitions = _listed(value.get("Transitions", [])) + ([value["Transition"]] if "Transition" in value else [])
+    if transitions:
+        rule["Transitions"] = [_renamed(one, {"TransitionInDays": "Days", "TransitionDate": "Date"}) for one in transitions]
+    if "NoncurrentVersionExpiration" in value:
+        rule["NoncurrentVersionExpiration"] = value["NoncurrentVersionExpiration"]
+    elif "NoncurrentVersionExpirationInDays" in value:
+        rule["NoncurrentVersionExpiration"] = {"NoncurrentDays": value["NoncurrentVersionExpirationInDays"]}
+    older = _listed(value.get("NoncurrentVersionTransitions", []))
+    if "NoncurrentVersionTransition" in value:
+        older = [*older, value["NoncurrentVersionTransition"]]
+    if older:
+        rule["NoncurrentVersionTransitions"] = [_renamed(one, {"TransitionInDays": "NoncurrentDays"}) for one in older]
+    if "AbortIncompleteMultipartUpload" in value:
+        rule["AbortIncompleteMultipartUpload"] = value["AbortIncompleteMultipartUpload"]
+    return rule
+
+
+def _filter(value: Document) -> Document:
+    parts: Document = {name: value[name] for name in ("Prefix", "ObjectSizeGreaterThan", "ObjectSizeLessThan") if name in value}
+    tags = value.get("TagFilters") or []
+    if not parts and len(tags) == 1:
+        return {"Tag": tags[0]}
+    if len(parts) + len(tags) > 1:
+        return {"And": {**parts, **({"Tags": tags} if tags else {})}}
+    return parts or {"Prefix": ""}
+
+
+def _notification(value: Document) -> Document:
+    found: Document = {}
+    for given, member, target, arn_member in (
+        ("QueueConfigurations", "QueueConfigurations", "Queue", "QueueArn"),
+        ("LambdaConfigurations", "LambdaFunctionConfigurations", "Function", "LambdaFunctionArn"),
+        ("TopicConfigurations", "TopicConfigurations", "Topic", "TopicArn"),
+    ):
+        for one in value.get(given, []):
+            configuration: Document = {arn_member: one[target], "Events": _listed(one["Event"])}
+            rules = ((one.get("Filter") or {}).get("S3Key") or {}).get("Rules")
+            if rules:
+                configuration["Filter"] = {"Key": {"FilterRules": rules}}
+            found.setdefault(member, []).append(configuration)
+    bridge = value.get("EventBridgeConfiguration")
+    if bridge is not None and str(bridge.get("EventBridgeEnabled", True)).lower() == "true":
+        found["EventBridgeConfiguration"] = {}
+    return found
+
+
+def _logging(value: Document) -> Document:
+    return {"LoggingEnabled": {"TargetBucket": value["DestinationBucketName"], "TargetPrefix": value.get("LogFilePrefix", "")}}
+
+
+def _same(value: Document) -> Document:
+    return value
+
+
+class _Setting:
+    """How a property of a bucket is put, and how it is taken away."""
+
+    def __init__(self, put: str, member: str, shape: str, convert: Callable[[Document], Document], delete: str | Document) -> None:
+        self.put = put
+        self.member = member
+        self.shape = shape
+        self.convert = convert
+        self.delete = delete
+        """The operation that removes it, or the document that stands for none."""
+
+
+_SETTINGS = {
+    "OwnershipControls": _Setting(
+        "PutBucketOwnershipControls",
+        "OwnershipControls",
+        "OwnershipControls",
+        _same,
+        {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]},
+    ),
+    "PublicAccessBlockConfiguration": _Setting(
+        "PutPublicAccessBlock",
+        "PublicAccessBlockConfiguration",
+        "PublicAccessBlockConfiguration",
+        _same,
+        {"BlockPublicAcls": True, "IgnorePublicAcls": True, "BlockPublicPolicy": True, "RestrictPublicBuckets": True},
+    ),
+    "VersioningConfiguration": _Setting(
+        "PutBucketVersioning", "VersioningConfiguration", "VersioningConfiguration", _same, {"Status": "Suspended"}
+    ),
+    "BucketEncryption": _Setting(
+        "PutBucketEncryption",
+        "ServerSideEncryptionConfiguration",
+        "ServerSideEncryptionConfiguration",
+        _encryption,
+        "DeleteBucketEncryption",
+    ),
+    "ObjectLockConfiguration": _Setting(
+        "PutObjectLockConfiguration", "ObjectLockConfiguration", "ObjectLockConfiguration", _same, {"ObjectLockEnabled": "Enabled"}
+    ),
+    "AccelerateConfiguration": _Setting(
+        "PutBucketAccelerateConfiguration",
+        "AccelerateConfiguration",
+        "AccelerateConfiguration",
+        lambda value: {"Status": value["AccelerationStatus"]},
+        {"Status": "Suspended"},
+    ),
+    "CorsConfiguration": _Setting("PutBucketCors", "CORSConfiguration", "CORSConfiguration", _cors, "DeleteBucketCors"),
+    "WebsiteConfiguration": _Setting("PutBucketWebsite", "WebsiteConfiguration", "WebsiteConfiguration", _website, "DeleteBucketWebsite"),
+    "LifecycleConfiguration": _Setting(
+        "PutBucketLifecycleConfiguration", "LifecycleConfiguration", "BucketLifecycleConfiguration", _lifecycle, "DeleteBucketLifecycle"
+    ),
+    "LoggingConfiguration": _Setting("PutBucketLogging", "BucketLoggingStatus", "BucketLoggingStatus", _logging, {}),
+    "NotificationConfiguration": _Setting(
+        "PutBucketNotificationConfiguration", "NotificationConfiguration", "NotificationConfiguration", _notification, {}
+    ),
+}
+"""In the order in which they are put: who may what, before what sends."""
+
+_CANNED = {
+    "Private": "private",
+    "PublicRead": "public-read",
+    "PublicReadWrite": "public-read-write",
+    "AuthenticatedRead": "authenticated-read",
+    "LogDeliveryWrite": "log-delivery-write",
+    "BucketOwnerRead": "bucket-owner-read",
+    "BucketOwnerFullControl": "bucket-owner-full-control",
+    "AwsExecRead": "aws-exec-read",
+}
+
+
+@resource_type("AWS::S3::Bucket")
+class BucketResource(ResourceType):
+    properties = {"BucketName", "AccessControl", "ObjectLockEnabled", "Tags", *_SETTINGS}
+    replaces = {"BucketName", "ObjectLockEnabled"}
+
+    async def create(self, call: Call, resource: ResourceRequest) -> Created:
+        wanted = resource.properties
+        name = wanted.get("BucketName") or resource.generated_name(63, lower=True)
+        request: Document = {"Bucket": name}
+        if call.region != "us-east-1":
+            request["CreateBucketConfiguration"] = {"LocationConstraint": call.region}
+        if str(wanted.get("ObjectLockEnabled", "false")).lower() == "true":
+            request["ObjectLockEnabledForBucket"] = True
+        try:
+            await call.request("s3", "HeadBucket", {"Bucket": name})
+        except AwsError:
+            pass
+        else:
+            # The API lets an owner create a bucket again in us-east-1; a stack must not take over what it did not make.
+            raise AwsError("AlreadyExists", f"{name} already exists")
+        await call.request("s3", "CreateBucket", request)
+        try:
+            await self._apply(call, resource, name)
+        except AwsError:
+            await call.request("s3", "DeleteBucket", {"Bucket": name})
+            raise
+        return _created(call, name)
+
+    async def update(self, call: Call, resource: ResourceRequest) -> Created:
+        await self._apply(call, resource, resource.physical_id)
+        return _created(call, resource.physical_id)
+
+    async def delete(self, call: Call, resource: ResourceRequest) -> None:
+        try:
+            await call.request("s3", "DeleteBucket", {"Bucket": resource.physical_id})
+        except AwsError as error:
+            if error.code != "NoSuchBucket":
+                raise
+
+    async def _apply(self, call: Call, resource: ResourceRequest, name: str) -> None:
+        """Puts what the template says and differs from before; takes away what it no longer says."""
+        shapes = model.load("s3").shapes
+        wanted, old = resource.properties, resource.old_properties
+        opened = wanted.get("AccessControl", "Private") not in ("Private", "BucketOwnerFullControl")
+        if opened and resource.changed("AccessControl") and "OwnershipControls" not in wanted:
+            raise AwsError(
+                "InvalidBucketAclWithObjectOwnership", "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting"
+            )
+        for property_name, setting in _SETTINGS.items():
+            if property_name in wanted:
+                if resource.changed(property_name):
+                    document = coerced(shapes, setting.shape, setting.convert(wanted[property_name]))
+                    await call.request("s3", setting.put, {"Bucket": name, setting.member: document})
+            elif property_name in old:
+                if isinstance(setting.delete, str):
+                    await call.request("s3", setting.delete, {"Bucket": name})
+                else:
+                    await call.request("s3", setting.put, {"Bucket": name, setting.member: setting.delete})
+        if resource.changed("AccessControl") and "AccessControl" in wanted:
+            await call.request("s3", "PutBucketAcl", {"Bucket": name, "ACL": _CANNED.get(wanted["AccessControl"], wanted["AccessControl"])})
+        tags = {**{tag["Key"]: str(tag["Value"]) for tag in wanted.get("Tags", [])}, **resource.tags}
+        if tags:
+            tag_set = [{"Key": key, "Value": value} for key, value in tags.items()]
+            await call.request("s3", "PutBucketTagging", {"Bucket": name, "Tagging": {"TagSet": tag_set}})
+        elif old.get("Tags"):
+            await call.request("s3", "DeleteBucketTagging", {"Bucket": name})
+
+
+def _created(call: Call, name: str) -> Created:
+    region = call.region
+    return Created(
+        name,
+        {
+            "Arn": f"arn:aws:s3:::{name}",
+            "DomainName": f"{name}.s3.amazonaws.com",
+            "RegionalDomainName": f"{name}.s3.{region}.amazonaws.com",
+            "DualStackDomainName": f"{name}.s3.dualstack.{region}.amazonaws.com",
+            "WebsiteURL": _website_url(call, name, region),
+        },
+    )
+
+
+def _website_url(call: Call, name: str, region: str) -> str:
+    """Where the bucket's website answers on this server."""
+    scheme, _, place = call.endpoint.partition("://")
+    host, colon, port = place.partition(":")
+    base = "localhost" if host.replace(".", "").isdigit() else host
+    return f"{scheme}://{name}.s3-website.{region}.{base}{colon}{port}"
+
+
+@resource_type("AWS::S3::BucketPolicy")
+class BucketPolicyResource(ResourceType):
+    properties = {"Bucket", "PolicyDocument"}
+    required = {"Bucket", "PolicyDocument"}
+    replaces = {"Bucket"}
+
+    async def create(self, call: Call, resource: ResourceRequest) -> Created:
+        document = resource.properties["PolicyDocument"]
+        text = document if isinstance(document, str) else json.dumps(document)
+        await call.request("s3", "PutBucketPolicy", {"Bucket": resource.properties["Bucket"], "Policy": text})
+        return Created(resource.properties["Bucket"])
+
+    async def update(self, call: Call, resource: ResourceRequest) -> Created:
+        return await self.create(call, resource)
+
+    async def delete(self, call: Call, resource: ResourceRequest) -> None:
+        try:
+            await call.request("s3", "DeleteBucketPolicy", {"Bucket": resource.physical_id})
+        except AwsError as error:
+            if error.code != "NoSuchBucket":
+                raise

@@ -1,0 +1,121 @@
+"""Work that time brings: the daily look at a bucket's lifecycle rules."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from groundcloud.kernel.call import Call
+from groundcloud.kernel.service import timer
+from groundcloud.services.s3 import lifecycle, notifications, versions
+from groundcloud.services.s3.operations.deletes import delete_one
+from groundcloud.services.s3.operations.uploads import abort
+from groundcloud.services.s3.state import BUCKETS, CONFIGURATIONS, OBJECTS, UPLOADS, VERSIONS, Bucket, Version
+from groundcloud.store import Transaction
+
+BATCH = 500
+"""Keys looked at before others have their turn."""
+
+
+@timer(lifecycle.TIMER)
+async def expire(call: Call, bucket_name: str) -> None:
+    """One look at every key and upload of the bucket, a batch a transaction, then the next midnight is awaited."""
+    after = ""
+    while True:
+        with call.transaction() as tx:
+            bucket, rules = _rules(tx, bucket_name)
+            if bucket is None or not rules:
+                return
+            keys = [
+                (str(key[1]), version)
+                for key, version in OBJECTS.items(tx, bucket_name, **({"after": after} if after else {}), limit=BATCH)  # type: ignore[arg-type]
+            ]
+            for key, current in keys:
+                _look(call, tx, bucket, rules, key, current)
+            if len(keys) < BATCH:
+                _abort_uploads(call, tx, bucket_name, rules)
+                lifecycle.schedule(call, tx, bucket_name)
+                return
+            after = keys[-1][0]
+        await asyncio.sleep(0)
+
+
+def _rules(tx: Transaction, bucket_name: str) -> tuple[Bucket | None, list[dict[str, Any]]]:
+    bucket = BUCKETS.get(tx, bucket_name)
+    document = CONFIGURATIONS.get(tx, bucket_name, "lifecycle", "")
+    return bucket, [rule for rule in (document or {}).get("Rules", ()) if rule["Status"] == "Enabled"]
+
+
+def _look(call: Call, tx: Transaction, bucket: Bucket, rules: list[dict[str, Any]], key: str, current: Version) -> None:
+    """Everything that the rules do to one key now. What expires first, what moves after."""
+    now_ms = call.clock.now_ms()
+    if bucket.versioning:
+        _expire_old(call, tx, bucket, rules, key, current)
+    meeting = [rule for rule in rules if lifecycle.applies(rule, key, current)]
+    if current.marker:
+        alone = next(VERSIONS.keys(tx, bucket.bucket_name, key, limit=1), None) is None
+        if alone and any((rule.get("Expiration") or {}).get("ExpiredObjectDeleteMarker") for rule in meeting):
+            versions.remove(call, tx, bucket.bucket_name, key, current)
+            _tell(call, tx, bucket, "LifecycleExpiration:Delete", key, current)
+        return
+    for rule in meeting:
+        at_ms = lifecycle.expires_ms(rule, current)
+        if at_ms is not None and at_ms <= now_ms:
+            delete_one(call, tx, bucket, key, None, bypass=False, event="LifecycleExpiration")
+            return
+    for rule in meeting:
+        storage_class = lifecycle.storage_class_at(rule, current, now_ms)
+        if storage_class is not None and storage_class != current.storage_class:
+            moved: Version = current.replace(storage_class=storage_class)
+            OBJECTS.put(tx, bucket.bucket_name, key, moved)
+            _tell(call, tx, bucket, "LifecycleTransition", key, moved)
+            return
+
+
+def _expire_old(call: Call, tx: Transaction, bucket: Bucket, rules: list[dict[str, Any]], key: str, current: Version) -> None:
+    """Noncurrent versions, counted from when the next newer one came."""
+    now_ms = call.clock.now_ms()
+    wanted = [rule for rule in rules if rule.get("NoncurrentVersionExpiration") or rule.get("NoncurrentVersionTransitions")]
+    if not wanted:
+        return
+    since_ms = current.modified_ms
+    for newer, version in enumerate(list(VERSIONS.scan(tx, bucket.bucket_name, key))):
+        old_since_ms, since_ms = since_ms, version.modified_ms
+        for rule in wanted:
+            if not lifecycle.applies(rule, key, version):
+                continue
+            expiration = rule.get("NoncurrentVersionExpiration") or {}
+            due = expiration and lifecycle.due_ms(old_since_ms, expiration.get("NoncurrentDays", 0)) <= now_ms
+            locked = version.legal_hold or (version.retention is not None and version.retention[1] * 1000 > now_ms)
+            if due and newer >= expiration.get("NewerNoncurrentVersions", 0) and not locked:
+                versions.remove(call, tx, bucket.bucket_name, key, version)
+                _tell(call, tx, bucket, "LifecycleExpiration:Delete", key, version)
+                break
+            storage_class = ""
+            for transition in rule.get("NoncurrentVersionTransitions") or ():
+                if (
+                    lifecycle.due_ms(old_since_ms, transition.get("NoncurrentDays", 0)) <= now_ms
+                    and newer >= transition.get("NewerNoncurrentVersions", 0)
+                    and not version.marker
+                ):
+                    storage_class = transition["StorageClass"]
+            if storage_class and storage_class != version.storage_class:
+                versions.change(tx, bucket.bucket_name, key, version.replace(storage_class=storage_class))
+                break
+
+
+def _abort_uploads(call: Call, tx: Transaction, bucket_name: str, rules: list[dict[str, Any]]) -> None:
+    now_ms = call.clock.now_ms()
+    for rule in rules:
+        days = (rule.get("AbortIncompleteMultipartUpload") or {}).get("DaysAfterInitiation")
+        if days is None:
+            continue
+        prefix = lifecycle.prefix_of(rule)
+        for upload in list(UPLOADS.scan(tx, bucket_name)):
+            if upload.key.startswith(prefix) and lifecycle.due_ms(upload.initiated_ms, days) <= now_ms:
+                abort(call, tx, upload)
+
+
+def _tell(call: Call, tx: Transaction, bucket: Bucket, event: str, key: str, version: Version) -> None:
+    if "notification" in bucket.configured:
+        notifications.emit(call, tx, bucket, event, key, version)
