@@ -29,6 +29,7 @@ def correct(service: str, raw: dict[str, Any]) -> None:
     elif service == "s3":
         # Present in requests though the model leaves it to the client's customisations.
         raw["shapes"].setdefault("BucketLocationConstraint", {"type": "string"}).pop("enum", None)
+        raw["shapes"]["FilterRuleName"].pop("enum", None)  # taken in any case: `Prefix` too
 
 
 # SQS spoke the query protocol until 2023; botocore's model no longer says how its lists and maps are written there.
