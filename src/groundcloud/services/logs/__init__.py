@@ -8,6 +8,6 @@ data protection, transformers, deliveries, anomaly detectors, integrations, fiel
 """
 
 from groundcloud.kernel.service import Service
-from groundcloud.services.logs import errors
+from groundcloud.services.logs import errors, policies
 
-SERVICE = Service("logs", package=__name__, explain=errors.explain)
+SERVICE = Service("logs", package=__name__, explain=errors.explain, resource_policy=policies.of_resource)

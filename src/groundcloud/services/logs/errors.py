@@ -95,5 +95,41 @@ def limit_exceeded() -> AwsError:
     return AwsError("LimitExceededException", "Resource limit exceeded.")
 
 
-def invalid_pattern(sentence: str = "Invalid filter pattern") -> AwsError:
-    return invalid_parameter(sentence)
+def metric_filter_does_not_exist() -> AwsError:
+    return AwsError("ResourceNotFoundException", "The specified metric filter does not exist.")
+
+
+def subscription_filter_does_not_exist() -> AwsError:
+    return AwsError("ResourceNotFoundException", "The specified subscription filter does not exist.")
+
+
+def policy_does_not_exist(policy_name: str) -> AwsError:
+    return AwsError("ResourceNotFoundException", f"Policy with name [{policy_name}] does not exist")
+
+
+def invalid_metric_value(value: str) -> AwsError:
+    return invalid_parameter(f"Invalid metric transformation: metric value '{value}' must be a number or a field of the filter pattern")
+
+
+def dimensions_and_default_value() -> AwsError:
+    return invalid_parameter("Invalid metric transformation: dimensions and default value are mutually exclusive properties.")
+
+
+def no_dimensions_for_pattern() -> AwsError:
+    return invalid_parameter("The specified filter pattern does not support dimensions")
+
+
+def too_many_dimensions() -> AwsError:
+    return invalid_parameter("Invalid metric transformation: the number of dimensions cannot exceed 3")
+
+
+def invalid_destination(destination_arn: str) -> AwsError:
+    return invalid_parameter(
+        f"1 validation error detected: Value '{destination_arn}' at 'destinationArn' failed to satisfy constraint: Member must be an ARN"
+    )
+
+
+def cannot_execute_function() -> AwsError:
+    return invalid_parameter(
+        "Could not execute the lambda function. Make sure you have given CloudWatch Logs permission to execute your function."
+    )

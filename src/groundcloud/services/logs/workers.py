@@ -1,12 +1,18 @@
-"""What CloudWatch Logs does by itself: ends events at the end of their retention, removes what deleted groups and streams held."""
+"""What CloudWatch Logs does by itself: ends events at the end of their retention, removes what deleted groups and streams held, puts what metric filters counted,
+takes deliveries from other services."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from groundcloud.kernel.call import Call
-from groundcloud.kernel.service import timer
+from groundcloud.auth.principals import Principal
+from groundcloud.base import arn as arns
+from groundcloud.kernel.call import Call, Delivery
+from groundcloud.kernel.service import target, timer
+from groundcloud.services.logs import errors
 from groundcloud.services.logs.chunks import SPAN_MS
+from groundcloud.services.logs.operations.events import put_log_events
+from groundcloud.services.logs.operations.streams import create_log_stream
 from groundcloud.services.logs.state import (
     CHUNKS,
     CHUNKS_BY_STREAM,
@@ -18,6 +24,7 @@ from groundcloud.services.logs.state import (
     SUBSCRIPTIONS,
     delete_chunk,
     delete_stream,
+    load_group,
 )
 
 BITE = 200
@@ -77,3 +84,28 @@ def purge_group(call: Call, group_number: int) -> None:
     STORED_BYTES.delete(tx, group_number)
     if left <= 0:
         call.schedule(call.now_ms, "logs.purge-group", group_number)
+
+
+@timer("logs.put-metrics")
+async def put_metrics(call: Call, request: dict[str, Any]) -> None:
+    """What metric filters counted, on the account's own behalf: whoever wrote the events need not be allowed to put metrics."""
+    account = Principal("root", f"arn:aws:iam::{call.account}:root", call.account, "", call.account)
+    await call.as_principal(account).request("cloudwatch", "PutMetricData", request)
+
+
+@target("logs")
+def into_group(call: Call, delivery: Delivery) -> None:
+    """A delivery from another service is an event in a stream of the service's own, named by its id, as EventBridge's."""
+    arn = arns.parse(delivery.target_arn)
+    if not arn.resource.startswith("log-group:"):
+        raise errors.group_does_not_exist()
+    group_name = arn.resource[len("log-group:") :].removesuffix(":*")
+    stream_name = delivery.attributes.get("logStreamName") or delivery.delivery_id
+    group = load_group(call.tx, group_name)
+    resource = f"{delivery.target_arn.removesuffix(':*')}:log-stream:{stream_name}"
+    if not STREAMS.has(call.tx, group.group_number, stream_name):
+        call.authorize("logs:CreateLogStream", resource)
+        create_log_stream(call, {"logGroupName": group_name, "logStreamName": stream_name})
+    call.authorize("logs:PutLogEvents", resource)
+    event = {"timestamp": delivery.created_ms, "message": delivery.text or " "}
+    put_log_events(call, {"logGroupName": group_name, "logStreamName": stream_name, "logEvents": [event]})

@@ -9,7 +9,7 @@ from typing import Any
 
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import operation
-from groundcloud.services.logs import chunks, errors, patterns
+from groundcloud.services.logs import chunks, errors, patterns, pipeline
 from groundcloud.services.logs.chunks import Event, event_id
 from groundcloud.services.logs.names import group_name, parts_of_token, resource_of_group, resource_of_stream, token
 from groundcloud.services.logs.operations.streams import sequence_token
@@ -77,6 +77,8 @@ def put_log_events(call: Call, request: Request) -> Request:
                 events=run,
             )
             put_chunk(tx, chunk)
+            if group.subscriptions or group.metric_filters:
+                pipeline.flow(call, group, stream.stream_name, chunk)
         first_ms, last_ms = events[0][0], events[-1][0]
         before, stream = (
             stream,

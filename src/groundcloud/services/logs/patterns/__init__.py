@@ -11,8 +11,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from groundcloud.base.errors import not_implemented
-from groundcloud.services.logs.patterns import terms
+from groundcloud.services.logs.patterns import fields, json, terms
 from groundcloud.services.logs.patterns.pattern import Pattern, PatternError
 
 __all__ = ["Pattern", "PatternError", "compiled"]
@@ -22,6 +21,8 @@ __all__ = ["Pattern", "PatternError", "compiled"]
 def compiled(text: str) -> Pattern:
     """Raises AwsError InvalidParameterException."""
     stripped = text.strip()
-    if stripped[:1] in ("{", "["):
-        raise not_implemented(f"the filter pattern {stripped[:20]!r}")
+    if stripped.startswith("{"):
+        return json.parse(stripped)
+    if stripped.startswith("["):
+        return fields.parse(stripped)
     return terms.parse(stripped)
