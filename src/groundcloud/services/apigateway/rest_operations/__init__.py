@@ -1,0 +1,1 @@
+"""The control plane of REST APIs, and the door of their data plane."""
