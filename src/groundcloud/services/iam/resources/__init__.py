@@ -1,0 +1,1 @@
+"""CloudFormation types of IAM, a file for each noun. A create that fails half-way names what it made, so that the stack deletes it."""
