@@ -84,6 +84,8 @@ class Front:
                 return await admin.answer(self._ground, request)
             if path.startswith("/_aws/execute-api/"):
                 return await self._endpoint("execute-api", request, host)
+            if path.startswith("/_aws/lambda-url/"):
+                return await self._endpoint("lambda-url", request, host)
         if host.kind == "s3":
             # The signature is over the path as sent; the bucket joins it for the router.
             request.raw_path = f"/{host.label}{path}"
