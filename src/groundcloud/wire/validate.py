@@ -84,7 +84,7 @@ class Types:
         elif kind == "timestamp":
             built = float | str
         elif kind == "blob":
-            built = bytes
+            built = self._bounded(bytes, shape, "length")
         else:
             built = Any
         if not (kind != "structure" and self._building):
