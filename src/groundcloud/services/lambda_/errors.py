@@ -112,3 +112,11 @@ def policy_too_long(size_bytes: int, limit_bytes: int) -> AwsError:
         f"The final policy size ({size_bytes}) is bigger than the limit ({limit_bytes}).",
         fields=_USER,
     )
+
+
+def signing_config_not_found(config_arn: str) -> AwsError:
+    return AwsError(
+        "ResourceNotFoundException",
+        f"The code signing configuration cannot be found. Check that the provided configuration is not deleted: {config_arn}.",
+        fields=_USER,
+    )

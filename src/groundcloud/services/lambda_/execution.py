@@ -70,7 +70,7 @@ class Prepared:
         self.version = version
         self.spec = spec
         self.warning = warning
-        self.own_group = bool(version.logging.get("LogGroup"))
+        self.own_group = spec.log_group_name != f"/aws/lambda/{name.name}"
         self.group_name = spec.log_group_name
         self.runtime_version, self.runtime_arn = runtime_version(version.runtime, name.region)
 

@@ -146,7 +146,7 @@ class LogWriter:
                 await self._put_batch(call, stream, events)
             except AwsError as error:
                 if error.code in ("NotImplementedException", "AccessDeniedException", "AccessDenied"):
-                    self._refuse(stream, error.message)
+                    self._refuse(stream, "" if error.code.startswith("AccessDenied") else error.message)
                     return
                 call.log.warning("cannot write the log of %s: %s", stream.stream_name, error)
             except Exception:
@@ -188,7 +188,7 @@ class LogWriter:
         stream.refused = True
         stream.pending.clear()
         stream.pending_bytes = 0
-        if not self._warned:
+        if why and not self._warned:
             self._warned = True
             _log.warning("the logs of functions are not kept: %s", why)
 

@@ -163,7 +163,7 @@ def listed(document: dict[str, Any]) -> dict[str, Any]:
 
 @operation(resource=names.unqualified_arn_of)
 async def update_function_code(call: Call, request: dict[str, Any]) -> dict[str, Any]:
-    name, _, latest = load(call, _unqualified(names.of(call, request)))
+    name, _, latest = load(call, unqualified(names.of(call, request)))
     configuration.check({member: request.get(member) for member in ("ImageUri", "PublishTo")})
     _check_revision(latest, request)
     taken = await packages.take(call, request, call.operation)
@@ -193,7 +193,7 @@ async def update_function_code(call: Call, request: dict[str, Any]) -> dict[str,
 
 @operation(resource=names.unqualified_arn_of)
 async def update_function_configuration(call: Call, request: dict[str, Any]) -> dict[str, Any]:
-    name, _, latest = load(call, _unqualified(names.of(call, request)))
+    name, _, latest = load(call, unqualified(names.of(call, request)))
     _check_revision(latest, request)
     configuration.check(request)
     if request.get("Runtime"):
@@ -218,7 +218,7 @@ async def update_function_configuration(call: Call, request: dict[str, Any]) -> 
     return configuration.being_updated(configuration.document(name, function, new))
 
 
-def _unqualified(name: FunctionName) -> FunctionName:
+def unqualified(name: FunctionName) -> FunctionName:
     if name.qualifier and name.qualifier != LATEST:
         raise errors.invalid_parameter("The operation is only supported for the $LATEST version of a function.")
     return name._replace(qualifier="")

@@ -1,0 +1,247 @@
+"""Function URLs: their configuration, and the requests that come to them. Also answers the addresses of packages that GetFunction gives."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from base64 import urlsafe_b64decode
+from typing import Any
+
+from groundcloud.auth import sigv4
+from groundcloud.auth.principals import Principal
+from groundcloud.auth.refusals import SignatureError
+from groundcloud.base.errors import AwsError
+from groundcloud.kernel.call import Call
+from groundcloud.kernel.service import endpoint, operation
+from groundcloud.services.lambda_ import configuration, errors, execution, names, publishing, url_events
+from groundcloud.services.lambda_.names import FunctionName
+from groundcloud.services.lambda_.operations import functions
+from groundcloud.services.lambda_.operations.invoke import REQUEST_BYTES_MAX
+from groundcloud.services.lambda_.state import PACKAGES, URL_IDS, URLS, Url, UrlPlace
+from groundcloud.store import Transaction
+from groundcloud.wire.message import HttpRequest, HttpResponse
+
+PATH_FORM = "/_aws/lambda-url/"
+_ID_ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
+_ID_LENGTH = 32
+
+
+@operation(resource=names.arn_of)
+def create_function_url_config(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    name, tx = _place(call, request)
+    if URLS.has(tx, name.name, name.qualifier):
+        raise errors.conflict(
+            f"Failed to create function url config for [functionArn = {name.qualified_arn}]. Error message: FunctionUrlConfig exists for this Lambda function"
+        )
+    _check(request)
+    url = Url(
+        function_name=name.name,
+        qualifier=name.qualifier,
+        url_id="".join(call.random.choices(_ID_ALPHABET, k=_ID_LENGTH)),
+        auth_type=request["AuthType"],
+        created_ms=call.now_ms,
+        last_modified_ms=call.now_ms,
+        invoke_mode=request.get("InvokeMode") or "BUFFERED",
+        cors=request.get("Cors") or None,
+    )
+    URLS.put(tx, url)
+    URL_IDS.put(tx, UrlPlace(url.url_id, name.account, name.region, name.name, name.qualifier))
+    document = _document(call, name, url)
+    del document["LastModifiedTime"]
+    return document
+
+
+@operation(resource=names.arn_of)
+def get_function_url_config(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    name, tx = _place(call, request)
+    return _document(call, name, _load(tx, name))
+
+
+@operation(resource=names.arn_of)
+def update_function_url_config(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    name, tx = _place(call, request)
+    url = _load(tx, name)
+    _check(request)
+    changes: dict[str, Any] = {"last_modified_ms": call.now_ms}
+    if request.get("AuthType"):
+        changes["auth_type"] = request["AuthType"]
+    if request.get("InvokeMode"):
+        changes["invoke_mode"] = request["InvokeMode"]
+    if request.get("Cors") is not None:
+        changes["cors"] = request["Cors"] or None
+    url = url.replace(**changes)
+    URLS.put(tx, url)
+    return _document(call, name, url)
+
+
+@operation(resource=names.arn_of)
+def delete_function_url_config(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    name, tx = _place(call, request)
+    url = _load(tx, name)
+    URLS.delete(tx, url.function_name, url.qualifier)
+    URL_IDS.delete(tx, url.url_id)
+    return {}
+
+
+@operation(resource=names.unqualified_arn_of)
+def list_function_url_configs(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    name, tx = _place(call, request)
+    limit = min(request.get("MaxItems") or functions.ITEMS_MAX, functions.ITEMS_MAX)
+    found = list(URLS.scan(tx, name.name, after=request.get("Marker"), limit=limit + 1))
+    marker = found[limit - 1].qualifier if len(found) > limit else None
+    documents = [_document(call, name._replace(qualifier=url.qualifier), url) for url in found[:limit]]
+    return {"FunctionUrlConfigs": documents, "NextMarker": marker}
+
+
+def _place(call: Call, request: dict[str, Any]) -> tuple[FunctionName, Transaction]:
+    """A URL is a function's or an alias's. Raises AwsError."""
+    name = names.of(call, request)
+    functions.load(call, name)
+    if name.qualifier and not name.is_alias:
+        raise errors.validation(
+            f"1 validation error detected: Value '{name.qualifier}' at 'qualifier' failed to satisfy constraint: "
+            "Member must satisfy regular expression pattern: ((?!^\\d+$)^[0-9a-zA-Z-_]+$)"
+        )
+    return name, call.tx.at(name.account, name.region)
+
+
+def _load(tx: Transaction, name: FunctionName) -> Url:
+    url = URLS.get(tx, name.name, name.qualifier)
+    if url is None:
+        raise errors.resource_not_found()
+    return url
+
+
+def _check(request: dict[str, Any]) -> None:
+    if request.get("InvokeMode") == "RESPONSE_STREAM":
+        raise errors.invalid_parameter("Groundcloud does not implement response streaming (InvokeMode RESPONSE_STREAM) yet.")
+
+
+def _document(call: Call, name: FunctionName, url: Url) -> dict[str, Any]:
+    scheme, _, host = call.endpoint.partition("://")
+    return {
+        "FunctionUrl": f"{scheme}://{_domain(url.url_id, name.region, host)}/",
+        "FunctionArn": name.qualified_arn,
+        "AuthType": url.auth_type,
+        "Cors": url.cors,
+        "CreationTime": configuration.last_modified(url.created_ms),
+        "LastModifiedTime": configuration.last_modified(url.last_modified_ms),
+        "InvokeMode": url.invoke_mode,
+    }
+
+
+def _domain(url_id: str, region: str, host: str) -> str:
+    base = host if host.startswith("localhost") else f"localhost:{host.rpartition(':')[2]}"
+    return f"{url_id}.lambda-url.{region}.{base}"
+
+
+# Requests
+
+
+@endpoint("lambda-url")
+async def answer(call: Call, http: HttpRequest) -> HttpResponse | None:
+    """A request to a URL's host, or to `/_aws/lambda-url/<id>/...` for clients that cannot resolve it."""
+    if http.raw_path.startswith(PATH_FORM):
+        url_id, _, rest = http.raw_path[len(PATH_FORM) :].partition("/")
+        raw_path = "/" + rest
+    else:
+        url_id, raw_path = http.host.partition(".")[0], http.raw_path
+    if url_id == "code":
+        return _package(call, raw_path[1:])
+    place = URL_IDS.get(call.reading(), url_id)
+    if place is None:
+        return url_events.failure(403, "Forbidden")
+    name = FunctionName(place.account, place.region, place.function_name, place.qualifier)
+    seen = Call(call.ground, call.room, "InvokeFunctionUrl", name.account, name.region, call.principal, http=http)
+    url = URLS.get(seen.reading(), name.name, name.qualifier)
+    if url is None:
+        return url_events.failure(403, "Forbidden")
+    cors = url_events.cors_headers(url.cors, http, preflight=http.method == "OPTIONS") if url.cors else []
+    if url.cors and http.method == "OPTIONS" and "access-control-request-method" in http.headers:
+        return HttpResponse(200, cors)
+    response = await _invoke(seen, http, url, name, raw_path)
+    if url.cors:
+        given = [pair for pair in response.headers if not pair[0].startswith("access-control-")]
+        response.headers = given + cors
+    return response
+
+
+async def _invoke(call: Call, http: HttpRequest, url: Url, name: FunctionName, raw_path: str) -> HttpResponse:
+    try:
+        body = await http.body.read(REQUEST_BYTES_MAX)
+    except AwsError:
+        return url_events.failure(413, "Request must be smaller than 6291456 bytes for the InvokeFunction operation")
+    iam = None
+    if url.auth_type == "AWS_IAM":
+        try:
+            iam = _authenticate(call, http, body)
+        except SignatureError:
+            return url_events.failure(403, "Forbidden")
+    if not call.allowed("lambda:InvokeFunctionUrl", name.qualified_arn, {"lambda:FunctionUrlAuthType": url.auth_type}):
+        return url_events.failure(403, "Forbidden")
+    domain = _domain(url.url_id, name.region, http.host)
+    event = url_events.event_of(http, raw_path, url.url_id, domain, call.request_id, call.now_ms, call.principal.account, iam)
+    payload = json.dumps(event, ensure_ascii=False).encode("utf-8", "surrogatepass")
+    began_ns = time.perf_counter_ns()
+    target, outcome, error = None, None, None
+    try:
+        target = execution.target(call, name)
+        outcome = await execution.run(call, target, payload, call.request_id, trace=http.headers.get("x-amzn-trace-id", ""))
+    except AwsError as refused:
+        error = refused
+    if target is not None:
+        execution.record(call, target, began_ns, outcome, error, call.principal.arn)
+    if error is not None:
+        return url_events.failure(429 if error.code == "TooManyRequestsException" else 502, error.message)
+    assert outcome is not None
+    if outcome.failed:
+        return HttpResponse(502, [("content-type", "application/json"), ("x-amzn-requestid", call.request_id)], b"Internal Server Error")
+    response = url_events.response_of(outcome.payload)
+    response.headers.append(("x-amzn-requestid", call.request_id))
+    return response
+
+
+def _authenticate(call: Call, http: HttpRequest, body: bytes) -> dict[str, Any]:
+    """Makes the signer the call's principal; requestContext.authorizer.iam. Raises SignatureError."""
+    signature = sigv4.parse_authorization(http.headers, http.query_string)
+    if signature is None:
+        raise SignatureError("missing")
+    ground = call.ground
+    now_s = call.clock.now_s()
+    identity = ground.identities.resolve(
+        ground.store.transaction(), ground.directory, signature.access_key_id, signature.session_token, now_s
+    )
+    computed = hashlib.sha256(body).hexdigest()
+    real_s = time.time() if call.clock.offset_ns or call.clock.frozen_ns is not None else float(now_s)
+    sigv4.verify(
+        signature, identity.secret, http.method, http.raw_path, http.query_string, http.headers, signature.payload_hash or computed, real_s
+    )
+    if signature.payload_form() == "hash" and signature.payload_hash != computed:
+        raise SignatureError("payload-mismatch", client=signature.payload_hash or "", computed=computed)
+    principal: Principal = identity.principal
+    call.principal, call.session = principal, identity.session
+    return {
+        "accessKey": signature.access_key_id,
+        "accountId": principal.account,
+        "callerId": principal.unique_id,
+        "cognitoIdentity": None,
+        "principalOrgId": None,
+        "userArn": principal.arn,
+        "userId": principal.unique_id,
+    }
+
+
+def _package(call: Call, sealed: str) -> HttpResponse:
+    """The zip file behind an address of `publishing.location`."""
+    from cryptography.exceptions import InvalidTag
+
+    try:
+        ticket = json.loads(call.ground.identities.open_sealed(urlsafe_b64decode(sealed), publishing.SEAL_PURPOSE))
+    except (InvalidTag, ValueError):
+        return HttpResponse(403, [("content-type", "text/plain")], b"Forbidden\n")
+    package = PACKAGES.get(call.reading(), ticket["digest"])
+    if package is None or ticket["expires_s"] < call.now_s:
+        return HttpResponse(403, [("content-type", "text/plain")], b"Request has expired\n")
+    headers = [("content-type", "application/zip"), ("content-length", str(package.blob.size_bytes))]
+    return HttpResponse(200, headers, call.blobs.stream(package.blob))

@@ -1,0 +1,68 @@
+"""Reserved concurrency, and what the account may use."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from groundcloud.kernel.call import Call
+from groundcloud.kernel.service import operation
+from groundcloud.runtime import UNPACKED_BYTES_MAX
+from groundcloud.services.lambda_ import concurrency, errors, names
+from groundcloud.services.lambda_.concurrency import ACCOUNT_CONCURRENCY, UNRESERVED_MIN
+from groundcloud.services.lambda_.operations import functions
+from groundcloud.services.lambda_.packages import UPLOAD_BYTES_MAX
+from groundcloud.services.lambda_.state import FUNCTIONS, VERSIONS
+
+CODE_STORAGE_BYTES_MAX = 80_530_636_800
+"""AWS: Lambda quotas, "Storage for uploaded functions: 75 GB"."""
+
+
+@operation(resource=names.unqualified_arn_of)
+def put_function_concurrency(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    name, function, _ = functions.load(call, functions.unqualified(names.of(call, request)))
+    tx = call.tx.at(name.account, name.region)
+    reserved = request["ReservedConcurrentExecutions"]
+    others = concurrency.reserved_total(tx) - (function.reserved_concurrency or 0)
+    if ACCOUNT_CONCURRENCY - others - reserved < UNRESERVED_MIN:
+        raise errors.invalid_parameter(
+            "Specified ReservedConcurrentExecutions for function decreases account's UnreservedConcurrentExecution below its minimum value of "
+            f"[{UNRESERVED_MIN}]."
+        )
+    FUNCTIONS.put(tx, function.replace(reserved_concurrency=reserved))
+    gates = concurrency.of_server(call)
+    tx.after_commit(lambda: gates.reservations_changed(call.ground.store.transaction(name.account, name.region)))
+    return {"ReservedConcurrentExecutions": reserved}
+
+
+@operation(resource=names.unqualified_arn_of)
+def get_function_concurrency(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    _, function, _ = functions.load(call, functions.unqualified(names.of(call, request)))
+    return {"ReservedConcurrentExecutions": function.reserved_concurrency}
+
+
+@operation(resource=names.unqualified_arn_of)
+def delete_function_concurrency(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    name, function, _ = functions.load(call, functions.unqualified(names.of(call, request)))
+    tx = call.tx.at(name.account, name.region)
+    FUNCTIONS.put(tx, function.replace(reserved_concurrency=None))
+    gates = concurrency.of_server(call)
+    tx.after_commit(lambda: gates.reservations_changed(call.ground.store.transaction(name.account, name.region)))
+    return {}
+
+
+@operation()
+def get_account_settings(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    reserved = concurrency.reserved_total(call.tx)
+    return {
+        "AccountLimit": {
+            "TotalCodeSize": CODE_STORAGE_BYTES_MAX,
+            "CodeSizeUnzipped": UNPACKED_BYTES_MAX,
+            "CodeSizeZipped": UPLOAD_BYTES_MAX,
+            "ConcurrentExecutions": ACCOUNT_CONCURRENCY,
+            "UnreservedConcurrentExecutions": ACCOUNT_CONCURRENCY - reserved,
+        },
+        "AccountUsage": {
+            "TotalCodeSize": sum(version.code.size_bytes for version in VERSIONS.scan(call.tx)),
+            "FunctionCount": sum(1 for _ in FUNCTIONS.keys(call.tx)),
+        },
+    }

@@ -1,0 +1,157 @@
+"""Settings of a function that are kept beside its configuration: code signing, recursion, runtime management."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from groundcloud.kernel.call import Call
+from groundcloud.kernel.service import operation
+from groundcloud.services.lambda_ import configuration, errors, execution, names
+from groundcloud.services.lambda_.operations import functions
+from groundcloud.services.lambda_.state import FUNCTIONS, SIGNING_CONFIGS, CodeSigningConfig
+from groundcloud.store import Transaction
+
+ITEMS_MAX = 50
+
+
+def _config_arn_of(call: Call, request: dict[str, Any]) -> str:
+    return str(request["CodeSigningConfigArn"])
+
+
+@operation(resource="*")
+def create_code_signing_config(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    config = CodeSigningConfig(
+        config_id=f"csc-{call.token(17)}",
+        last_modified_ms=call.now_ms,
+        description=request.get("Description") or "",
+        publishers=tuple(request["AllowedPublishers"]["SigningProfileVersionArns"]),
+        policy=(request.get("CodeSigningPolicies") or {}).get("UntrustedArtifactOnDeployment") or "Warn",
+        tags=request.get("Tags") or {},
+    )
+    _refuse_enforcement(config)
+    SIGNING_CONFIGS.put(call.tx, config)
+    return {"CodeSigningConfig": _config_document(call, config)}
+
+
+@operation(resource=_config_arn_of)
+def get_code_signing_config(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    return {"CodeSigningConfig": _config_document(call, _config(call.tx, request["CodeSigningConfigArn"]))}
+
+
+@operation(resource=_config_arn_of)
+def update_code_signing_config(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    config = _config(call.tx, request["CodeSigningConfigArn"])
+    changes: dict[str, Any] = {"last_modified_ms": call.now_ms}
+    if request.get("Description") is not None:
+        changes["description"] = request["Description"]
+    if request.get("AllowedPublishers"):
+        changes["publishers"] = tuple(request["AllowedPublishers"]["SigningProfileVersionArns"])
+    if request.get("CodeSigningPolicies"):
+        changes["policy"] = request["CodeSigningPolicies"].get("UntrustedArtifactOnDeployment") or config.policy
+    config = config.replace(**changes)
+    _refuse_enforcement(config)
+    SIGNING_CONFIGS.put(call.tx, config)
+    return {"CodeSigningConfig": _config_document(call, config)}
+
+
+def _refuse_enforcement(config: CodeSigningConfig) -> None:
+    if config.policy == "Enforce":
+        raise errors.invalid_parameter(
+            "Groundcloud does not verify signatures of packages yet: UntrustedArtifactOnDeployment can only be Warn."
+        )
+
+
+@operation(resource=_config_arn_of)
+def delete_code_signing_config(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    config = _config(call.tx, request["CodeSigningConfigArn"])
+    if any(function.code_signing_config_arn == request["CodeSigningConfigArn"] for function in FUNCTIONS.scan(call.tx)):
+        raise errors.conflict("You cannot delete a code signing configuration that is in use by a function.")
+    SIGNING_CONFIGS.delete(call.tx, config.config_id)
+    return {}
+
+
+@operation()
+def list_code_signing_configs(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    limit = min(request.get("MaxItems") or ITEMS_MAX, ITEMS_MAX)
+    found = list(SIGNING_CONFIGS.scan(call.tx, after=request.get("Marker"), limit=limit + 1))
+    marker = found[limit - 1].config_id if len(found) > limit else None
+    return {"CodeSigningConfigs": [_config_document(call, config) for config in found[:limit]], "NextMarker": marker}
+
+
+@operation(resource=_config_arn_of)
+def list_functions_by_code_signing_config(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    _config(call.tx, request["CodeSigningConfigArn"])
+    arn = request["CodeSigningConfigArn"]
+    found = [one.function_name for one in FUNCTIONS.scan(call.tx) if one.code_signing_config_arn == arn]
+    return {"FunctionArns": [call.arn("lambda", f"function:{function_name}") for function_name in found]}
+
+
+@operation(resource=names.unqualified_arn_of)
+def put_function_code_signing_config(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    target = functions.load(call, names.of(call, request))
+    _config(call.tx, request["CodeSigningConfigArn"])
+    _change(call, target, code_signing_config_arn=request["CodeSigningConfigArn"])
+    return {"CodeSigningConfigArn": request["CodeSigningConfigArn"], "FunctionName": target.name.name}
+
+
+@operation(resource=names.unqualified_arn_of)
+def get_function_code_signing_config(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    target = functions.load(call, names.of(call, request))
+    # AWS answers a function without one with empty strings left out.
+    return {"CodeSigningConfigArn": target.function.code_signing_config_arn or None, "FunctionName": target.name.name}
+
+
+@operation(resource=names.unqualified_arn_of)
+def delete_function_code_signing_config(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    _change(call, functions.load(call, names.of(call, request)), code_signing_config_arn="")
+    return {}
+
+
+@operation(resource=names.unqualified_arn_of)
+def put_function_recursion_config(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    _change(call, functions.load(call, names.of(call, request)), recursion=request["RecursiveLoop"])
+    return {"RecursiveLoop": request["RecursiveLoop"]}
+
+
+@operation(resource=names.unqualified_arn_of)
+def get_function_recursion_config(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    return {"RecursiveLoop": functions.load(call, names.of(call, request)).function.recursion}
+
+
+@operation(resource=names.arn_of)
+def put_runtime_management_config(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    """Runtimes are the machine's: every mode but Manual (a version that only AWS has) describes what happens here."""
+    target = functions.load(call, names.of(call, request))
+    if request["UpdateRuntimeOn"] == "Manual":
+        raise errors.invalid_parameter("Groundcloud does not implement UpdateRuntimeOn Manual: the versions of runtimes are AWS's own.")
+    _change(call, target, runtime_update={**target.function.runtime_update, target.version.text: request["UpdateRuntimeOn"]})
+    return {"UpdateRuntimeOn": request["UpdateRuntimeOn"], "FunctionArn": target.name.qualified_arn}
+
+
+@operation(resource=names.arn_of)
+def get_runtime_management_config(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    target = functions.load(call, names.of(call, request))
+    mode = target.function.runtime_update.get(target.version.text, "Auto")
+    return {"UpdateRuntimeOn": mode, "FunctionArn": target.name.qualified_arn}
+
+
+def _change(call: Call, target: execution.Target, **changes: Any) -> None:
+    FUNCTIONS.put(call.tx.at(target.name.account, target.name.region), target.function.replace(**changes))
+
+
+def _config(tx: Transaction, config_arn: str) -> CodeSigningConfig:
+    config = SIGNING_CONFIGS.get(tx, config_arn.rsplit(":", 1)[-1])
+    if config is None:
+        raise errors.signing_config_not_found(config_arn)
+    return config
+
+
+def _config_document(call: Call, config: CodeSigningConfig) -> dict[str, Any]:
+    return {
+        "CodeSigningConfigId": config.config_id,
+        "CodeSigningConfigArn": call.arn("lambda", f"code-signing-config:{config.config_id}"),
+        "Description": config.description,
+        "AllowedPublishers": {"SigningProfileVersionArns": list(config.publishers)},
+        "CodeSigningPolicies": {"UntrustedArtifactOnDeployment": config.policy},
+        "LastModified": configuration.last_modified(config.last_modified_ms),
+    }

@@ -1,0 +1,64 @@
+"""Tags of functions, event source mappings and code signing configurations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from groundcloud.kernel.call import Call
+from groundcloud.kernel.service import operation
+from groundcloud.services.lambda_ import errors
+from groundcloud.services.lambda_.state import FUNCTIONS, MAPPINGS, SIGNING_CONFIGS
+from groundcloud.store import Table, Transaction
+
+TAGS_MAX = 50
+"""AWS: Tag restrictions: "Maximum number of tags per resource: 50"."""
+
+
+_TABLES: dict[str, Table[Any]] = {"function": FUNCTIONS, "event-source-mapping": MAPPINGS, "code-signing-config": SIGNING_CONFIGS}
+
+
+def _resource_of(call: Call, request: dict[str, Any]) -> str:
+    return str(request["Resource"])
+
+
+@operation(resource=_resource_of)
+def list_tags(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    _, _, record = _load(call, request["Resource"])
+    return {"Tags": record.tags}
+
+
+@operation(resource=_resource_of)
+def tag_resource(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    tx, table, record = _load(call, request["Resource"])
+    tags = {**record.tags, **request["Tags"]}
+    if len(tags) > TAGS_MAX:
+        raise errors.invalid_parameter(f"The number of tags exceeds the limit of {TAGS_MAX}.")
+    if any(name.lower().startswith("aws:") for name in request["Tags"]) and call.http is not None:
+        raise errors.invalid_parameter("Tag keys that start with aws: are reserved for AWS use.")
+    table.put(tx, record.replace(tags=tags))
+    return {}
+
+
+@operation(resource=_resource_of)
+def untag_resource(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    tx, table, record = _load(call, request["Resource"])
+    gone = set(request["TagKeys"])
+    table.put(tx, record.replace(tags={name: value for name, value in record.tags.items() if name not in gone}))
+    return {}
+
+
+def _load(call: Call, resource_arn: str) -> tuple[Transaction, Table[Any], Any]:
+    """Where the resource is, and its record. Raises AwsError."""
+    parts = resource_arn.split(":")
+    if len(parts) == 8:
+        raise errors.invalid_parameter("Tags on function aliases and versions are not supported. Please specify a function ARN.")
+    table = _TABLES.get(parts[5]) if len(parts) == 7 else None
+    if table is None:
+        raise errors.invalid_parameter(f"The resource {resource_arn} cannot be tagged.")
+    tx = call.tx.at(parts[4], parts[3])
+    record = table.get(tx, parts[6])
+    if record is None:
+        if parts[5] == "function":
+            raise errors.function_not_found(resource_arn)
+        raise errors.resource_not_found()
+    return tx, table, record

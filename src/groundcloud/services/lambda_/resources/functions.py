@@ -1,0 +1,231 @@
+"""AWS::Lambda::Function, Version, Alias."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Awaitable
+from importlib.resources import files
+from typing import Any
+
+from groundcloud.base.errors import AwsError
+from groundcloud.kernel.call import Call
+from groundcloud.kernel.resource import Created, ResourceRequest, ResourceType, resource_type
+
+# Property -> what a function has where the template no longer says.
+_CONFIGURATION: dict[str, Any] = {
+    "Description": "",
+    "Environment": {"Variables": {}},
+    "EphemeralStorage": {"Size": 512},
+    "FileSystemConfigs": [],
+    "Handler": None,
+    "ImageConfig": None,
+    "KmsKeyArn": "",
+    "Layers": [],
+    "LoggingConfig": {"LogFormat": "Text"},
+    "MemorySize": 128,
+    "Role": None,
+    "Runtime": None,
+    "SnapStart": {"ApplyOn": "None"},
+    "Timeout": 3,
+    "TracingConfig": {"Mode": "PassThrough"},
+    "VpcConfig": {"SubnetIds": [], "SecurityGroupIds": []},
+    "DeadLetterConfig": {"TargetArn": ""},
+}
+_API_NAMES = {"KmsKeyArn": "KMSKeyArn"}
+_INLINE_FILES = {"python": ("index.py", "cfnresponse.py")}
+
+
+@resource_type("AWS::Lambda::Function")
+class FunctionResource(ResourceType):
+    properties = {
+        *_CONFIGURATION,
+        "Architectures",
+        "Code",
+        "CodeSigningConfigArn",
+        "FunctionName",
+        "PackageType",
+        "RecursiveLoop",
+        "ReservedConcurrentExecutions",
+        "RuntimeManagementConfig",
+        "Tags",
+    }
+    required = {"Code", "Role"}
+    replaces = {"FunctionName", "PackageType"}
+
+    async def create(self, call: Call, resource: ResourceRequest) -> Created:
+        wanted = resource.properties
+        name = wanted.get("FunctionName") or resource.generated_name(64)
+        params = {
+            "FunctionName": name,
+            "Code": _code(wanted),
+            "Tags": _tags(resource),
+            **{_API_NAMES.get(member, member): wanted[member] for member in _CONFIGURATION if wanted.get(member) is not None},
+            **{member: wanted[member] for member in ("Architectures", "CodeSigningConfigArn", "PackageType") if wanted.get(member)},
+        }
+        try:
+            await call.request("lambda", "CreateFunction", params)
+        except AwsError as error:
+            if error.code != "ResourceConflictException" or not await _is_ours(call, name, resource):
+                raise
+            # Made by a try of this step that a crash cut short.
+        try:
+            await self._settings(call, name, resource)
+        except AwsError as error:
+            raise AwsError(error.code, error.message, status=error.status, fields={**error.fields, "PhysicalResourceId": name}) from error
+        return _function(call, name)
+
+    async def update(self, call: Call, resource: ResourceRequest) -> Created:
+        name, wanted = resource.physical_id, resource.properties
+        if resource.changed(*_CONFIGURATION):
+            params: dict[str, Any] = {"FunctionName": name}
+            for member, unset in _CONFIGURATION.items():
+                value = wanted.get(member, unset)
+                if member == "LoggingConfig":
+                    value = {"LogGroup": f"/aws/lambda/{name}", **value}
+                if value is not None and resource.changed(member):
+                    params[_API_NAMES.get(member, member)] = value
+            await call.request("lambda", "UpdateFunctionConfiguration", params)
+        if resource.changed("Code", "Architectures"):
+            await call.request(
+                "lambda",
+                "UpdateFunctionCode",
+                {"FunctionName": name, **_code(wanted), "Architectures": wanted.get("Architectures") or ["x86_64"]},
+            )
+        if resource.changed("CodeSigningConfigArn"):
+            if wanted.get("CodeSigningConfigArn"):
+                params = {"FunctionName": name, "CodeSigningConfigArn": wanted["CodeSigningConfigArn"]}
+                await call.request("lambda", "PutFunctionCodeSigningConfig", params)
+            else:
+                await call.request("lambda", "DeleteFunctionCodeSigningConfig", {"FunctionName": name})
+        await self._settings(call, name, resource)
+        await set_tags(call, call.arn("lambda", f"function:{name}"), _tags(resource))
+        return _function(call, name)
+
+    async def delete(self, call: Call, resource: ResourceRequest) -> None:
+        await _unless_gone(call.request("lambda", "DeleteFunction", {"FunctionName": resource.physical_id}))
+
+    async def _settings(self, call: Call, name: str, resource: ResourceRequest) -> None:
+        """What is kept beside the configuration and has operations of its own."""
+        wanted, before = resource.properties, resource.old_properties
+        if resource.changed("ReservedConcurrentExecutions"):
+            reserved = wanted.get("ReservedConcurrentExecutions")
+            if reserved is not None:
+                params = {"FunctionName": name, "ReservedConcurrentExecutions": reserved}
+                await call.request("lambda", "PutFunctionConcurrency", params)
+            elif before:
+                await call.request("lambda", "DeleteFunctionConcurrency", {"FunctionName": name})
+        if resource.changed("RecursiveLoop"):
+            params = {"FunctionName": name, "RecursiveLoop": wanted.get("RecursiveLoop") or "Terminate"}
+            await call.request("lambda", "PutFunctionRecursionConfig", params)
+        if resource.changed("RuntimeManagementConfig"):
+            config = wanted.get("RuntimeManagementConfig") or {"UpdateRuntimeOn": "Auto"}
+            await call.request("lambda", "PutRuntimeManagementConfig", {"FunctionName": name, **config})
+
+
+def _function(call: Call, name: str) -> Created:
+    return Created(name, {"Arn": call.arn("lambda", f"function:{name}")})
+
+
+def _code(wanted: dict[str, Any]) -> dict[str, Any]:
+    """The request's Code: inline text becomes a package."""
+    code = dict(wanted["Code"])
+    if isinstance(code.get("ZipFile"), str):
+        code["ZipFile"] = inline_package(code["ZipFile"], str(wanted.get("Runtime") or ""))
+    return code
+
+
+def inline_package(text: str, runtime: str) -> bytes:
+    """`index.py` with the text, and the module with which a custom resource answers. The same text makes the same bytes."""
+    language = runtime.rstrip("0123456789.x")
+    if language not in _INLINE_FILES:
+        raise AwsError("ValidationError", f"Groundcloud does not support inline code (ZipFile) for the runtime {runtime or '(none)'} yet.")
+    main, beside = _INLINE_FILES[language]
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(_entry(main), text)
+        archive.writestr(_entry(beside), (files("groundcloud.services.lambda_") / "inline" / beside).read_bytes())
+    return packed.getvalue()
+
+
+def _entry(name: str) -> zipfile.ZipInfo:
+    entry = zipfile.ZipInfo(name)
+    entry.external_attr = 0o644 << 16
+    return entry
+
+
+def _tags(resource: ResourceRequest) -> dict[str, str]:
+    own = {str(tag["Key"]): str(tag.get("Value", "")) for tag in resource.properties.get("Tags") or ()}
+    return {**resource.tags, **own}
+
+
+async def set_tags(call: Call, resource_arn: str, tags: dict[str, str]) -> None:
+    """Makes a resource's tags exactly these."""
+    have = (await call.request("lambda", "ListTags", {"Resource": resource_arn})).get("Tags") or {}
+    if gone := [name for name in have if name not in tags]:
+        await call.request("lambda", "UntagResource", {"Resource": resource_arn, "TagKeys": gone})
+    if new := {name: value for name, value in tags.items() if have.get(name) != value}:
+        await call.request("lambda", "TagResource", {"Resource": resource_arn, "Tags": new})
+
+
+async def _is_ours(call: Call, name: str, resource: ResourceRequest) -> bool:
+    """Whether a function that exists was made for this very resource."""
+    tags = (await call.request("lambda", "ListTags", {"Resource": call.arn("lambda", f"function:{name}")})).get("Tags") or {}
+    ours = (tags.get("aws:cloudformation:stack-id"), tags.get("aws:cloudformation:logical-id"))
+    return bool(resource.stack_id) and ours == (resource.stack_id, resource.logical_id)
+
+
+async def _unless_gone(request: Awaitable[Any]) -> None:
+    try:
+        await request
+    except AwsError as error:
+        if error.code != "ResourceNotFoundException":
+            raise
+
+
+@resource_type("AWS::Lambda::Version")
+class VersionResource(ResourceType):
+    properties = {"CodeSha256", "Description", "FunctionName", "RuntimePolicy"}
+    required = {"FunctionName"}
+    replaces = {"CodeSha256", "Description", "FunctionName", "RuntimePolicy"}
+
+    async def create(self, call: Call, resource: ResourceRequest) -> Created:
+        wanted = resource.properties
+        params = {member: wanted[member] for member in ("FunctionName", "Description", "CodeSha256") if wanted.get(member) is not None}
+        published = await call.request("lambda", "PublishVersion", params)
+        if wanted.get("RuntimePolicy"):
+            policy = {"FunctionName": published["FunctionArn"], **wanted["RuntimePolicy"]}
+            await call.request("lambda", "PutRuntimeManagementConfig", policy)
+        return Created(published["FunctionArn"], {"Version": published["Version"], "FunctionArn": published["FunctionArn"]})
+
+    async def delete(self, call: Call, resource: ResourceRequest) -> None:
+        await _unless_gone(call.request("lambda", "DeleteFunction", {"FunctionName": resource.physical_id}))
+
+
+@resource_type("AWS::Lambda::Alias")
+class AliasResource(ResourceType):
+    properties = {"Description", "FunctionName", "FunctionVersion", "Name", "RoutingConfig"}
+    required = {"FunctionName", "FunctionVersion", "Name"}
+    replaces = {"FunctionName", "Name"}
+
+    async def create(self, call: Call, resource: ResourceRequest) -> Created:
+        made = await call.request("lambda", "CreateAlias", self._params(resource))
+        return Created(made["AliasArn"], {"AliasArn": made["AliasArn"]})
+
+    async def update(self, call: Call, resource: ResourceRequest) -> Created:
+        params = {"Description": "", "RoutingConfig": {}, **self._params(resource)}
+        made = await call.request("lambda", "UpdateAlias", params)
+        return Created(made["AliasArn"], {"AliasArn": made["AliasArn"]})
+
+    async def delete(self, call: Call, resource: ResourceRequest) -> None:
+        function_arn, _, alias_name = resource.physical_id.rpartition(":")
+        await _unless_gone(call.request("lambda", "DeleteAlias", {"FunctionName": function_arn, "Name": alias_name}))
+
+    def _params(self, resource: ResourceRequest) -> dict[str, Any]:
+        wanted = resource.properties
+        params = {member: wanted[member] for member in self.properties - {"RoutingConfig"} if wanted.get(member) is not None}
+        weights = (wanted.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or []
+        if weights:
+            shares = {str(weight["FunctionVersion"]): float(weight["FunctionWeight"]) for weight in weights}
+            params["RoutingConfig"] = {"AdditionalVersionWeights": shares}
+        return params
