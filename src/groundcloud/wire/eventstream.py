@@ -28,7 +28,8 @@ def message(headers: dict[str, str], payload: bytes) -> bytes:
 
 def event(model: Model, stream_shape: str, name: str, value: dict[str, Any], *, xml: bool = False) -> bytes:
     """`{"Records": {"Payload": b"..."}}` as its message: payload, headers and body as the event's shape binds them."""
-    shape = model.shapes[model.shapes[stream_shape]["members"][name]["shape"]]
+    shape_name = model.shapes[stream_shape]["members"][name]["shape"]
+    shape = model.shapes[shape_name]
     headers = {":message-type": "event", ":event-type": name}
     payload, body = b"", {}
     for member, reference in shape["members"].items():
@@ -46,8 +47,7 @@ def event(model: Model, stream_shape: str, name: str, value: dict[str, Any], *, 
                 headers[":content-type"] = "text/plain"
                 payload = item.encode()
             else:
-                body = item
-                shape = target
+                body, shape, shape_name = item, target, reference["shape"]
         else:
             body[member] = item
     if body and not payload:
@@ -55,7 +55,7 @@ def event(model: Model, stream_shape: str, name: str, value: dict[str, Any], *, 
             from groundcloud.wire.xml import Serializer
 
             headers[":content-type"] = "text/xml"
-            payload = Serializer(model).document(model.shapes[stream_shape]["members"][name]["shape"], body, {"locationName": name})
+            payload = Serializer(model).document(shape_name, body, {"locationName": name})
         else:
             headers[":content-type"] = "application/json"
             walker = Writer(model, prune=True).structure(shape["members"])
