@@ -313,3 +313,33 @@ def test_two_hundred_resources_and_their_events_are_paged(cloud: Any) -> None:
     pages = list(cloud.client.get_paginator("list_stack_resources").paginate(StackName="many"))
     assert [len(page["StackResourceSummaries"]) for page in pages] == [100, 20]
     assert len(cloud.events("many")) == 2 + 3 * 120
+
+
+@pytest.mark.parametrize(
+    ("operation", "arguments"),
+    [
+        ("create_stack_set", {"StackSetName": "s"}),
+        ("detect_stack_drift", {"StackName": "s"}),
+        ("describe_type", {"Type": "RESOURCE", "TypeName": "AWS::SQS::Queue"}),
+        ("create_stack_refactor", {"StackDefinitions": [{"StackName": "s"}]}),
+        ("create_generated_template", {"GeneratedTemplateName": "g"}),
+    ],
+)
+def test_what_is_missing_is_refused_by_name(cloud: Any, operation: str, arguments: dict[str, Any]) -> None:
+    with pytest.raises(ClientError) as caught:
+        getattr(cloud.client, operation)(**arguments)
+    name = operation.replace("_", " ").title().replace(" ", "")
+    assert caught.value.response["Error"]["Message"] == f"Groundcloud does not implement cloudformation:{name} yet."
+
+
+def test_topics_are_refused_until_there_are_topics(cloud: Any) -> None:
+    with pytest.raises(ClientError, match="NotificationARNs is not supported by Groundcloud"):
+        cloud.create("told", TWO, NotificationARNs=["arn:aws:sns:us-east-1:000000000000:t"])
+
+
+def test_events_can_be_asked_for_by_operation(cloud: Any) -> None:
+    cloud.create("ops", "Resources: {A: {Type: AWS::CDK::Metadata, Properties: {Nope: 1}}}")
+    found = cloud.client.describe_events(StackName="ops", Filters={"FailedEvents": True})["OperationEvents"]
+    assert [(event["LogicalResourceId"], event["ResourceStatus"]) for event in found] == [("A", "CREATE_FAILED")]
+    same = cloud.client.describe_events(StackName="ops", OperationId=found[0]["OperationId"])["OperationEvents"]
+    assert {event["OperationId"] for event in same} == {found[0]["OperationId"]}

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from groundcloud.base.errors import AwsError
-from groundcloud.services.cloudformation import template
+from groundcloud.services.cloudformation import preparation, template
 
 
 def fails(text: str) -> str:
@@ -140,3 +140,34 @@ def test_any_text_gives_a_document_or_a_validation_error(text: str) -> None:
         assert error.code == "ValidationError"
     else:
         assert isinstance(document, dict)
+
+
+@pytest.mark.parametrize(
+    ("url", "location"),
+    [
+        ("https://s3.amazonaws.com/b/k/e.y", ("b", "k/e.y", None)),
+        ("https://s3.eu-west-1.amazonaws.com/b/k", ("b", "k", None)),
+        ("https://s3-eu-west-1.amazonaws.com/b/k", ("b", "k", None)),
+        ("https://b.s3.amazonaws.com/k", ("b", "k", None)),
+        ("https://b.with.dots.s3.eu-west-1.amazonaws.com/k%20k", ("b.with.dots", "k k", None)),
+        ("http://localhost:4566/b/k?versionId=v1", ("b", "k", "v1")),
+        ("http://127.0.0.1:9/b/k", ("b", "k", None)),
+        ("http://b.s3.localhost:4566/k", ("b", "k", None)),
+        ("http://cloud.example.com:4566/b/k", ("b", "k", None)),
+        ("http://own.example.com/b/k", ("b", "k", None)),
+        ("https://example.com/b/k", None),
+        ("https://s3.example.com/b/k", None),
+        ("s3://b/k", None),
+        ("https://s3.amazonaws.com/b", None),
+        ("file:///etc/passwd", None),
+        ("http://[", None),
+        ("http://localhost:99999999/b/k", None),
+    ],
+)
+def test_a_template_url_names_a_bucket_and_a_key(url: str, location: object) -> None:
+    if location is not None:
+        assert preparation.s3_location(url, "own.example.com", 4566) == location
+        return
+    with pytest.raises(AwsError) as caught:
+        preparation.s3_location(url, "own.example.com", 4566)
+    assert caught.value.message == "TemplateURL must be a supported URL."

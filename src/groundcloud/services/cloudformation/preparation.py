@@ -57,7 +57,7 @@ async def template_text(call: Call, request: Mapping[str, Any], previous: str | 
 
 async def fetch_text(call: Call, url: str) -> str:
     """The object that an S3 URL (path style or virtual host, AWS's host or ours) names, read as the caller."""
-    bucket, key, version = s3_location(url, urlsplit(call.endpoint).hostname or "")
+    bucket, key, version = s3_location(url, urlsplit(call.endpoint).hostname or "", call.settings.port)
     request: dict[str, Any] = {"Bucket": bucket, "Key": key}
     if version:
         request["VersionId"] = version
@@ -82,11 +82,11 @@ async def fetch_text(call: Call, url: str) -> str:
         raise errors.template_format("Template must be UTF-8 text.") from None
 
 
-def s3_location(url: str, own_host: str) -> tuple[str, str, str | None]:
-    """Bucket, key and version of an S3 URL. Raises ValidationError for any other."""
+def s3_location(url: str, own_host: str, own_port: int) -> tuple[str, str, str | None]:
+    """Bucket, key and version of an S3 URL: AWS's hosts, or this server under any name. Raises ValidationError for any other."""
     try:
         parts = urlsplit(url)
-        host = (parts.hostname or "").lower()
+        host, is_ours = (parts.hostname or "").lower(), parts.port == own_port
     except ValueError:
         raise errors.validation("TemplateURL must be a supported URL.") from None
     path = unquote(parts.path).lstrip("/")
@@ -94,15 +94,13 @@ def s3_location(url: str, own_host: str) -> tuple[str, str, str | None]:
     labels = host.split(".")
     bucket, key = "", ""
     if parts.scheme in ("http", "https"):
-        if labels[0] in ("s3", own_host) or labels[0].startswith("s3-") or host in (own_host, "localhost", "127.0.0.1", "::1"):
+        is_ours = is_ours or host in (own_host, "localhost", "127.0.0.1", "::1")
+        is_aws = host.endswith((".amazonaws.com", ".amazonaws.com.cn"))
+        service = next((index for index, label in enumerate(labels) if label == "s3" or label.startswith("s3-")), -1)
+        if service > 0 and (is_ours or is_aws or host.endswith(".localhost")):
+            bucket, key = ".".join(labels[:service]), path
+        elif is_ours or (service == 0 and is_aws):
             bucket, _, key = path.partition("/")
-        else:
-            for index, label in enumerate(labels[1:], 1):
-                if (label == "s3" or label.startswith("s3-")) and (
-                    host.endswith(("localhost", "amazonaws.com", "amazonaws.com.cn", own_host))
-                ):
-                    bucket, key = ".".join(labels[:index]), path
-                    break
     if not bucket or not key:
         raise errors.validation("TemplateURL must be a supported URL.")
     return bucket, key, version
