@@ -191,13 +191,13 @@ class Timers:
         give_up = loop.time() + timeout_s
         calm = 0
         while calm < 3:
-            if self.run_due() or self._foreground or self.busy:
+            if self.run_due() or self._foreground or self.busy or self._ground.store.syncing:
                 calm = 0
                 tasks = [self._tasks[timer_id] for timer_id in self._foreground if timer_id in self._tasks]
                 if tasks:
                     await asyncio.wait(tasks, timeout=0.02, return_when=asyncio.FIRST_COMPLETED)
                 else:
-                    await asyncio.sleep(0.001 if self.busy else 0)
+                    await asyncio.sleep(0.001 if self.busy or self._ground.store.syncing else 0)
             else:
                 calm += 1
                 await asyncio.sleep(0)

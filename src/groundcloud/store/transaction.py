@@ -153,6 +153,11 @@ class Store:
         """Counts commits; `durable(position)` waits for what is visible now."""
         return self._applied
 
+    @property
+    def syncing(self) -> bool:
+        """Whether somebody waits for the disk."""
+        return bool(self._waiting)
+
     def is_durable(self, position: int) -> bool:
         return self._synced >= position or self.engine.volatile
 
