@@ -1,0 +1,210 @@
+"""Asynchronous invocations: retries, age, dead letters, destinations, deliveries of other services, and a server that dies."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from tests.services.lambda_.conftest import make_function, make_role
+
+SEND = {"Effect": "Allow", "Action": ["sqs:SendMessage", "lambda:InvokeFunction"], "Resource": "*"}
+NOTE = """
+    import boto3, json, os
+    sqs = boto3.client("sqs")
+    def handler(event, context):
+        sqs.send_message(QueueUrl=os.environ["SEEN"], MessageBody=json.dumps(event))
+        if event.get("fail"):
+            raise ValueError("no")
+        return {"done": True}
+"""
+
+
+class Post:
+    """A function that notes its events in a queue, and queues for dead letters and destinations."""
+
+    def __init__(self, client: Callable[..., Any], clock: Any) -> None:
+        self.lambda_, self.sqs, self.clock = client("lambda"), client("sqs"), clock
+        self.role = make_role(client("iam"), "poster", SEND)
+        self.seen_url, _ = self.queue("seen")
+
+    def queue(self, name: str) -> tuple[str, str]:
+        url = self.sqs.create_queue(QueueName=name)["QueueUrl"]
+        return url, self.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+
+    def function(self, source: str = NOTE, **options: Any) -> str:
+        return make_function(self.lambda_, self.role, source, Environment={"Variables": {"SEEN": self.seen_url}}, **options)
+
+    def invoke(self, name: str, event: dict[str, Any], **options: Any) -> str:
+        response = self.lambda_.invoke(FunctionName=name, InvocationType="Event", Payload=json.dumps(event).encode(), **options)
+        assert response["StatusCode"] == 202
+        return str(response["ResponseMetadata"]["RequestId"])
+
+    def take(self, url: str) -> list[dict[str, Any]]:
+        self.clock.settle()
+        found = []
+        while messages := self.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"]).get("Messages"):
+            for message in messages:
+                self.sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+                found.append(message)
+        return found
+
+    def seen(self) -> int:
+        return len(self.take(self.seen_url))
+
+
+@pytest.fixture
+def post(client: Callable[..., Any], clock: Any) -> Post:
+    return Post(client, clock)
+
+
+def test_an_event_is_accepted_and_handled_later(post: Post) -> None:
+    post.invoke(post.function(), {"n": 1})
+    (message,) = post.take(post.seen_url)
+    assert json.loads(message["Body"]) == {"n": 1}
+
+
+def test_a_failing_event_is_tried_again_after_one_and_after_two_minutes(post: Post) -> None:
+    post.invoke(post.function(), {"fail": True})
+    assert post.seen() == 1
+    post.clock.advance("59s")
+    assert post.seen() == 0
+    post.clock.advance("2s")
+    assert post.seen() == 1
+    post.clock.advance("118s")
+    assert post.seen() == 0
+    post.clock.advance("3s")
+    assert post.seen() == 1
+    post.clock.advance("1h")
+    assert post.seen() == 0
+
+
+def test_what_fails_to_the_end_goes_to_the_dead_letter_queue_with_attributes(post: Post) -> None:
+    url, arn = post.queue("dead")
+    request_id = post.invoke(post.function(DeadLetterConfig={"TargetArn": arn}), {"fail": True, "n": 7})
+    post.clock.advance("10m")
+    (message,) = post.take(url)
+    assert json.loads(message["Body"]) == {"fail": True, "n": 7}
+    attributes = {name: value["StringValue"] for name, value in message["MessageAttributes"].items()}
+    assert attributes == {"RequestID": request_id, "ErrorCode": "200", "ErrorMessage": "no"}
+
+
+def test_destinations_are_told_of_success_and_of_failure_in_the_record_of_aws(post: Post, account: str) -> None:
+    good_url, good_arn = post.queue("good")
+    bad_url, bad_arn = post.queue("bad")
+    name = post.function()
+    post.lambda_.put_function_event_invoke_config(
+        FunctionName=name,
+        MaximumRetryAttempts=0,
+        DestinationConfig={"OnSuccess": {"Destination": good_arn}, "OnFailure": {"Destination": bad_arn}},
+    )
+    good_id, bad_id = post.invoke(name, {"n": 1}), post.invoke(name, {"fail": True})
+    (good,) = (json.loads(message["Body"]) for message in post.take(good_url))
+    (bad,) = (json.loads(message["Body"]) for message in post.take(bad_url))
+    arn = f"arn:aws:lambda:us-east-1:{account}:function:{name}:$LATEST"
+    assert good.pop("timestamp").endswith("Z")
+    assert good == {
+        "version": "1.0",
+        "requestContext": {"requestId": good_id, "functionArn": arn, "condition": "Success", "approximateInvokeCount": 1},
+        "requestPayload": {"n": 1},
+        "responseContext": {"statusCode": 200, "executedVersion": "$LATEST"},
+        "responsePayload": {"done": True},
+    }
+    assert bad["requestContext"] == {
+        "requestId": bad_id,
+        "functionArn": arn,
+        "condition": "RetriesExhausted",
+        "approximateInvokeCount": 1,
+    }
+    assert bad["responseContext"]["functionError"] == "Unhandled"
+    assert bad["responsePayload"]["errorType"] == "ValueError"
+
+
+def test_a_destination_may_be_a_function(post: Post, account: str) -> None:
+    second = post.function(FunctionName="second")
+    first = post.function("def handler(event, context): return event['n'] + 1")
+    arn = f"arn:aws:lambda:us-east-1:{account}:function:{second}"
+    post.lambda_.put_function_event_invoke_config(FunctionName=first, DestinationConfig={"OnSuccess": {"Destination": arn}})
+    post.invoke(first, {"n": 1})
+    (message,) = post.take(post.seen_url)
+    assert json.loads(message["Body"])["responsePayload"] == 2
+
+
+def test_an_event_older_than_its_maximum_age_is_given_up(post: Post) -> None:
+    url, arn = post.queue("late")
+    name = post.function()
+    config = {"MaximumEventAgeInSeconds": 100, "DestinationConfig": {"OnFailure": {"Destination": arn}}}
+    post.lambda_.put_function_event_invoke_config(FunctionName=name, **config)
+    post.invoke(name, {"fail": True})
+    post.clock.advance("10m")
+    (record,) = (json.loads(message["Body"]) for message in post.take(url))
+    assert record["requestContext"]["condition"] == "EventAgeExceeded"
+    assert record["requestContext"]["approximateInvokeCount"] == 2
+
+
+def test_a_throttled_event_waits_for_its_turn(post: Post) -> None:
+    name = post.function("import time\n" + "def handler(event, context): time.sleep(0.2); return 1")
+    post.lambda_.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=1)
+    url, arn = post.queue("done")
+    post.lambda_.put_function_event_invoke_config(FunctionName=name, DestinationConfig={"OnSuccess": {"Destination": arn}})
+    for number in range(3):
+        post.invoke(name, {"n": number})
+    post.clock.advance("1m")
+    assert len(post.take(url)) == 3
+
+
+def test_an_event_invoke_config_is_kept_changed_listed_and_removed(post: Post, account: str) -> None:
+    name = post.function()
+    made = post.lambda_.put_function_event_invoke_config(FunctionName=name, MaximumRetryAttempts=1, MaximumEventAgeInSeconds=60)
+    assert made["FunctionArn"] == f"arn:aws:lambda:us-east-1:{account}:function:{name}:$LATEST"
+    changed = post.lambda_.update_function_event_invoke_config(FunctionName=name, MaximumRetryAttempts=0)
+    assert (changed["MaximumRetryAttempts"], changed["MaximumEventAgeInSeconds"]) == (0, 60)
+    assert len(post.lambda_.list_function_event_invoke_configs(FunctionName=name)["FunctionEventInvokeConfigs"]) == 1
+    post.lambda_.delete_function_event_invoke_config(FunctionName=name)
+    with pytest.raises(ClientError, match="doesn't have an EventInvokeConfig"):
+        post.lambda_.get_function_event_invoke_config(FunctionName=name)
+
+
+def test_a_destination_that_the_role_may_not_reach_is_refused(post: Post, client: Callable[..., Any]) -> None:
+    _, arn = post.queue("shut")
+    name = make_function(post.lambda_, make_role(client("iam"), "weak"), NOTE)
+    with pytest.raises(ClientError, match="The provided execution role does not have permissions to call SendMessage on SQS"):
+        post.lambda_.put_function_event_invoke_config(FunctionName=name, DestinationConfig={"OnFailure": {"Destination": arn}})
+
+
+def test_an_event_for_no_function_is_refused_at_once(post: Post, account: str) -> None:
+    with pytest.raises(ClientError, match=f"Function not found: arn:aws:lambda:us-east-1:{account}:function:nobody"):
+        post.invoke("nobody", {})
+
+
+@pytest.mark.slow
+def test_an_accepted_event_and_a_waiting_message_are_handled_after_a_kill(process: Any) -> None:
+    def client(service: str) -> Any:
+        return process.client(service)
+
+    role = make_role(client("iam"), "poster", {"Effect": "Allow", "Action": "sqs:*", "Resource": "*"})
+    seen_url = client("sqs").create_queue(QueueName="seen")["QueueUrl"]
+    work_url = client("sqs").create_queue(QueueName="work", Attributes={"VisibilityTimeout": "30"})["QueueUrl"]
+    work_arn = "arn:aws:sqs:us-east-1:000000000000:work"
+    source = (
+        "import time\n"
+        + "def wait(): time.sleep(0.3)\n"
+        + NOTE.replace("\n    ", "\n").replace("(event, context):", "(event, context):\n    wait()")
+    )
+    name = make_function(client("lambda"), role, source, Environment={"Variables": {"SEEN": seen_url}})
+    client("lambda").create_event_source_mapping(FunctionName=name, EventSourceArn=work_arn)
+    client("lambda").invoke(FunctionName=name, InvocationType="Event", Payload=b'{"n": 1}')
+    client("sqs").send_message(QueueUrl=work_url, MessageBody="two")
+    process.restart()
+    sqs = client("sqs")
+    process.settle()
+    process.advance("2m")
+    bodies = []
+    while messages := sqs.receive_message(QueueUrl=seen_url, MaxNumberOfMessages=10).get("Messages"):
+        for message in messages:
+            sqs.delete_message(QueueUrl=seen_url, ReceiptHandle=message["ReceiptHandle"])
+            bodies.append(json.loads(message["Body"]))
+    assert {"n": 1} in bodies
+    assert any(body.get("Records", [{}])[0].get("body") == "two" for body in bodies)
