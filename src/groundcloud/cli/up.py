@@ -24,6 +24,7 @@ def start(port: int, host: str, data: Path, memory: bool, region: str, strict_ru
     logging.basicConfig(
         level=os.environ.get("GROUND_LOG", "WARNING").upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
     )
+    logging.getLogger("samtranslator").setLevel(logging.ERROR)  # it warns of its own feature toggles
     settings = memory_settings(host=host, port=port, region=region) if memory else Settings(data.resolve(), host, port, region=region)
     settings.strict = strict_runtimes
 
