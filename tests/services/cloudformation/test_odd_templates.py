@@ -85,7 +85,7 @@ documents = st.fixed_dictionaries(
 
 def prepared(document: Any) -> None:
     """The pure part of `preparation.prepare`, then every value resolved."""
-    template.refuse_nulls(document)
+    template.refuse_unusable(document)
     declared = template.declared_parameters(document)
     parameters.check_declarations(declared)
     texts = parameters.given_values(declared, [])

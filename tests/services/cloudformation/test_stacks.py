@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -343,3 +344,24 @@ def test_events_can_be_asked_for_by_operation(cloud: Any) -> None:
     assert [(event["LogicalResourceId"], event["ResourceStatus"]) for event in found] == [("A", "CREATE_FAILED")]
     same = cloud.client.describe_events(StackName="ops", OperationId=found[0]["OperationId"])["OperationEvents"]
     assert {event["OperationId"] for event in same} == {found[0]["OperationId"]}
+
+
+@pytest.mark.parametrize("character", ["\x00", "\x0b", "\ufffe", "\ud800"])
+def test_characters_that_no_answer_can_carry_are_refused(cloud: Any, character: str) -> None:
+    plain: dict[str, Any] = {"Resources": {"A": {"Type": "AWS::CDK::Metadata"}}, "Parameters": {"P": {"Type": "String", "Default": "x"}}}
+    for more in ({"Description": character}, {"Outputs": {"O": {"Value": character}}}, {"Metadata": {character: 1}}):
+        assert "not allowed" in fails(cloud.client.create_stack, StackName="odd", TemplateBody=json.dumps({**plain, **more}))
+    if character != "\ud800":  # which boto3 cannot send
+        body = json.dumps(plain)
+        assert "not allowed" in fails(cloud.client.create_stack, StackName="odd", TemplateBody=body, Parameters=[parameter("P", character)])
+        assert "not allowed" in fails(
+            cloud.client.create_stack, StackName="odd", TemplateBody=body, Tags=[{"Key": "k", "Value": character}]
+        )
+    assert cloud.client.list_stacks()["StackSummaries"] == []
+
+
+def test_text_of_every_kind_comes_through(cloud: Any) -> None:
+    text = "<&>]]> \u00e9 \U0001f389 'quoted' \"twice\""
+    template = "Parameters: {P: {Type: String}}\nResources: {A: {Type: AWS::CDK::Metadata, Properties: {Analytics: !Ref P}}}\nOutputs: {O: {Value: !Ref P}}"
+    assert cloud.create("text", template, Parameters=[parameter("P", text)]) == "CREATE_COMPLETE"
+    assert cloud.outputs("text") == {"O": text}

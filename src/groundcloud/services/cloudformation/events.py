@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from groundcloud.kernel.call import Call
-from groundcloud.services.cloudformation import state
+from groundcloud.services.cloudformation import characters, state
 from groundcloud.services.cloudformation.parameters import NO_ECHO
 from groundcloud.services.cloudformation.state import Operation, Resource, Stack
 
@@ -64,7 +64,7 @@ def _record(
         resource_type=resource_type,
         status=status,
         at_ms=call.clock.now_ms(),
-        reason=reason,
+        reason=None if reason is None else characters.writable(reason),
         properties=properties,
         token=operation.token if operation is not None else None,
         operation_id=operation.operation_id if operation is not None else None,

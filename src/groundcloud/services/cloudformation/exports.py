@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from groundcloud.services.cloudformation import errors, intrinsics, state, validation
+from groundcloud.services.cloudformation import characters, errors, intrinsics, state, validation
 from groundcloud.services.cloudformation.intrinsics import NO_VALUE, Scope
 from groundcloud.services.cloudformation.state import Output, Stack
 from groundcloud.services.cloudformation.template import Template
@@ -23,6 +23,7 @@ def outputs(made: Template, scope: Scope) -> tuple[list[Output], set[str]]:
         value = intrinsics.resolve(output["Value"], scope)
         if isinstance(value, (dict, list)) or value is NO_VALUE:
             raise errors.template_format(f"The Value field of every Outputs member must evaluate to a String. [/Outputs/{name}]")
+        characters.refuse_unwritable(f"Output {name}", intrinsics.text_of(value))
         export_name = None
         if "Export" in output:
             export_name = intrinsics.resolve(output["Export"]["Name"], scope)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from groundcloud.kernel.call import Call
-from groundcloud.services.cloudformation import deployment, errors, events, preparation, preview, stack_policy, state
+from groundcloud.services.cloudformation import characters, deployment, errors, events, preparation, preview, stack_policy, state
 from groundcloud.services.cloudformation.preparation import Prepared
 from groundcloud.services.cloudformation.state import Operation, Source, Stack
 
@@ -272,6 +272,8 @@ def checked_role(call: Call, role_arn: str | None) -> str | None:
 
 def tags_of(request: Mapping[str, Any]) -> dict[str, str]:
     tags = {tag["Key"]: tag["Value"] for tag in request.get("Tags", [])}
+    for key, value in tags.items():
+        characters.refuse_unwritable("Tag", key + value)
     if any(key.startswith("aws:") for key in tags):
         raise errors.validation("aws: prefixed tag key names are not allowed for external use.")
     if len(tags) > TAGS_MAX:

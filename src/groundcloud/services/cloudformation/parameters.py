@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from groundcloud.services.cloudformation import errors, intrinsics
+from groundcloud.services.cloudformation import characters, errors, intrinsics
 
 NAME_LENGTH_MAX = 255
 VALUE_BYTES_MAX = 4_096
@@ -93,6 +93,7 @@ def check_values(declared: Mapping[str, Mapping[str, Any]], texts: Mapping[str, 
     """Holds every value against its declaration's constraints."""
     for name, parameter in declared.items():
         text = texts[name]
+        characters.refuse_unwritable(f"Parameter '{name}'", text)
         if len(text.encode("utf-8", "surrogatepass")) > VALUE_BYTES_MAX:
             raise errors.validation(f"Parameter '{name}' must contain at most {VALUE_BYTES_MAX} characters")
         failure = _failure(name, parameter, text)

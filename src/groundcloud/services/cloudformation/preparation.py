@@ -153,7 +153,7 @@ async def prepare(
     `previous` holds the parameter texts of the stack that is updated; `expand` demands CAPABILITY_AUTO_EXPAND for transforms.
     """
     document = await parsed(call, text)
-    template.refuse_nulls(document)
+    template.refuse_unusable(document)
     declared = template.declared_parameters(document)
     parameters.check_declarations(declared)
     texts = parameters.given_values(declared, given, previous)

@@ -13,7 +13,17 @@ from typing import Any
 from groundcloud.base.errors import AwsError
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.resource import Created, ResourceRequest, ResourceType
-from groundcloud.services.cloudformation import changes, dynamic_references, errors, events, intrinsics, preparation, state, template
+from groundcloud.services.cloudformation import (
+    changes,
+    characters,
+    dynamic_references,
+    errors,
+    events,
+    intrinsics,
+    preparation,
+    state,
+    template,
+)
 from groundcloud.services.cloudformation.actor import Actor
 from groundcloud.services.cloudformation.intrinsics import Scope
 from groundcloud.services.cloudformation.state import Leftover, Operation, Resource, Stack, Work
@@ -171,6 +181,7 @@ class _Step:
 
     def put(self, tx: Any, resource: Resource, status: str, reason: str | None = None, *, keep: bool = True) -> Resource:
         """Writes the resource with a new status (unless `keep` is False) and the event that tells it."""
+        reason = None if reason is None else characters.writable(reason)
         resource = resource.replace(status=status, reason=reason, updated_ms=self.call.clock.now_ms())
         if keep:
             state.put_resource(tx, resource)

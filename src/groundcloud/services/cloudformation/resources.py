@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from groundcloud.base.errors import AwsError
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.resource import Created, ResourceRequest, ResourceType, resource_type
-from groundcloud.services.cloudformation import deployment, errors, handlers, intrinsics, launch, provision, state
+from groundcloud.services.cloudformation import characters, deployment, errors, handlers, intrinsics, launch, provision, state
 
 CUSTOM_TIMEOUT_S = 3_600  # the default and the maximum of ServiceTimeout
 WAIT_TIMEOUT_S_MAX = 43_200
@@ -186,7 +186,7 @@ class CustomResource(ResourceType):
         if not physical_id and request_type != "Delete":
             raise errors.validation("Invalid PhysicalResourceId")
         attributes = answer.get("Data") or {}
-        return Created(str(physical_id), attributes if isinstance(attributes, dict) else {})
+        return Created(characters.writable(str(physical_id)), attributes if isinstance(attributes, dict) else {})
 
 
 @resource_type("AWS::CloudFormation::Stack")

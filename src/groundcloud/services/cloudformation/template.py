@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from groundcloud.base.errors import AwsError
-from groundcloud.services.cloudformation import errors
+from groundcloud.services.cloudformation import characters, errors
 
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
 TEMPLATE_INLINE_BYTES_MAX = 51_200
@@ -125,7 +125,7 @@ def parse(text: str) -> dict[str, Any]:
 
 def sections(document: dict[str, Any]) -> Template:
     """The template in a document, after transforms. Raises ValidationError for what is missing or of the wrong shape."""
-    refuse_nulls(document)
+    refuse_unusable(document)
     unknown = [name for name in document if name not in _SECTIONS]
     if unknown:
         raise errors.validation(f"Invalid template property or properties [{', '.join(unknown)}]")
@@ -179,14 +179,19 @@ def declared_parameters(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return _members(document, "Parameters", PARAMETERS_MAX)
 
 
-def refuse_nulls(document: dict[str, Any]) -> None:
-    """Refuses a document with a null anywhere, as AWS does, naming where."""
+def refuse_unusable(document: dict[str, Any]) -> None:
+    """Refuses a document with a null anywhere, as AWS does, or a character that no answer could carry, naming where."""
     pending: list[tuple[str, Any]] = [("", document)]
     while pending:
         path, value = pending.pop()
         if value is None:
             raise errors.template_format(f"[{path}] 'null' values are not allowed in templates")
-        if isinstance(value, dict):
+        if isinstance(value, str):
+            if characters.has_unwritable(value):
+                raise errors.template_format(f"[{path}] contains a character that is not allowed")
+        elif isinstance(value, dict):
+            if any(characters.has_unwritable(key) for key in value):
+                raise errors.template_format(f"[{path}] has a key with a character that is not allowed")
             pending.extend((f"{path}/{key}", child) for key, child in value.items())
         elif isinstance(value, list):
             pending.extend((f"{path}/{index}", child) for index, child in enumerate(value))

@@ -9,7 +9,7 @@ from typing import Any
 from groundcloud.base.errors import AwsError
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import operation
-from groundcloud.services.cloudformation import errors, events, launch, preparation, state
+from groundcloud.services.cloudformation import characters, errors, events, launch, preparation, state
 from groundcloud.services.cloudformation.operations.descriptions import paged, shown_parameters
 from groundcloud.services.cloudformation.operations.stacks import stack_arn
 from groundcloud.services.cloudformation.parameters import NO_ECHO
@@ -32,6 +32,7 @@ async def create_change_set(call: Call, request: dict[str, Any]) -> dict[str, An
     if kind == "IMPORT":
         raise errors.not_implemented("ChangeSetType IMPORT")
     launch.refuse_unsupported(request)
+    characters.refuse_unwritable("Description", request.get("Description", ""))
     stack, is_new = _stack_for(call, request, kind)
     known = state.CHANGE_SETS.get(call.reading(), stack.stack_id, name)
     # The AWS CLI names its change sets by the second, and here two deployments fit into one: what can no longer be executed gives way.

@@ -109,7 +109,7 @@ async def _read(call: Call, text: str) -> Template:
     document = await preparation.parsed(call, text)
     transforms = template.transforms_of(document)
     if transforms:
-        template.refuse_nulls(document)
+        template.refuse_unusable(document)
         declared = template.declared_parameters(document)
         resources = document.get("Resources")
         shaped = {
