@@ -61,7 +61,7 @@ def test_a_batch_stops_reading_at_16_megabytes(dynamodb: Any, make_table: Any) -
         ({}, "1 validation error detected: Value '{}' at 'requestItems' failed to satisfy constraint: Member must have length greater than or equal to 1"),
         ({"batch": [put("a"), put("a")]}, "Provided list of item keys contains duplicates"),
         ({"batch": [put("a"), delete("a")]}, "Provided list of item keys contains duplicates"),
-        ({"batch": [put(str(at)) for at in range(26)]}, "1 validation error detected"),
+        ({"batch": [put(str(at)) for at in range(26)]}, "1 validation error detected: Value '{batch=["),
         ({"batch": [{}]}, "Supplied AttributeValue has more than one datatypes set, must contain exactly one of the supported datatypes"),
         ({"batch": [{"PutRequest": {"Item": {"x": {"S": "a"}}}}]}, INVALID + "Missing the key pk in the item"),
         ({"batch": [{"DeleteRequest": {"Key": {"pk": {"N": "1"}}}}]}, "The provided key element does not match the schema"),

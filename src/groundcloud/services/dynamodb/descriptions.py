@@ -56,6 +56,11 @@ def describe(tx: Any, table: TableDefinition, status: str | None = None) -> dict
         answer["OnDemandThroughput"] = dict(table.on_demand_limits)
     if table.restored_from:
         answer["RestoreSummary"] = dict(table.restored_from)
+    if table.replicas:
+        answer["GlobalTableVersion"] = "2019.11.21"
+        answer["Replicas"] = [{"RegionName": region, "ReplicaStatus": _replica_status(tx, table, region)} for region in table.replicas]
+        if table.consistency == "STRONG":
+            answer["MultiRegionConsistency"] = "STRONG"
     answer["WarmThroughput"] = _warm(table.billing_mode, table, status)
     return answer
 
@@ -96,6 +101,11 @@ def _index(tx: Any, table_arn: str, table: TableDefinition, index: Index, status
             answer["OnDemandThroughput"] = dict(index.on_demand_limits)
         answer["WarmThroughput"] = _warm(table.billing_mode, index, status or index.status)
     return answer
+
+
+def _replica_status(tx: Any, table: TableDefinition, region: str) -> str:
+    replica = state.find_table(tx.at(tx.account, region), table.table_name)
+    return "DELETING" if replica is None else replica.status
 
 
 def _throughput(table: TableDefinition) -> dict[str, Any]:

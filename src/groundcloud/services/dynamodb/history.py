@@ -60,6 +60,8 @@ class Copy(Record, frozen=True, kw_only=True):
     before_change: int | None = None
     restored_table: str = ""
     backup: tuple[str, str] | None = None
+    source_region: str = ""
+    """Where the source is, if not where the copy is."""
 
 
 BACKUPS = Table("dynamodb/backups", Backup, key=("table_name", "backup_id"))
@@ -78,23 +80,23 @@ def begin_copy(
     tx: Any,
     target_number: int,
     source_number: int,
-    source: TableDefinition | None,
+    source_name: str,
     *,
     as_of_ms: int = 0,
     restored_table: str = "",
     backup: tuple[str, str] | None = None,
+    source_region: str = "",
 ) -> None:
-    """Starts a copy of `source` (None: of items that do not change) as of now, or of `as_of_ms`."""
-    if source is not None:
-        state.put_table(tx, source.replace(copies=source.copies + 1))
+    """Starts a copy as of now, or of `as_of_ms`. A source that has a name is in use: its `copies` has to count this one."""
     copy = Copy(
         target_number=target_number,
         source_number=source_number,
-        source_name=source.table_name if source is not None else "",
+        source_name=source_name,
         as_of_ms=as_of_ms,
-        first_change=tx.sequence("dynamodb/changes"),
+        first_change=tx.at(tx.account, source_region or tx.region).sequence("dynamodb/changes"),
         restored_table=restored_table,
         backup=backup,
+        source_region=source_region,
     )
     COPIES.put(tx, copy)
     call.schedule(call.now_ms, COPY_TIMER, {"target_number": target_number}, tx=tx)
@@ -120,10 +122,14 @@ def schedule_trim(call: Any, tx: Any, table: TableDefinition) -> None:
     call.schedule(call.now_ms + DAY_MS, FORGET_TIMER, payload, key=str(table.table_number), tx=tx)
 
 
+def _source_place(tx: Any, copy: Copy) -> Any:
+    return tx.at(tx.account, copy.source_region) if copy.source_region else tx
+
+
 def _copy_items(tx: Any, copy: Copy) -> Copy:
     taken = 0
     after = copy.after
-    for key, raw in ITEMS.items(tx, copy.source_number, after=after, limit=BITE):
+    for key, raw in ITEMS.items(_source_place(tx, copy), copy.source_number, after=after, limit=BITE):
         taken += 1
         after = (key[1], key[2])
         ITEMS.put(tx, copy.target_number, *after, raw)
@@ -135,7 +141,7 @@ def _copy_items(tx: Any, copy: Copy) -> Copy:
 def _undo(tx: Any, copy: Copy) -> Copy:
     taken = 0
     before = copy.before_change
-    for key, image in IMAGES.items(tx, copy.source_number, after=before, reverse=True, limit=BITE):
+    for key, image in IMAGES.items(_source_place(tx, copy), copy.source_number, after=before, reverse=True, limit=BITE):
         if image.made_ms <= copy.as_of_ms if copy.as_of_ms else key[1] < copy.first_change:
             break
         taken += 1
@@ -169,12 +175,13 @@ def _fill_indexes(call: Any, tx: Any, copy: Copy) -> Copy | None:
         backup = BACKUPS.get(tx, *copy.backup)
         if backup is not None:
             BACKUPS.put(tx, backup.replace(status="AVAILABLE"))
-    source = state.find_table(tx, copy.source_name) if copy.source_name else None
+    place = _source_place(tx, copy)
+    source = state.find_table(place, copy.source_name) if copy.source_name else None
     if source is not None and source.table_number == copy.source_number:
         source = source.replace(copies=max(source.copies - 1, 0))
-        state.put_table(tx, source)
+        state.put_table(place, source)
         if not source.images_wanted:
-            forget(call, tx, source)
+            forget(call, place, source)
     return None
 
 

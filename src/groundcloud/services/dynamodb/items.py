@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from groundcloud.services.dynamodb import capacity, changes, errors, expiry, history, indexes, values
+from groundcloud.services.dynamodb import capacity, changes, errors, expiry, history, indexes, replication, values
 from groundcloud.services.dynamodb.capacity import Usage
 from groundcloud.services.dynamodb.state import (
     COLLECTIONS,
@@ -44,22 +44,30 @@ def write(
     old: Item | None = None,
     usage: Usage | None = None,
     user: dict[str, str] | None = None,
+    replicated: bool = False,
 ) -> None:
-    """Puts `new`, or deletes where it is None. `old` is the decoded `old_raw`, where the caller has it. `user` marks deletions by the service itself."""
+    """Puts `new`, or deletes where it is None. `old` is the decoded `old_raw`, where the caller has it.
+
+    `user` marks deletions by the service itself, `replicated` writes that come from another region.
+    """
     old_size = 0 if old_raw is None else item_size(old_raw)
     if usage is not None:
         usage.table += capacity.write_units(max(old_size, new_size))
+    new_raw = None
     if new is None:
         if old_raw is None:
             return
         ITEMS.delete(tx, table.table_number, *key)
     else:
         new_raw = pack_item(new_size, new)
-        if new_raw == old_raw:
+        if new_raw == old_raw and not table.replicas:
             return
         ITEMS.put(tx, table.table_number, *key, new_raw)
     if new_size != old_size or old_raw is None or new is None:
         add_counts(tx, table.table_number, (new is not None) - (old_raw is not None), new_size - old_size)
+    if table.replicas and not replicated:
+        for place, replica in replication.send(call, tx, table, key, new_raw):
+            write(call, place, replica, key, read(place, replica, key), new, new_size, replicated=True)
     if not (table.indexes or table.time_to_live_attribute or table.stream_view or table.images_wanted):
         return
     if old is None and old_raw is not None:

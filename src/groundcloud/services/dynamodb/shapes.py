@@ -138,10 +138,10 @@ def _structure(model: models.Model, shape_name: str, _: str) -> Check:
     return check_structure
 
 
-def _list(model: models.Model, shape_name: str) -> Check:
+def _list(model: models.Model, shape_name: str, *, bounded: bool = True) -> Check:
     shape = model.shapes[shape_name]
     element = _of(model, shape["member"]["shape"])
-    lengths = _lengths(shape)
+    lengths = _lengths(shape if bounded else {})
 
     def check_list(value: Any, path: str, problems: Problems) -> None:
         if value.__class__ is not list:
@@ -159,7 +159,9 @@ def _list(model: models.Model, shape_name: str) -> Check:
 def _map(model: models.Model, shape_name: str) -> Check:
     shape = model.shapes[shape_name]
     value_name = shape["value"]["shape"]
-    element = _of(model, value_name)
+    value_shape = model.shapes[value_name]
+    bounded = value_shape["type"] == "list" and "max" in value_shape
+    element = _list(model, value_name, bounded=False) if bounded else _of(model, value_name)
     lengths = _lengths(shape)
     java = "java.lang.String" if model.shapes[value_name]["type"] == "string" else f"com.amazonaws.dynamodb.v20120810.{value_name}"
     keys_are_tables = shape["key"]["shape"] == "TableArn"
@@ -181,6 +183,12 @@ def _map(model: models.Model, shape_name: str) -> Check:
                     )  # fmt: skip
             if element is not None:
                 element(content, f"{path}.{key}.member", problems)
+            if bounded and not value_shape["min"] <= len(content) <= value_shape["max"]:
+                problems.append(
+                    _problem(_show(value), path, "Map value must satisfy constraint: "
+                             f"[Member must have length less than or equal to {value_shape['max']}, "
+                             f"Member must have length greater than or equal to {value_shape['min']}]")
+                )  # fmt: skip
 
     return check_map
 

@@ -70,6 +70,9 @@ class TableDefinition(Record, frozen=True, kw_only=True):
     status: str = "ACTIVE"
     copies: int = 0
     """Copies of this table under way, which need the old images of its changes."""
+    replicas: tuple[str, ...] = ()
+    """The other regions of a global table."""
+    consistency: str = "EVENTUAL"
 
     def index(self, index_name: str) -> Index | None:
         return next((index for index in self.indexes if index.index_name == index_name), None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from groundcloud.kernel.service import timer
-from groundcloud.services.dynamodb import changes, expiry, history, indexes, items, state
+from groundcloud.services.dynamodb import changes, expiry, history, indexes, items, replication, state
 from groundcloud.services.dynamodb.operations.table_updates import BACKFILL_TIMER
 from groundcloud.services.dynamodb.operations.tables import PURGE_TIMER
 from groundcloud.services.dynamodb.operations.time_to_live import SURVEY_TIMER
@@ -193,3 +193,13 @@ def forget(call: Call, payload: dict[str, Any]) -> None:
         call.schedule(call.now_ms, history.FORGET_TIMER, payload)
     elif kept is not None:
         history.schedule_trim(call, tx, kept)
+
+
+@timer(replication.TIMER)
+def replicate(call: Call, payload: dict[str, Any]) -> None:
+    """Makes the writes that have reached another region."""
+    for place, replica, write in replication.arrivals(call, payload["table_number"], payload["region"]):
+        key = (write.partition, write.sort)
+        new = None if write.raw is None else state.unpack_item(write.raw)
+        size = 0 if write.raw is None else state.item_size(write.raw)
+        items.write(call, place, replica, key, items.read(place, replica, key), new, size, replicated=True)

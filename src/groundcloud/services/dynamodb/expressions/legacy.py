@@ -85,9 +85,13 @@ def read_filter(conditions: dict[str, Any], operator: str | None) -> Test:
 
 
 def check_conditional_operator(request: dict[str, Any], parameter: str) -> None:
-    operator = request.get("ConditionalOperator")
-    if operator is not None and not request.get(parameter):
+    if "ConditionalOperator" not in request:
+        return
+    count = len(request.get(parameter) or ())
+    if count == 0:
         raise errors.validation("ConditionalOperator cannot be used without Filter or Expected")
+    if count == 1:
+        raise errors.validation("ConditionalOperator can only be used when Filter or Expected has two or more elements")
 
 
 def read_key_conditions(conditions: dict[str, Any]) -> tuple[dict[str, KeyTest], Values]:

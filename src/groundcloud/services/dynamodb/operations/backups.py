@@ -80,7 +80,8 @@ def create_backup(call: Call, request: Request) -> dict[str, Any]:
         definition=table,
     )
     BACKUPS.put(tx, backup)
-    history.begin_copy(call, tx, number, table.table_number, table, backup=(backup.table_name, backup.backup_id))
+    state.put_table(tx, table.replace(copies=table.copies + 1))
+    history.begin_copy(call, tx, number, table.table_number, table.table_name, backup=(backup.table_name, backup.backup_id))
     return {"BackupDetails": _details(tx, backup)}
 
 
@@ -143,7 +144,7 @@ def restore_table_from_backup(call: Call, request: Request) -> dict[str, Any]:
         "RestoreInProgress": False,
     }
     table = _restored(call, tx, backup.definition, request, summary)
-    history.begin_copy(call, tx, table.table_number, backup.items_number, None, restored_table=table.table_name)
+    history.begin_copy(call, tx, table.table_number, backup.items_number, "", restored_table=table.table_name)
     return {"TableDescription": descriptions.describe(tx, table)}
 
 
@@ -166,7 +167,10 @@ def restore_table_to_point_in_time(call: Call, request: Request) -> dict[str, An
         raise AwsError("InvalidRestoreTimeException", "The specified restore time is not valid.")
     summary = {"SourceTableArn": state.table_arn(tx, source.table_name), "RestoreDateTime": at_ms / 1000, "RestoreInProgress": False}
     table = _restored(call, tx, source, request, summary)
-    history.begin_copy(call, tx, table.table_number, source.table_number, source, as_of_ms=at_ms, restored_table=table.table_name)
+    state.put_table(tx, source.replace(copies=source.copies + 1))
+    history.begin_copy(
+        call, tx, table.table_number, source.table_number, source.table_name, as_of_ms=at_ms, restored_table=table.table_name
+    )
     return {"TableDescription": descriptions.describe(tx, table)}
 
 

@@ -138,9 +138,9 @@ def update_item(call: Call, request: Request) -> dict[str, Any]:
 
 def read_condition(request: Request) -> tuple[Test | None, dict[str, Value]]:
     """ConditionExpression or Expected as a test, and the values that it reads."""
-    if "Expected" in request:
-        return legacy.read_expected(request["Expected"], request.get("ConditionalOperator")), {}
     legacy.check_conditional_operator(request, "Expected")
+    if request.get("Expected"):
+        return legacy.read_expected(request["Expected"], request.get("ConditionalOperator")), {}
     if "ConditionExpression" not in request:
         return None, {}
     expressions, found = read_expressions(request)
@@ -154,10 +154,9 @@ def read_update(request: Request) -> tuple[Update | None, Test | None, dict[str,
     found: dict[str, Value] = {}
     if "AttributeUpdates" in request:
         update = legacy.read_attribute_updates(request["AttributeUpdates"])
-    if "Expected" in request:
+    legacy.check_conditional_operator(request, "Expected")
+    if request.get("Expected"):
         test = legacy.read_expected(request["Expected"], request.get("ConditionalOperator"))
-    else:
-        legacy.check_conditional_operator(request, "Expected")
     expressions: Expressions = NOTHING
     if "UpdateExpression" in request or "ConditionExpression" in request:
         expressions, found = read_expressions(request)

@@ -86,10 +86,9 @@ def _read(request: Request, legacy_filter: str) -> tuple[Expressions, dict[str, 
     if "AttributesToGet" in request:
         legacy.check_attributes_to_get(request["AttributesToGet"])
     test = None
+    legacy.check_conditional_operator(request, legacy_filter)
     if request.get(legacy_filter):
         test = legacy.read_filter(request[legacy_filter], request.get("ConditionalOperator"))
-    else:
-        legacy.check_conditional_operator(request, legacy_filter)
     expressions: Expressions = NOTHING
     found: dict[str, Value] = {}
     if "KeyConditionExpression" in request or "FilterExpression" in request or "ProjectionExpression" in request:

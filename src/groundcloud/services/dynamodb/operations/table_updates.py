@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from groundcloud.kernel.service import operation
 from groundcloud.services.dynamodb import access, changes, descriptions, errors, schema, shapes, state
+from groundcloud.services.dynamodb.operations.replicas import change_replicas
 from groundcloud.services.dynamodb.operations.tables import NUMBERS, PURGE_TIMER, check_settled, load, read_encryption, read_stream_view
 from groundcloud.services.dynamodb.state import Index, TableDefinition
 
@@ -18,15 +19,16 @@ BACKFILL_TIMER = "dynamodb.backfill"
 
 _CHANGES = (
     "ProvisionedThroughput", "BillingMode", "GlobalSecondaryIndexUpdates", "StreamSpecification", "SSESpecification", "TableClass",
-    "DeletionProtectionEnabled", "OnDemandThroughput", "WarmThroughput",
+    "DeletionProtectionEnabled", "OnDemandThroughput", "WarmThroughput", "ReplicaUpdates",
 )  # fmt: skip
 _NOT_IMPLEMENTED = (
-    "ReplicaUpdates",
-    "MultiRegionConsistency",
     "GlobalTableWitnessUpdates",
     "GlobalTableSettingsReplicationMode",
     "VectorIndexUpdates",
 )
+
+_SHARED = ("TableName", "BillingMode", "ProvisionedThroughput", "AttributeDefinitions", "GlobalSecondaryIndexUpdates")
+"""What a change of one replica changes in all."""
 
 
 @operation(raw=True, resource=access.table_of_request)
@@ -45,6 +47,20 @@ def update_table(call: Call, request: Request) -> dict[str, Any]:
     _check_index_updates(request.get("GlobalSecondaryIndexUpdates") or [])
     tx, table = load(call, request["TableName"])
     check_settled(table)
+    changed = _changed(call, tx, table, request)
+    for region in table.replicas:
+        place = tx.at(tx.account, region)
+        replica = state.find_table(place, table.table_name)
+        shared = {name: request[name] for name in _SHARED if name in request}
+        if replica is not None and len(shared) > 1:
+            state.put_table(place, _changed(call, place, replica, shared))
+    changed = change_replicas(call, tx, changed, request)
+    state.put_table(tx, changed)
+    return {"TableDescription": descriptions.describe(tx, changed, "UPDATING")}
+
+
+def _changed(call: Call, tx: Any, table: TableDefinition, request: Request) -> TableDefinition:
+    """The table with everything that concerns it alone."""
     changed = _with_capacity(call, table, request)
     changed = _with_stream(call, tx, changed, request)
     changed = _with_indexes(call, tx, changed, request)
@@ -56,9 +72,9 @@ def update_table(call: Call, request: Request) -> dict[str, Any]:
         changed = changed.replace(on_demand_limits=_limits(request["OnDemandThroughput"], changed.on_demand_limits))
     if "WarmThroughput" in request:
         changed = changed.replace(warm_throughput={**changed.warm_throughput, **request["WarmThroughput"]})
-    changed = changed.replace(encryption=read_encryption(call, request.get("SSESpecification"), changed.encryption))
-    state.put_table(tx, changed)
-    return {"TableDescription": descriptions.describe(tx, changed, "UPDATING")}
+    return changed.replace(  # type: ignore[no-any-return]
+        encryption=read_encryption(call, request.get("SSESpecification"), changed.encryption)
+    )
 
 
 def _check_index_updates(updates: list[Request]) -> None:

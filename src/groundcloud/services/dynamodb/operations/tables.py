@@ -5,7 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from groundcloud.kernel.service import Access, operation
-from groundcloud.services.dynamodb import access, changes, descriptions, errors, expiry, history, policies, schema, shapes, state, tags
+from groundcloud.services.dynamodb import (
+    access,
+    changes,
+    descriptions,
+    errors,
+    expiry,
+    history,
+    policies,
+    replication,
+    schema,
+    shapes,
+    state,
+    tags,
+)
 from groundcloud.services.dynamodb.state import TableDefinition
 
 if TYPE_CHECKING:
@@ -136,6 +149,7 @@ def remove(call: Call, tx: Any, table: TableDefinition) -> None:
     """Forgets a table; what it held is cleared by a timer."""
     if table.stream_view is not None:
         changes.close_stream(call, tx, table)
+    replication.leave(tx, table)
     expiry.forget_timer(call, tx, table)
     if table.images_wanted:
         history.forget(call, tx, table)

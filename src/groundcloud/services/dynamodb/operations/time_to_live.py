@@ -36,12 +36,12 @@ def update_time_to_live(call: Call, request: Request) -> dict[str, Any]:
             raise errors.validation("TimeToLive is already disabled")
         if current != attribute:
             raise errors.validation(f"TimeToLive is active on a different AttributeName: current AttributeName is {current}")
-    changed = table.replace(time_to_live_attribute=attribute if enabled else None)
-    state.put_table(tx, changed)
-    if not enabled:
-        expiry.forget_timer(call, tx, table)
-    payload = {"table_name": table.table_name, "table_number": table.table_number, "attribute": attribute, "enabled": enabled}
-    call.schedule(call.now_ms, SURVEY_TIMER, payload, tx=tx)
+    _switch(call, tx, table, attribute, enabled)
+    for region in table.replicas:
+        place = tx.at(tx.account, region)
+        replica = state.find_table(place, table.table_name)
+        if replica is not None:
+            _switch(call, place, replica, attribute, enabled)
     return {"TimeToLiveSpecification": {"Enabled": enabled, "AttributeName": attribute}}
 
 
@@ -52,3 +52,11 @@ def describe_time_to_live(call: Call, request: Request) -> dict[str, Any]:
     if table.time_to_live_attribute is None:
         return {"TimeToLiveDescription": {"TimeToLiveStatus": "DISABLED"}}
     return {"TimeToLiveDescription": {"TimeToLiveStatus": "ENABLED", "AttributeName": table.time_to_live_attribute}}
+
+
+def _switch(call: Call, tx: Any, table: state.TableDefinition, attribute: str, enabled: bool) -> None:
+    state.put_table(tx, table.replace(time_to_live_attribute=attribute if enabled else None))
+    if not enabled:
+        expiry.forget_timer(call, tx, table)
+    payload = {"table_name": table.table_name, "table_number": table.table_number, "attribute": attribute, "enabled": enabled}
+    call.schedule(call.now_ms, SURVEY_TIMER, payload, tx=tx)

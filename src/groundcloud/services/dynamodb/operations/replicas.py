@@ -1,0 +1,199 @@
+"""Replicas of a table in other regions: added and removed by UpdateTable, or by the older operations on global tables."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from groundcloud.base.errors import AwsError
+from groundcloud.kernel.service import operation
+from groundcloud.services.dynamodb import changes, errors, history, shapes, state
+from groundcloud.services.dynamodb.operations.tables import NUMBERS, remove
+from groundcloud.services.dynamodb.state import TableDefinition
+
+if TYPE_CHECKING:
+    from groundcloud.kernel.call import Call
+
+Request = dict[str, Any]
+
+LIST_MAX = 100
+
+
+def change_replicas(call: Call, tx: Any, table: TableDefinition, request: Request) -> TableDefinition:
+    """ReplicaUpdates and MultiRegionConsistency of UpdateTable."""
+    updates = request.get("ReplicaUpdates") or []
+    consistency = request.get("MultiRegionConsistency", table.consistency)
+    if consistency != table.consistency:
+        if table.replicas or state.counts(tx, table.table_number)[0]:
+            raise errors.validation("MultiRegionConsistency can only be set while replicas are added to an empty table without replicas")
+        if consistency == "STRONG" and sum("Create" in update for update in updates) != 2:
+            raise errors.validation("A table with MultiRegionConsistency STRONG has exactly three regions")
+        table = table.replace(consistency=consistency)
+    for update in updates:
+        given = [kind for kind in ("Create", "Update", "Delete") if kind in update]
+        if len(given) != 1:
+            raise errors.validation("One of Create, Update or Delete must be given in each ReplicaUpdate")
+        spec = update[given[0]]
+        region = spec["RegionName"]
+        if region == tx.region:
+            raise errors.validation(
+                "Cannot add, delete, or update the local region through ReplicaUpdates. "
+                "Use CreateTable, DeleteTable, or UpdateTable as required."
+            )
+        if given[0] == "Create":
+            table = _add(call, tx, table, region, spec)
+            continue
+        if region not in table.replicas:
+            raise errors.validation("Replica specified in the Replica Update or Replica Delete action of the request was not found.")
+        if given[0] == "Delete":
+            table = _remove(call, tx, table, region)
+        else:
+            _override(tx, table, region, spec)
+    return table
+
+
+def _add(call: Call, tx: Any, table: TableDefinition, region: str, spec: Request) -> TableDefinition:
+    place = tx.at(tx.account, region)
+    if region in table.replicas or state.find_table(place, table.table_name) is not None:
+        raise errors.validation(
+            f"Failed to create a the new replica of table with name: '{table.table_name}' because one or more replicas already existed as tables."
+        )
+    if table.stream_view is None:
+        table = changes.open_stream(call, tx, table, "NEW_AND_OLD_IMAGES")
+    elif table.stream_view != "NEW_AND_OLD_IMAGES":
+        raise errors.validation("Table needs to have a stream with both new and old images to have replicas")
+    everyone = (tx.region, *table.replicas, region)
+    replica = table.replace(
+        table_number=place.sequence(NUMBERS),
+        table_id=call.new_id(),
+        created_ms=call.now_ms,
+        indexes=tuple(index.replace(index_number=place.sequence(NUMBERS)) for index in table.indexes),
+        stream_view=None,
+        stream_label=None,
+        stream_number=0,
+        replicas=tuple(other for other in everyone if other != region),
+        status="CREATING",
+        copies=0,
+        deletion_protection=bool(spec.get("DeletionProtectionEnabled")),
+        table_class=spec.get("TableClassOverride", table.table_class),
+        read_units=spec.get("ProvisionedThroughputOverride", {}).get("ReadCapacityUnits", table.read_units),
+        point_in_time_since_ms=0,
+        restored_from={},
+    )
+    replica = changes.open_stream(call, place, replica, "NEW_AND_OLD_IMAGES")
+    state.put_table(place, replica)
+    for other in table.replicas:
+        _relist(tx.at(tx.account, other), table.table_name, everyone)
+    table = table.replace(replicas=(*table.replicas, region), copies=table.copies + 1)
+    history.begin_copy(
+        call, place, replica.table_number, table.table_number, table.table_name, source_region=tx.region, restored_table=table.table_name
+    )
+    return table
+
+
+def _remove(call: Call, tx: Any, table: TableDefinition, region: str) -> TableDefinition:
+    place = tx.at(tx.account, region)
+    replica = state.find_table(place, table.table_name)
+    if replica is not None:
+        remove(call, place, replica.replace(replicas=()))
+    left = tuple(other for other in table.replicas if other != region)
+    for other in left:
+        _relist(tx.at(tx.account, other), table.table_name, (tx.region, *left))
+    return table.replace(replicas=left)  # type: ignore[no-any-return]
+
+
+def _relist(place: Any, table_name: str, everyone: tuple[str, ...]) -> None:
+    replica = state.find_table(place, table_name)
+    if replica is not None:
+        state.put_table(place, replica.replace(replicas=tuple(other for other in everyone if other != place.region)))
+
+
+def _override(tx: Any, table: TableDefinition, region: str, spec: Request) -> None:
+    place = tx.at(tx.account, region)
+    replica = state.find_table(place, table.table_name)
+    if replica is not None:
+        changed = replica.replace(
+            table_class=spec.get("TableClassOverride", replica.table_class),
+            read_units=spec.get("ProvisionedThroughputOverride", {}).get("ReadCapacityUnits", replica.read_units),
+        )
+        state.put_table(place, changed)
+
+
+# --- the operations of 2017 ---------------------------------------------------------------------------------------------------------
+
+
+def _global_table(call: Call, request: Request) -> str:
+    return f"arn:aws:dynamodb::{call.account}:global-table/{request.get('GlobalTableName', '*')}"
+
+
+@operation(raw=True, resource=_global_table)
+def create_global_table(call: Call, request: Request) -> dict[str, Any]:
+    """Joins tables of one name that are there already, empty and with streams."""
+    shapes.check("CreateGlobalTable", request)
+    name = request["GlobalTableName"]
+    regions = [replica["RegionName"] for replica in request["ReplicationGroup"]]
+    found = []
+    for region in regions:
+        place = call.tx.at(call.account, region)
+        table = state.find_table(place, name)
+        if table is None:
+            raise errors.backup_table_not_found(name)
+        if table.replicas:
+            raise AwsError("GlobalTableAlreadyExistsException", f"Global table with name: '{name}' already exists.")
+        if table.stream_view != "NEW_AND_OLD_IMAGES":
+            raise errors.validation(f"One or more tables of the global table do not have a stream with new and old images: {region}")
+        if state.counts(place, table.table_number)[0]:
+            raise errors.validation(f"One or more tables of the global table are not empty: {region}")
+        found.append((place, table))
+    for place, table in found:
+        state.put_table(place, table.replace(replicas=tuple(region for region in regions if region != place.region)))
+    return {"GlobalTableDescription": _describe(call, name, "CREATING", regions)}
+
+
+@operation(raw=True, resource=_global_table)
+def describe_global_table(call: Call, request: Request) -> dict[str, Any]:
+    shapes.check("DescribeGlobalTable", request)
+    table = _joined(call, request["GlobalTableName"])
+    return {"GlobalTableDescription": _describe(call, table.table_name, "ACTIVE", [call.region, *table.replicas])}
+
+
+@operation(raw=True)
+def list_global_tables(call: Call, request: Request) -> dict[str, Any]:
+    shapes.check("ListGlobalTables", request)
+    wanted, after = request.get("RegionName"), request.get("ExclusiveStartGlobalTableName", "")
+    limit = request.get("Limit", LIST_MAX)
+    found = []
+    for table in state.all_tables(call.tx):
+        regions = [call.region, *table.replicas]
+        if table.replicas and table.table_name > after and (wanted is None or wanted in regions):
+            found.append({"GlobalTableName": table.table_name, "ReplicationGroup": [{"RegionName": region} for region in regions]})
+    answer: dict[str, Any] = {"GlobalTables": found[:limit]}
+    if len(found) > limit:
+        answer["LastEvaluatedGlobalTableName"] = found[limit - 1]["GlobalTableName"]
+    return answer
+
+
+@operation(raw=True, resource=_global_table)
+def update_global_table(call: Call, request: Request) -> dict[str, Any]:
+    shapes.check("UpdateGlobalTable", request)
+    table = _joined(call, request["GlobalTableName"])
+    changed = change_replicas(call, call.tx, table, {"ReplicaUpdates": request["ReplicaUpdates"]})
+    state.put_table(call.tx, changed)
+    return {"GlobalTableDescription": _describe(call, table.table_name, "UPDATING", [call.region, *changed.replicas])}
+
+
+def _joined(call: Call, name: str) -> TableDefinition:
+    table = state.find_table(call.tx, name)
+    if table is None or not table.replicas:
+        raise AwsError("GlobalTableNotFoundException", f"Global table with name: '{name}' does not exist.")
+    return table
+
+
+def _describe(call: Call, name: str, status: str, regions: list[str]) -> dict[str, Any]:
+    table = state.find_table(call.tx, name)
+    return {
+        "GlobalTableName": name,
+        "GlobalTableArn": f"arn:aws:dynamodb::{call.account}:global-table/{name}",
+        "CreationDateTime": (table.created_ms if table is not None else call.now_ms) / 1000,
+        "ReplicationGroup": [{"RegionName": region, "ReplicaStatus": "ACTIVE"} for region in regions],
+        "GlobalTableStatus": status,
+    }

@@ -1,0 +1,153 @@
+"""Global tables: replicas in other regions, the lag, the last writer, strong consistency."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from tests.services.dynamodb.asking import index, refusal
+
+
+@pytest.fixture
+def europe(client: Any) -> Any:
+    return client("dynamodb", region="eu-west-1")
+
+
+@pytest.fixture
+def asia(client: Any) -> Any:
+    return client("dynamodb", region="ap-south-1")
+
+
+def item(pk: str, v: int) -> dict[str, Any]:
+    return {"pk": {"S": pk}, "v": {"N": str(v)}, "g": {"S": "g"}}
+
+
+def items(dynamodb: Any, name: str) -> dict[str, str]:
+    return {found["pk"]["S"]: found["v"]["N"] for found in dynamodb.scan(TableName=name)["Items"]}
+
+
+def create(*regions: str) -> list[dict[str, Any]]:
+    return [{"Create": {"RegionName": region}} for region in regions]
+
+
+def test_a_write_reaches_the_other_regions_after_the_lag(dynamodb: Any, europe: Any, asia: Any, make_table: Any, clock: Any) -> None:
+    make_table(
+        "world", "pk", GlobalSecondaryIndexes=[index("by-g", "g")], Tags=[{"Key": "groundcloud:replication-lag-ms", "Value": "5000"}]
+    )
+    for at in range(3):
+        dynamodb.put_item(TableName="world", Item=item(str(at), at))
+    dynamodb.update_table(TableName="world", ReplicaUpdates=create("eu-west-1", "ap-south-1"))
+    clock.settle()
+    table = dynamodb.describe_table(TableName="world")["Table"]
+    assert table["Replicas"] == [
+        {"RegionName": "eu-west-1", "ReplicaStatus": "ACTIVE"},
+        {"RegionName": "ap-south-1", "ReplicaStatus": "ACTIVE"},
+    ]
+    assert table["StreamSpecification"]["StreamViewType"] == "NEW_AND_OLD_IMAGES"
+    there = europe.describe_table(TableName="world")["Table"]
+    assert {replica["RegionName"] for replica in there["Replicas"]} == {"us-east-1", "ap-south-1"}
+    assert ":eu-west-1:" in there["TableArn"]
+    assert items(europe, "world") == items(asia, "world") == {"0": "0", "1": "1", "2": "2"}
+    dynamodb.put_item(TableName="world", Item=item("new", 1))
+    dynamodb.delete_item(TableName="world", Key={"pk": {"S": "0"}})
+    clock.advance("4s")
+    assert items(europe, "world") == {"0": "0", "1": "1", "2": "2"}
+    clock.advance("2s")
+    assert items(europe, "world") == items(asia, "world") == items(dynamodb, "world") == {"1": "1", "2": "2", "new": "1"}
+    asked = {"KeyConditionExpression": "g = :g", "ExpressionAttributeValues": {":g": {"S": "g"}}}
+    assert europe.query(TableName="world", IndexName="by-g", **asked)["Count"] == 3
+    asia.put_item(TableName="world", Item=item("asia", 7))
+    clock.advance("6s")
+    assert items(dynamodb, "world")["asia"] == items(europe, "world")["asia"] == "7"
+
+
+def test_the_last_writer_wins_everywhere(dynamodb: Any, europe: Any, make_table: Any, clock: Any) -> None:
+    make_table("contested", "pk")
+    dynamodb.update_table(TableName="contested", ReplicaUpdates=create("eu-west-1"))
+    clock.settle()
+    dynamodb.put_item(TableName="contested", Item=item("a", 1))
+    europe.put_item(TableName="contested", Item=item("a", 2))
+    europe.put_item(TableName="contested", Item=item("b", 1))
+    dynamodb.put_item(TableName="contested", Item=item("b", 2))
+    dynamodb.put_item(TableName="contested", Item=item("c", 1))
+    europe.put_item(TableName="contested", Item=item("c", 2))
+    europe.delete_item(TableName="contested", Key={"pk": {"S": "c"}})
+    clock.advance("2s")
+    assert items(dynamodb, "contested") == items(europe, "contested") == {"a": "2", "b": "2"}
+
+
+def test_strong_consistency_has_no_lag(dynamodb: Any, europe: Any, asia: Any, make_table: Any, clock: Any) -> None:
+    make_table("strong", "pk")
+    assert (
+        refusal(dynamodb.update_table, TableName="strong", MultiRegionConsistency="STRONG", ReplicaUpdates=create("eu-west-1"))[0]
+        == "ValidationException"
+    )
+    dynamodb.update_table(TableName="strong", MultiRegionConsistency="STRONG", ReplicaUpdates=create("eu-west-1", "ap-south-1"))
+    clock.settle()
+    europe.put_item(TableName="strong", Item=item("a", 1))
+    assert items(dynamodb, "strong") == items(asia, "strong") == {"a": "1"}
+    failed = refusal(asia.put_item, TableName="strong", Item=item("a", 2), ConditionExpression="attribute_not_exists(pk)")
+    assert failed[0] == "ConditionalCheckFailedException"
+    assert dynamodb.describe_table(TableName="strong")["Table"]["MultiRegionConsistency"] == "STRONG"
+
+
+def test_replicas_share_indexes_and_expiry_and_leave(dynamodb: Any, europe: Any, make_table: Any, clock: Any) -> None:
+    make_table("shared", "pk")
+    dynamodb.update_table(TableName="shared", ReplicaUpdates=create("eu-west-1"))
+    clock.settle()
+    dynamodb.update_table(
+        TableName="shared",
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "g")],
+        GlobalSecondaryIndexUpdates=[{"Create": index("by-g", "g")}],
+    )
+    dynamodb.update_time_to_live(TableName="shared", TimeToLiveSpecification={"AttributeName": "ttl", "Enabled": True})
+    clock.settle()
+    assert europe.describe_table(TableName="shared")["Table"]["GlobalSecondaryIndexes"][0]["IndexStatus"] == "ACTIVE"
+    assert europe.describe_time_to_live(TableName="shared")["TimeToLiveDescription"]["AttributeName"] == "ttl"
+    dynamodb.put_item(TableName="shared", Item={**item("a", 1), "ttl": {"N": str(int(clock.now_s()) + 10)}})
+    clock.advance("5s")
+    assert items(europe, "shared") == {"a": "1"}
+    clock.advance("30s")
+    assert items(europe, "shared") == items(dynamodb, "shared") == {}
+    europe.delete_table(TableName="shared")
+    assert "Replicas" not in dynamodb.describe_table(TableName="shared")["Table"]
+    dynamodb.put_item(TableName="shared", Item=item("b", 1))
+    clock.advance("5s")
+
+
+def test_what_a_replica_update_refuses(dynamodb: Any, europe: Any, make_table: Any) -> None:
+    make_table("refused", "pk")
+    assert refusal(dynamodb.update_table, TableName="refused", ReplicaUpdates=create("us-east-1"))[1].startswith(
+        "Cannot add, delete, or update the local region"
+    )
+    absent = [{"Delete": {"RegionName": "eu-west-1"}}]
+    assert refusal(dynamodb.update_table, TableName="refused", ReplicaUpdates=absent) == (
+        "ValidationException",
+        "Replica specified in the Replica Update or Replica Delete action of the request was not found.",
+    )
+    europe.create_table(
+        TableName="refused",
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    assert refusal(dynamodb.update_table, TableName="refused", ReplicaUpdates=create("eu-west-1"))[0] == "ValidationException"
+
+
+def test_the_older_operations_join_tables(dynamodb: Any, europe: Any, clock: Any) -> None:
+    for region in (dynamodb, europe):
+        region.create_table(
+            TableName="joined",
+            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+            BillingMode="PAY_PER_REQUEST",
+            StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
+        )
+    group = [{"RegionName": "us-east-1"}, {"RegionName": "eu-west-1"}]
+    dynamodb.create_global_table(GlobalTableName="joined", ReplicationGroup=group)
+    assert dynamodb.describe_global_table(GlobalTableName="joined")["GlobalTableDescription"]["GlobalTableStatus"] == "ACTIVE"
+    assert dynamodb.list_global_tables()["GlobalTables"] == [{"GlobalTableName": "joined", "ReplicationGroup": group}]
+    dynamodb.put_item(TableName="joined", Item=item("a", 1))
+    clock.advance("2s")
+    assert items(europe, "joined") == {"a": "1"}
+    assert refusal(dynamodb.describe_global_table, GlobalTableName="nothing")[0] == "GlobalTableNotFoundException"
