@@ -84,3 +84,41 @@ def test_a_property_that_is_not_there_fails_the_stack_by_name(client: Any, clock
     assert stack["StackStatus"] == "ROLLBACK_COMPLETE"
     reasons = [event.get("ResourceStatusReason", "") for event in cloudformation.describe_stack_events(StackName="app")["StackEvents"]]
     assert any(next(iter(properties)) in reason for reason in reasons)
+
+
+def test_a_global_table_of_a_stack(client: Any, dynamodb: Any, clock: Any) -> None:
+    cloudformation = client("cloudformation")
+
+    def body(*regions: str) -> str:
+        properties = {
+            "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
+            "AttributeDefinitions": [{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "g")],
+            "BillingMode": "PAY_PER_REQUEST",
+            "GlobalSecondaryIndexes": [index("by-g", "g")],
+            "Replicas": [
+                {
+                    "Region": region,
+                    "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True},
+                    "Tags": [{"Key": "at", "Value": region}],
+                }
+                for region in regions
+            ],
+        }
+        outputs = {"Name": {"Value": {"Ref": "Table"}}, "Arn": {"Value": {"Fn::GetAtt": ["Table", "Arn"]}}}
+        return json.dumps({"Resources": {"Table": {"Type": "AWS::DynamoDB::GlobalTable", "Properties": properties}}, "Outputs": outputs})
+
+    cloudformation.create_stack(StackName="app", TemplateBody=body("us-east-1"))
+    clock.settle()
+    name = outputs(cloudformation)["Name"]
+    assert "Replicas" not in dynamodb.describe_table(TableName=name)["Table"]
+    dynamodb.put_item(TableName=name, Item={"pk": {"S": "a"}, "g": {"S": "g"}})
+    cloudformation.update_stack(StackName="app", TemplateBody=body("us-east-1", "eu-west-1"))
+    clock.settle()
+    europe = client("dynamodb", region="eu-west-1")
+    assert outputs(cloudformation)["Name"] == name
+    assert europe.scan(TableName=name, IndexName="by-g")["Count"] == 1
+    recovery = europe.describe_continuous_backups(TableName=name)["ContinuousBackupsDescription"]["PointInTimeRecoveryDescription"]
+    assert recovery["PointInTimeRecoveryStatus"] == "ENABLED"
+    cloudformation.delete_stack(StackName="app")
+    clock.settle()
+    assert dynamodb.list_tables()["TableNames"] == europe.list_tables()["TableNames"] == []

@@ -1,8 +1,8 @@
 """Amazon DynamoDB and DynamoDB Streams: tables, items, expressions, indexes, time to live.
 
 Differs: a table or index is ACTIVE as soon as it is made, and an expired item goes as soon as the clock has passed its moment.
-SSESpecification is kept and shown; items rest as the store keeps them.
-Missing, and refused by name: vector indexes, global tables, exports and imports, Kinesis destinations, bulk operations.
+SSESpecification is kept and shown; items rest as the store keeps them. AWS::DynamoDB::GlobalTable takes of auto scaling what it begins with.
+Missing, and refused by name: vector indexes, witnesses, exports and imports, Kinesis destinations, bulk operations.
 """
 
 from groundcloud.kernel.service import Service

@@ -50,7 +50,7 @@ class TableResource(ResourceType):
             request["ResourcePolicy"] = _document(properties["ResourcePolicy"])
         table = (await call.request("dynamodb", "CreateTable", request))["TableDescription"]
         await self._settings(call, table_name, table["TableArn"], properties, {})
-        return await self._created(call, table_name)
+        return await self.describe(call, table_name)
 
     async def update(self, call: Call, resource: ResourceRequest) -> Created:
         table_name, properties, old = resource.physical_id, resource.properties, resource.old_properties
@@ -72,7 +72,7 @@ class TableResource(ResourceType):
                 await call.request("dynamodb", "PutResourcePolicy", {"ResourceArn": arn, "Policy": _document(properties["ResourcePolicy"])})
             else:
                 await call.request("dynamodb", "DeleteResourcePolicy", {"ResourceArn": arn})
-        return await self._created(call, table_name)
+        return await self.describe(call, table_name)
 
     async def delete(self, call: Call, resource: ResourceRequest) -> None:
         try:
@@ -81,7 +81,8 @@ class TableResource(ResourceType):
             if error.code != "ResourceNotFoundException":
                 raise
 
-    async def _created(self, call: Call, table_name: str) -> Created:
+    async def describe(self, call: Call, table_name: str) -> Created:
+        """What GetAtt and Ref give of a table."""
         table = (await call.request("dynamodb", "DescribeTable", {"TableName": table_name}))["Table"]
         attributes = {"Arn": table["TableArn"], "TableId": table["TableId"]}
         if "LatestStreamArn" in table:

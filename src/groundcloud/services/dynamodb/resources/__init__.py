@@ -1,0 +1,1 @@
+"""CloudFormation: the types of this room."""
