@@ -1,10 +1,12 @@
 """What every engine does: an ordered map, changed a batch at a time."""
 
+import os
+import threading
 from pathlib import Path
 
 import pytest
 
-from groundcloud.store.engines import Engine
+from groundcloud.store.engines import Engine, rocks
 from groundcloud.store.engines.rocks import RocksEngine
 
 PAIRS = [(bytes([n]), b"v%d" % n) for n in range(10)]
@@ -93,3 +95,30 @@ def test_rocks_refuses_a_second_server_on_the_same_directory(tmp_path: Path) -> 
     with pytest.raises(RuntimeError, match="cannot open the store"):
         RocksEngine(tmp_path)
     engine.close()
+
+
+def test_rocks_syncs_a_log_file_that_was_made_right_after_the_last_sync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The directory's time of change is coarse: the new file may bear the same."""
+    monkeypatch.setattr(rocks, "LOG_SWITCH_BYTES", 0)
+    synced: list[str] = []
+    real = os.fdatasync
+    monkeypatch.setattr(
+        rocks.os, "fdatasync", lambda descriptor: (synced.append(os.readlink(f"/proc/self/fd/{descriptor}")), real(descriptor))
+    )
+    engine = RocksEngine(tmp_path)
+    for number in range(60):
+        engine.write({b"%d" % number: b"x"})
+        if number % 2:
+            threading.Event().wait(0.003)
+        engine.sync()
+        newest = max((tmp_path / "log").glob("*.log"))
+        assert synced[-1] == str(newest)
+    engine.close()
+
+
+def test_rocks_lets_the_next_server_in_once_it_is_closed_or_failed_to_open(tmp_path: Path) -> None:
+    RocksEngine(tmp_path).close()
+    (tmp_path / "CURRENT").write_text("MANIFEST-999999\n")
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match=r"cannot open the store in .*MANIFEST"):
+            RocksEngine(tmp_path)

@@ -4,6 +4,7 @@ The store's directory is copied while a writer works; in the copy every log file
 synced. What reopens must hold every synced batch, each batch whole, and no batch without all those before it.
 """
 
+import itertools
 import os
 import random
 import shutil
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from groundcloud.store import keys
-from groundcloud.store.engines import rocks
+from groundcloud.store.engines import rocks, rocks_log
 from groundcloud.store.engines.rocks import RocksEngine
 
 COUNTER = keys.pack(("counter",))
@@ -60,7 +61,7 @@ class Writer:
         for path in (copy / "log").glob("*.log"):
             whole = path.read_bytes()
             kept = self._cut(path.name, len(whole))
-            rubbish = self.source.choice([b"", b"\x00" * (len(whole) - kept)])
+            rubbish = self.source.choice([b"", b"\x00" * (len(whole) - kept), self.source.randbytes(len(whole) - kept)])
             path.write_bytes(whole[:kept] + rubbish)
 
     def _cut(self, name: str, size: int) -> int:
@@ -142,3 +143,40 @@ def test_no_batch_is_there_without_those_before_it(tmp_path: Path, monkeypatch: 
         assert writer.engine.get(COUNTER) == len(writer.batches).to_bytes(8, "big")
     finally:
         writer.engine.close()
+
+
+def test_rubbish_that_looks_like_a_recycled_record_does_not_hang_the_next_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """RocksDB 9.8.4 by itself would read such a file for ever."""
+    writer = Writer(tmp_path / "store", random.Random(1))
+    monkeypatch.setattr(rocks.os, "fdatasync", writer.fdatasync)
+    writer.engine.write({b"fill": bytes(100)})
+    writer.write()
+    writer.sync()
+    copy = tmp_path / "cut"
+    assert writer._copy(copy)
+    writer.engine.close()
+    log = max((copy / "log").glob("*.log"))
+    whole = log.read_bytes()
+    for kind in range(5, 12):
+        log.write_bytes(whole + bytes([1, 2, 3, 4, 50, 0, kind]) + bytes(range(1, 100)))
+        assert rocks_log.cut_to_whole_records(log) == 106
+        assert log.read_bytes() == whole
+
+
+@pytest.mark.parametrize("sizes", [[0], [1, 2, 3], [40_000], [32_768 - 7], [32_768 - 8, 5], [32_768 - 14, 5], [100_000, 1, 70_000]])
+def test_a_log_that_ends_well_is_left_whole_and_any_cut_falls_back_to_the_record_before(tmp_path: Path, sizes: list[int]) -> None:
+    engine = RocksEngine(tmp_path)
+    ends = [0]
+    log = max((tmp_path / "log").glob("*.log"))
+    for number, size in enumerate(sizes):
+        engine.write({b"%d" % number: random.Random(number).randbytes(size)})
+        ends.append(log.stat().st_size)
+    data = log.read_bytes()
+    engine.close()
+    assert rocks_log.whole_bytes(data) == len(data)
+    for before, end in itertools.pairwise(ends):
+        for cut in {before, before + 1, before + 7, (before + end) // 2, end - 1}:
+            assert rocks_log.whole_bytes(data[:cut]) in (before, end if cut == end else before)
+        spoilt = bytearray(data)
+        spoilt[end - 1] ^= 1
+        assert rocks_log.whole_bytes(bytes(spoilt)) == before

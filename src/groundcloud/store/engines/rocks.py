@@ -12,12 +12,15 @@ itself begins the new file every LOG_SWITCH_BYTES, after it has synced the old o
 
 from __future__ import annotations
 
+import fcntl
 import os
 import threading
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+from groundcloud.store.engines.rocks_log import cut_to_whole_records
 
 BLOCK_CACHE_BYTES = 32 * 1024 * 1024
 LOG_SWITCH_BYTES = 24 * 1024 * 1024
@@ -43,9 +46,12 @@ class RocksEngine:
         self._log_directory = directory / "log"
         self._log_directory.mkdir(exist_ok=True)
         self._rocksdict: Any = rocksdict
+        self._lock = _lock(directory)
+        self._cut_log()
         try:
             self._db = rocksdict.Rdict(str(directory), self._options(rocksdict))
         except Exception as error:  # rocksdict raises bare Exception
+            os.close(self._lock)
             raise RuntimeError(f"cannot open the store in {directory}: {error}") from error
         self._read_options = rocksdict.ReadOptions()
         self._get = self._db.get
@@ -78,6 +84,12 @@ class RocksEngine:
         table.set_data_block_index_type(rocksdict.DataBlockIndexType.binary_and_hash())
         options.set_block_based_table_factory(table)
         return options
+
+    def _cut_log(self) -> None:
+        """Only the newest file can end in the middle of a record, see `_switch_log`."""
+        newest = max(self._log_directory.glob("*.log"), key=lambda path: int(path.stem), default=None)
+        if newest is not None and newest.stat().st_size:
+            cut_to_whole_records(newest)
 
     def get(self, key: bytes) -> bytes | None:
         value: bytes | None = self._get(key)
@@ -128,14 +140,16 @@ class RocksEngine:
         """Begins a new log file once the old one is on disk, and has the write buffer made into a table file meanwhile."""
         self.sync()
         self._db.flush(wait=False)
+        self._listed_ns = 0
         self._unflushed_bytes = 0
 
     def sync(self) -> None:
         with self._sync_lock:
             changed_ns = os.stat(self._log_directory).st_mtime_ns
-            # A directory's time is coarse: a log made in the same tick as the last listing would not show, so recent changes are looked at again.
-            settled = changed_ns == self._listed_ns and time.time_ns() - changed_ns > DIRECTORY_TICK_NS
-            if settled and (descriptor := self._descriptors.get(self._synced_log)) is not None:
+            # A directory's time is coarse: a log made after a listing but in the same tick would not show, so a listing counts only if the
+            # directory's last change was a tick ago by then.
+            settled = time.time_ns() - changed_ns > DIRECTORY_TICK_NS
+            if changed_ns == self._listed_ns and (descriptor := self._descriptors.get(self._synced_log)) is not None:
                 os.fdatasync(descriptor)
                 return
             names = sorted(name for name in os.listdir(self._log_directory) if name.endswith(".log"))
@@ -154,14 +168,28 @@ class RocksEngine:
                 self._synced_log = fresh[-1]
                 for name in [name for name in self._descriptors if name < self._synced_log]:
                     os.close(self._descriptors.pop(name))
-            self._listed_ns = changed_ns
+            self._listed_ns = changed_ns if settled else 0
 
     def close(self) -> None:
         self.sync()
+        if self._unflushed_bytes:
+            self._db.flush()  # so that the next start has no log to read
         self._db.close()
         for descriptor in self._descriptors.values():
             os.close(descriptor)
         self._descriptors.clear()
+        os.close(self._lock)
+
+
+def _lock(directory: Path) -> int:
+    """Holds the directory for this engine: RocksDB's own lock comes too late, its log is changed before."""
+    descriptor = os.open(directory / "held", os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise RuntimeError(f"cannot open the store in {directory}: another server holds it") from None
+    return descriptor
 
 
 def _sync_directory(directory: Path) -> None:
