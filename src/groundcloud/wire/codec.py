@@ -273,7 +273,7 @@ class RestXmlCodec(Codec):
                 return HttpResponse(
                     status, headers, eventstream.encode_stream(self.model, reference["shape"], value or _nothing(), xml=True)
                 )
-            if shape["type"] in ("blob", "string") or value is None:
+            if (shape["type"] in ("blob", "string") and "xmlNamespace" not in reference) or value is None:
                 body = value if value is not None else b""
                 return HttpResponse(status, headers, body.encode() if isinstance(body, str) else body)
             headers.append(("content-type", "application/xml"))

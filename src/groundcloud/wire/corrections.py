@@ -30,6 +30,43 @@ def correct(service: str, raw: dict[str, Any]) -> None:
         # Present in requests though the model leaves it to the client's customisations.
         raw["shapes"].setdefault("BucketLocationConstraint", {"type": "string"}).pop("enum", None)
         raw["shapes"]["FilterRuleName"].pop("enum", None)  # taken in any case: `Prefix` too
+        for name, root in _S3_ROOTS.items():
+            raw["shapes"][name]["locationName"] = root
+        # The answer is the constraint itself, not a structure around it.
+        location = raw["shapes"]["GetBucketLocationOutput"]
+        location["payload"] = "LocationConstraint"
+        location["members"]["LocationConstraint"].update(
+            locationName="LocationConstraint", xmlNamespace="http://s3.amazonaws.com/doc/2006-03-01/"
+        )
+
+
+_S3_ROOTS = {
+    "CompleteMultipartUploadOutput": "CompleteMultipartUploadResult",
+    "CreateMultipartUploadOutput": "InitiateMultipartUploadResult",
+    "DeleteObjectsOutput": "DeleteResult",
+    "GetBucketAccelerateConfigurationOutput": "AccelerateConfiguration",
+    "GetBucketAclOutput": "AccessControlPolicy",
+    "GetBucketCorsOutput": "CORSConfiguration",
+    "GetBucketLifecycleConfigurationOutput": "LifecycleConfiguration",
+    "GetBucketLoggingOutput": "BucketLoggingStatus",
+    "GetBucketRequestPaymentOutput": "RequestPaymentConfiguration",
+    "GetBucketTaggingOutput": "Tagging",
+    "GetBucketVersioningOutput": "VersioningConfiguration",
+    "GetBucketWebsiteOutput": "WebsiteConfiguration",
+    "GetObjectAclOutput": "AccessControlPolicy",
+    "GetObjectAttributesOutput": "GetObjectAttributesResponse",
+    "GetObjectTaggingOutput": "Tagging",
+    "ListBucketAnalyticsConfigurationsOutput": "ListBucketAnalyticsConfigurationResult",
+    "ListBucketInventoryConfigurationsOutput": "ListInventoryConfigurationsResult",
+    "ListBucketMetricsConfigurationsOutput": "ListMetricsConfigurationsResult",
+    "ListBucketsOutput": "ListAllMyBucketsResult",
+    "ListMultipartUploadsOutput": "ListMultipartUploadsResult",
+    "ListObjectVersionsOutput": "ListVersionsResult",
+    "ListObjectsOutput": "ListBucketResult",
+    "ListObjectsV2Output": "ListBucketResult",
+    "ListPartsOutput": "ListPartsResult",
+}
+"""Root elements of S3's documents, which botocore does not read; clients in Rust and Java do. Source: S3 API reference, response syntax."""
 
 
 # SQS spoke the query protocol until 2023; botocore's model no longer says how its lists and maps are written there.
