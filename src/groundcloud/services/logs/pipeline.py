@@ -23,6 +23,7 @@ VALUES_MAX = 150  # AWS: PutMetricData, values of one datum
 DATA_MAX = 1000  # AWS: PutMetricData, data of one call
 
 Datum = dict[str, Any]
+Dimensions = tuple[tuple[str, str], ...]
 
 
 def flow(call: Call, group: Group, stream_name: str, chunk: Chunk) -> None:
@@ -72,9 +73,10 @@ def points(metric_filter: MetricFilter, transformation: dict[str, Any], events: 
     wanted, default = transformation["metricValue"], transformation.get("defaultValue")
     constant = None if wanted.startswith("$") else float(wanted)
     dimensions: dict[str, str] = transformation.get("dimensions") or {}
-    found: dict[tuple[int, tuple[tuple[str, str], ...]], dict[float, int]] = {}
+    found: dict[tuple[int, Dimensions], dict[float, int]] = {}
     for timestamp, message in events:
-        number, where = default, ()
+        number: float | None = default
+        where: Dimensions = ()
         if pattern.matches(message):
             number = constant
             if number is None:

@@ -20,8 +20,11 @@ def of_resource(call: Call, resource_arn: str) -> str | None:
 def changed(call: Call) -> None:
     """Forgets what `of_resource` remembers, once the change is committed."""
     known: dict[tuple[str, str], str | None] = call.own("resource-policies", dict)
-    place = (call.account, call.region)
-    call.tx.after_commit(lambda: known.pop(place, None))
+
+    def forget() -> None:
+        known.pop((call.account, call.region), None)
+
+    call.tx.after_commit(forget)
 
 
 def _together(call: Call) -> str | None:

@@ -56,7 +56,7 @@ def parse(text: str) -> Pattern:
 
 def document_of(message: str) -> Any:
     """The message as JSON; None where it is none."""
-    if not message.lstrip()[:1] == "{":
+    if message.lstrip()[:1] != "{":
         return None
     try:
         return _decode(message)
