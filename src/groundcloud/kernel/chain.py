@@ -22,7 +22,7 @@ import time
 import zlib
 from typing import TYPE_CHECKING, Any
 
-from groundcloud.auth import refusals, sigv4
+from groundcloud.auth import refusals, sigv2, sigv4
 from groundcloud.auth.chunked import ChunkedDecoder
 from groundcloud.auth.principals import Principal
 from groundcloud.auth.refusals import SignatureError
@@ -109,6 +109,8 @@ class Chain:
                 error = refuse(fault)
         if error is not None:
             response = _error_response(error, codec, route, http, request_id)
+        if call is not None and call.room is not None and call.room.finish is not None:
+            call.room.finish(call, response)
         self._emit(began_ns, request_id, call, route, http, response, error)
         return response
 
@@ -162,6 +164,8 @@ class Chain:
         return room, _operation(room, route.operation), room.codecs.get(route.operation, route.protocol)
 
     def _signature(self, http: HttpRequest) -> sigv4.Signature | None:
+        if sigv2.is_presigned(http.query_string) and "authorization" not in http.headers:
+            return None  # S3's older presigned URLs; see _authenticate
         return sigv4.parse_authorization(http.headers, http.query_string)
 
     async def _authenticate(
@@ -173,6 +177,8 @@ class Chain:
         if not streams and body.whole is None:
             await body.read(BODY_BYTES_MAX)
         if signature is None:
+            if codec.model.service == "s3" and sigv2.is_presigned(http.query_string):
+                return self._presigned_v2(http)
             if operation.public or codec.operation.unsigned or codec.model.service == "s3":
                 return ANONYMOUS, None
             raise SignatureError("missing")
@@ -218,6 +224,15 @@ class Chain:
                 trailers = body.trailers
                 body.whole, body.transform = data, None
                 http.headers.update({name: value for name, value in trailers.items() if name not in http.headers})
+        return identity.principal, identity.session
+
+    def _presigned_v2(self, http: HttpRequest) -> tuple[Principal, Session | None]:
+        ground, older = self._ground, sigv2.parse(http.query_string)
+        now_s = max(ground.clock.now_ns() / 1e9, time.time())
+        identity = ground.identities.resolve(
+            ground.store.transaction(), ground.directory, older.access_key_id, older.session_token, int(now_s)
+        )
+        sigv2.verify(older, identity.secret, http.method, http.raw_path, http.headers, now_s)
         return identity.principal, identity.session
 
     def _skew_free(self, signature: sigv4.Signature, now_s: float) -> float:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from groundcloud.base.errors import AwsError
 from groundcloud.wire import codec, model
+from groundcloud.wire.message import HttpResponse
 from groundcloud.wire.validate import Violation
 
 if TYPE_CHECKING:
@@ -120,6 +121,7 @@ class Service:
     `resource_policy(call, resource_arn) -> str | None` gives the policy document on a resource. `explain` words violations of shapes as this service does.
     `operations` names the module or package that holds the operations (for packages with two services). `validate=False` leaves the shapes' constraints to the room.
     `access_denied` is the code of a denial where it is not the protocol's usual one. `resource_policy_required`: the resource policy alone decides (KMS).
+    `finish(call, response)` may add headers to every answer, errors too, just before it leaves (S3's cross-origin rules).
     """
 
     def __init__(
@@ -134,6 +136,7 @@ class Service:
         validate: bool = True,
         access_denied: str | None = None,
         action_prefix: str | None = None,
+        finish: Callable[[Call, HttpResponse], None] | None = None,
     ) -> None:
         self.name = name
         self.package = package
@@ -144,6 +147,7 @@ class Service:
         self._operations_module = operations
         self._workers_module = workers
         self._action_prefix = action_prefix
+        self.finish = finish
 
     @cached_property
     def model(self) -> model.Model:
