@@ -1,12 +1,36 @@
-"""Amazon S3: general-purpose buckets with objects, versions, multipart uploads, listings, policies, notifications, website hosting and lifecycle.
+"""Amazon S3: general-purpose buckets with objects, versions, multipart uploads, listings, policies, ACLs, notifications, website hosting, form uploads,
+object lock and lifecycle.
 
 Differs: content rests as the disk keeps it; a bucket's default encryption with the AWS managed key (aws:kms without a key) is kept and answered, not applied.
+Kept and given back without effect: logging, request payment, acceleration, analytics, inventory, metrics, intelligent tiering.
 Missing: SSE-C and customer KMS keys, replication, SelectObjectContent, access points, Object Lambda, directory buckets, annotations, metadata tables,
-restoring from archive classes, notifications to SNS and EventBridge; each is refused by name.
+restoring from archive classes, MFA delete, notifications to SNS and EventBridge; each is refused by name.
 """
 
+from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import Service
 from groundcloud.services.s3 import errors
 from groundcloud.services.s3.permissions import policy_of_arn
+from groundcloud.wire.message import HttpResponse
 
-SERVICE = Service("s3", package=__name__, resource_policy=policy_of_arn, explain=errors.explain, access_denied="AccessDenied")
+
+def _finish(call: Call, response: HttpResponse) -> None:
+    """Cross-origin headers, where the request has an Origin and its bucket rules for it."""
+    http = call.http
+    if http is None or "origin" not in http.headers:
+        return
+    from groundcloud.services.s3 import cors
+    from groundcloud.services.s3.state import CONFIGURATIONS
+
+    bucket_name = http.path.removeprefix("/").partition("/")[0]
+    document = CONFIGURATIONS.get(call.reading(), bucket_name, "cors", "") if bucket_name else None
+    if document is not None:
+        method = http.headers.get("access-control-request-method", http.method)
+        rule = cors.rule_for(document, http.headers["origin"], method, [])
+        if rule is not None:
+            response.headers.extend(cors.answer_headers(rule, http.headers["origin"], []))
+
+
+SERVICE = Service(
+    "s3", package=__name__, resource_policy=policy_of_arn, explain=errors.explain, access_denied="AccessDenied", finish=_finish
+)

@@ -30,6 +30,8 @@ def explain(model: Model, operation: Operation, found: list[Violation]) -> AwsEr
         where = reference.get("location")
         if reference["shape"] == "StorageClass":
             return invalid_storage_class(first.value)
+        if name == "CopySource":
+            return invalid_copy_source(first.value)
         if where is None and "events" in first.path:
             return invalid_argument("The event is not supported for notifications", "Event", first.value)
         if where is None:
@@ -226,6 +228,10 @@ def invalid_argument(sentence: str, name: str, value: Any) -> S3Error:
 
 def invalid_request(sentence: str) -> S3Error:
     return S3Error("InvalidRequest", sentence, 400)
+
+
+def invalid_copy_source(value: Any) -> S3Error:
+    return invalid_argument("Copy Source must mention the source bucket and key: sourcebucket/sourcekey", "x-amz-copy-source", value)
 
 
 def malformed_xml() -> S3Error:

@@ -1,0 +1,51 @@
+"""A client of this test's account and buckets of its own."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+_COUNT = itertools.count(1)
+
+
+@pytest.fixture
+def s3(client: Callable[..., Any]) -> Any:
+    return client("s3", config=Config(signature_version="s3v4"))
+
+
+@pytest.fixture
+def new_bucket(s3: Any, account: str) -> Callable[..., str]:
+    """`new_bucket(Versioning="Enabled", ...)`: a bucket with a name of its own; further arguments go to CreateBucket."""
+
+    def make(Versioning: str = "", **arguments: Any) -> str:
+        name = f"b{account}-{next(_COUNT)}"
+        s3.create_bucket(Bucket=name, **arguments)
+        if Versioning:
+            s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": Versioning})
+        return name
+
+    return make
+
+
+@pytest.fixture
+def bucket(new_bucket: Callable[..., str]) -> str:
+    return new_bucket()
+
+
+@pytest.fixture
+def refused() -> Callable[..., dict[str, Any]]:
+    """`refused("NoSuchKey", 404, s3.get_object, Bucket=..., Key=...)` -> the error, whose code and status are as given."""
+
+    def call(code: str, status: int, function: Callable[..., Any], **arguments: Any) -> dict[str, Any]:
+        with pytest.raises(ClientError) as caught:
+            function(**arguments)
+        response = caught.value.response
+        assert (response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"]) == (code, status), response["Error"]
+        return {**response["Error"], "headers": response["ResponseMetadata"]["HTTPHeaders"]}
+
+    return call
