@@ -138,3 +138,8 @@ def mock_status(template: str) -> int:
 def compatible_content(media_type: str) -> str:
     """`Application/JSON; charset=utf-8` -> `application/json`."""
     return media_type.partition(";")[0].strip().lower()
+
+
+def expanded_policy(document: str, region: str, account: str, api_id: str) -> str:
+    """An API's resource policy may name its methods in short (`execute-api:/prod/GET/*`)."""
+    return document.replace('"execute-api:/', f'"arn:aws:execute-api:{region}:{account}:{api_id}/')

@@ -24,11 +24,11 @@ from groundcloud.wire.message import HttpRequest, HttpResponse
 BODY_BYTES_MAX = 10 * 1024 * 1024
 """AWS: "Quotas for configuring and running a REST API", payload size."""
 
-_GATEWAY: dict[str, tuple[int, str, str]] = {
+GATEWAY: dict[str, tuple[int, str, str]] = {
     "ACCESS_DENIED": (403, "User is not authorized to access this resource", "AccessDeniedException"),
     "API_CONFIGURATION_ERROR": (500, "Internal server error", "InternalServerErrorException"),
-    "AUTHORIZER_CONFIGURATION_ERROR": (500, "Internal server error", "InternalServerErrorException"),
-    "AUTHORIZER_FAILURE": (500, "Internal server error", "AuthorizerFailureException"),
+    "AUTHORIZER_CONFIGURATION_ERROR": (500, "", "AuthorizerConfigurationException"),
+    "AUTHORIZER_FAILURE": (500, "", "AuthorizerFailureException"),
     "BAD_REQUEST_BODY": (400, "Invalid request body", "BadRequestException"),
     "BAD_REQUEST_PARAMETERS": (400, "Missing required request parameters", "BadRequestException"),
     "EXPIRED_TOKEN": (403, "The security token included in the request is expired", "ExpiredTokenException"),
@@ -49,7 +49,7 @@ _GATEWAY: dict[str, tuple[int, str, str]] = {
     "UNSUPPORTED_MEDIA_TYPE": (415, "Unsupported Media Type", "BadRequestException"),
     "WAF_FILTERED": (403, "Forbidden", "ForbiddenException"),
 }
-"""Type -> status, sentence, x-amzn-errortype."""
+"""Type -> status, sentence ("" for null), x-amzn-errortype."""
 
 
 async def answer(call: Call, http: HttpRequest, execute: Execute, stages: Stages, stage_name: str, path: str) -> HttpResponse:
@@ -210,7 +210,7 @@ _INTEGRATORS = {"AWS_PROXY": _function, "HTTP_PROXY": _proxied, "MOCK": _mock}
 
 def gateway_response(exchange: Exchange, stage: CompiledStage, refusal: Refusal) -> HttpResponse:
     """The gateway's own answer, as the API customised it."""
-    status, sentence, error_type = _GATEWAY[refusal.kind]
+    status, sentence, error_type = GATEWAY[refusal.kind]
     exchange.error_message = refusal.message or sentence
     exchange.error_type = refusal.kind
     exchange.error_reason = refusal.reason
@@ -234,7 +234,9 @@ def gateway_response(exchange: Exchange, stage: CompiledStage, refusal: Refusal)
         content_type, source = template
         body = Format(source).render(exchange, absent="").encode()
     else:
-        content_type, body = "application/json", msgspec.json.encode({"message": exchange.error_message})
+        # AWS spells the member of a denial by policy otherwise, and has nothing to say of an authoriser that failed.
+        member = "Message" if refusal.kind == "ACCESS_DENIED" and refusal.reason else "message"
+        content_type, body = "application/json", msgspec.json.encode({member: exchange.error_message or None})
     headers.append(("content-type", content_type))
     return HttpResponse(status, headers, body)
 

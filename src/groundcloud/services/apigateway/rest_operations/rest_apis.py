@@ -7,7 +7,7 @@ from typing import Any
 from groundcloud.base.errors import AwsError
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import operation
-from groundcloud.services.apigateway import errors, patches, state
+from groundcloud.services.apigateway import definitions, errors, patches, state
 from groundcloud.services.apigateway.access import by_path
 from groundcloud.services.apigateway.documents import page, rest_document, restored, short_id
 from groundcloud.services.apigateway.openapi import rest as definition
@@ -213,7 +213,7 @@ def _checked(api: RestApi) -> RestApi:
         from groundcloud.auth import documents
 
         try:
-            documents.parse(api.policy, "resource", api.api_id)
+            documents.parse(definitions.expanded_policy(api.policy, "us-east-1", "000000000000", api.api_id), "resource", api.api_id)
         except documents.MalformedPolicy as problem:
             raise AwsError(
                 "BadRequestException",

@@ -1,0 +1,1 @@
+"""CloudFormation types of REST APIs (`AWS::ApiGateway::*`) and HTTP APIs (`AWS::ApiGatewayV2::*`)."""
