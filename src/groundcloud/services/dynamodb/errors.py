@@ -73,6 +73,14 @@ def throughput_exceeded() -> AwsError:
     )
 
 
+def index_throughput_exceeded() -> AwsError:
+    return AwsError(
+        "ProvisionedThroughputExceededException",
+        "The level of configured provisioned throughput for one or more global secondary indexes of the table was exceeded. "
+        "Consider increasing your provisioning level for the under-provisioned global secondary indexes with the UpdateTable API",
+    )
+
+
 def key_does_not_match() -> AwsError:
     return validation("The provided key element does not match the schema")
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from groundcloud.services.dynamodb import capacity, changes, errors, expiry, history, indexes, replication, values
+from groundcloud.services.dynamodb import capacity, changes, errors, expiry, history, indexes, replication, throttling, values
 from groundcloud.services.dynamodb.capacity import Usage
 from groundcloud.services.dynamodb.state import (
     COLLECTIONS,
@@ -50,6 +50,30 @@ def write(
 
     `user` marks deletions by the service itself, `replicated` writes that come from another region.
     """
+    if not table.throttled or replicated or user is not None:
+        _apply(call, tx, table, key, old_raw, new, new_size, old, usage, user, replicated)
+        return
+    throttling.admit(call, table, "write")
+    own = Usage(table.table_name)
+    _apply(call, tx, table, key, old_raw, new, new_size, old, own, user, replicated)
+    throttling.charge(call, table, "write", own)
+    if usage is not None:
+        usage.merge(own)
+
+
+def _apply(
+    call: Any,
+    tx: Any,
+    table: TableDefinition,
+    key: Key,
+    old_raw: bytes | None,
+    new: Item | None,
+    new_size: int,
+    old: Item | None,
+    usage: Usage | None,
+    user: dict[str, str] | None,
+    replicated: bool,
+) -> None:
     old_size = 0 if old_raw is None else item_size(old_raw)
     if usage is not None:
         usage.table += capacity.write_units(max(old_size, new_size))

@@ -73,6 +73,8 @@ class TableDefinition(Record, frozen=True, kw_only=True):
     replicas: tuple[str, ...] = ()
     """The other regions of a global table."""
     consistency: str = "EVENTUAL"
+    throttled: bool = False
+    """Whether the provisioned throughput is enforced, see `throttling`."""
 
     def index(self, index_name: str) -> Index | None:
         return next((index for index in self.indexes if index.index_name == index_name), None)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from groundcloud.kernel.service import operation
-from groundcloud.services.dynamodb import access, capacity, errors, indexes, items, keys, shapes, state, values
+from groundcloud.services.dynamodb import access, capacity, errors, indexes, items, keys, shapes, state, throttling, values
 from groundcloud.services.dynamodb.capacity import Usage
 from groundcloud.services.dynamodb.operations.items import check_scalar_keys, read_projection
 
@@ -60,7 +60,7 @@ def batch_get_item(call: Call, request: Request) -> dict[str, Any]:
         found: list[Any] = []
         usage = Usage(table_name)
         for key, place in zip(of_table["Keys"], places, strict=True):
-            if total_bytes >= GET_BYTES_MAX:
+            if total_bytes >= GET_BYTES_MAX or not _admitted(call, table, "read"):
                 unprocessed.setdefault(table_name, {**of_table, "Keys": []})["Keys"].append(key)
                 continue
             raw = items.read(tx, table, place)
@@ -72,9 +72,14 @@ def batch_get_item(call: Call, request: Request) -> dict[str, Any]:
                     found.append(projection.apply(state.unpack_item(raw)))
                 else:
                     found.append(msgspec.Raw(raw[4:]) if as_stored else state.unpack_item(raw))
-            usage.table += capacity.read_units(size, of_table.get("ConsistentRead"))
+            units = capacity.read_units(size, of_table.get("ConsistentRead"))
+            usage.table += units
+            if table.throttled:
+                throttling.charge(call, table, "read", Usage(table_name, units))
         responses[table_name] = found
         consumed.append(usage.consumed(request.get("ReturnConsumedCapacity")))
+    if unprocessed and not total_bytes and not any(responses.values()):
+        raise errors.throughput_exceeded()
     answer: dict[str, Any] = {"Responses": responses, "UnprocessedKeys": unprocessed}
     if consumed and consumed[0] is not None:
         answer["ConsumedCapacity"] = consumed
@@ -83,7 +88,7 @@ def batch_get_item(call: Call, request: Request) -> dict[str, Any]:
 
 @operation(raw=True, resource=access.tables_in("RequestItems"), context=_facts_of_write)
 def batch_write_item(call: Call, request: Request) -> dict[str, Any]:
-    """Each write stands alone on AWS; here all are in one transaction, so none is ever left unprocessed."""
+    """Each write stands alone; those that a throttled table does not admit are left unprocessed."""
     shapes.check("BatchWriteItem", request)
     wanted = request["RequestItems"]
     if sum(map(len, wanted.values())) > WRITES_MAX:
@@ -122,16 +127,22 @@ def batch_write_item(call: Call, request: Request) -> dict[str, Any]:
             seen.add(key)
             planned.append((table_name, tx, table, key, write))
     usages: dict[str, Usage] = {name: Usage(name) for name in wanted}
+    unprocessed: dict[str, list[Any]] = {}
     for table_name, tx, table, key, write in planned:
         put = write.get("PutRequest")
         item = None if put is None else put["Item"]
+        if not _admitted(call, table, "write"):
+            unprocessed.setdefault(table_name, []).append(write)
+            continue
         items.write(call, tx, table, key, items.read(tx, table, key), item, sizes.get(id(write), 0), usage=usages[table_name])
         if request.get("ReturnItemCollectionMetrics") == "SIZE":
             found = items.collection_metrics(tx, table, key, item or write["DeleteRequest"]["Key"])
             if found is not None and found not in metrics.setdefault(table_name, []):
                 metrics[table_name].append(found)
     consumed = [usage.consumed(request.get("ReturnConsumedCapacity")) for usage in usages.values()]
-    answer: dict[str, Any] = {"UnprocessedItems": {}}
+    if sum(map(len, unprocessed.values())) == len(planned):
+        raise errors.throughput_exceeded()
+    answer: dict[str, Any] = {"UnprocessedItems": unprocessed}
     if metrics:
         answer["ItemCollectionMetrics"] = metrics
     if consumed and consumed[0] is not None:
@@ -144,3 +155,13 @@ def _item_of(write: Request) -> Request:
     put = write.get("PutRequest")
     found: Request = write["DeleteRequest"]["Key"] if put is None else put["Item"]
     return found
+
+
+def _admitted(call: Call, table: state.TableDefinition, kind: str) -> bool:
+    if not table.throttled:
+        return True
+    try:
+        throttling.admit(call, table, kind)
+    except errors.AwsError:
+        return False
+    return True

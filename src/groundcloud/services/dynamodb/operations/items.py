@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from groundcloud.kernel.service import operation
-from groundcloud.services.dynamodb import access, capacity, errors, indexes, items, keys, shapes, state, values
+from groundcloud.services.dynamodb import access, capacity, errors, indexes, items, keys, shapes, state, throttling, values
 from groundcloud.services.dynamodb.capacity import Usage
 from groundcloud.services.dynamodb.expressions import NOTHING, Expressions, legacy, read_expressions
 from groundcloud.services.dynamodb.expressions.comparisons import Test
@@ -59,6 +59,8 @@ def get_item(call: Call, request: Request) -> dict[str, Any]:
     key = keys.of_key(table.key, request["Key"])
     if projection is not None and projection.nested:
         check_scalar_keys(table, projection.paths)
+    if table.throttled:
+        throttling.admit(call, table, "read")
     raw = items.read(tx, table, key)
     answer: dict[str, Any] = {}
     size = 0
@@ -71,9 +73,12 @@ def get_item(call: Call, request: Request) -> dict[str, Any]:
         else:
             answer["Item"] = state.unpack_item(raw)
     mode = request.get("ReturnConsumedCapacity")
-    if mode is not None and mode != "NONE":
-        units = capacity.read_units(size, request.get("ConsistentRead"))
-        answer["ConsumedCapacity"] = Usage(request["TableName"], units).consumed(mode)
+    if table.throttled or (mode is not None and mode != "NONE"):
+        usage = Usage(request["TableName"], capacity.read_units(size, request.get("ConsistentRead")))
+        if table.throttled:
+            throttling.charge(call, table, "read", usage)
+        if mode is not None and mode != "NONE":
+            answer["ConsumedCapacity"] = usage.consumed(mode)
     return answer
 
 

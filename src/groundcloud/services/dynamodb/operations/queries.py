@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from groundcloud.kernel.service import operation
-from groundcloud.services.dynamodb import access, capacity, errors, indexes, keys, pages, shapes, state
+from groundcloud.services.dynamodb import access, capacity, errors, indexes, keys, pages, shapes, state, throttling
 from groundcloud.services.dynamodb.capacity import Usage
 from groundcloud.services.dynamodb.expressions import NOTHING, Expressions, key_conditions, legacy, read_expressions
 from groundcloud.services.dynamodb.expressions.comparisons import Test
@@ -225,6 +225,9 @@ def _answer(
     projection: Projection | None,
 ) -> dict[str, Any]:
     only_count = request.get("Select") == "COUNT"
+    throttled = source.table.throttled
+    if throttled:
+        throttling.admit(call, source.table, "read", source.index)
     page = pages.read_page(
         tx,
         source,
@@ -243,8 +246,12 @@ def _answer(
     if page.last is not None:
         answer["LastEvaluatedKey"] = pages.last_key(source, page.last)
     mode = request.get("ReturnConsumedCapacity")
-    if mode is not None and mode != "NONE":
-        answer["ConsumedCapacity"] = _usage(source, request, page).consumed(mode)
+    if throttled or (mode is not None and mode != "NONE"):
+        usage = _usage(source, request, page)
+        if throttled:
+            throttling.charge(call, source.table, "read", usage)
+        if mode is not None and mode != "NONE":
+            answer["ConsumedCapacity"] = usage.consumed(mode)
     return answer
 
 

@@ -18,6 +18,7 @@ from groundcloud.services.dynamodb import (
     shapes,
     state,
     tags,
+    throttling,
 )
 from groundcloud.services.dynamodb.state import TableDefinition
 
@@ -66,10 +67,11 @@ def create_table(call: Call, request: Request) -> dict[str, Any]:
     view = read_stream_view(request)
     if view is not None:
         table = changes.open_stream(call, tx, table, view)
-    state.put_table(tx, table)
     arn = state.table_arn(tx, table_name)
     if request.get("Tags"):
         tags.add(tx, arn, request["Tags"])
+        table = table.replace(throttled=throttling.is_on(tags.of(tx, arn)))
+    state.put_table(tx, table)
     if "ResourcePolicy" in request:
         policies.put(call, tx, arn, request["ResourcePolicy"])
     return {"TableDescription": descriptions.describe(tx, table, "CREATING")}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from groundcloud.kernel.service import operation
-from groundcloud.services.dynamodb import access, errors, policies, shapes, state, tags
+from groundcloud.services.dynamodb import access, errors, policies, shapes, state, tags, throttling
 
 if TYPE_CHECKING:
     from groundcloud.kernel.call import Call
@@ -22,6 +22,7 @@ def tag_resource(call: Call, request: Request) -> dict[str, Any]:
     if not request["Tags"]:
         raise errors.validation("Atleast one Tag needs to be provided as Input.")
     tags.add(tx, arn, request["Tags"])
+    _switch_throttling(tx, arn)
     return {}
 
 
@@ -32,6 +33,7 @@ def untag_resource(call: Call, request: Request) -> dict[str, Any]:
     if not request["TagKeys"]:
         raise errors.validation("Atleast one Tag Key needs to be provided as Input.")
     tags.remove(tx, arn, request["TagKeys"])
+    _switch_throttling(tx, arn)
     return {}
 
 
@@ -89,6 +91,13 @@ def _tagged(call: Call, arn: str) -> tuple[Any, str]:
     if state.find_table(tx, table_name) is None:
         raise errors.no_resource_for_arn(arn)
     return tx, arn
+
+
+def _switch_throttling(tx: Any, arn: str) -> None:
+    table = state.find_table(tx, arn.rpartition("/")[2])
+    wanted = throttling.is_on(tags.of(tx, arn))
+    if table is not None and table.throttled is not wanted:
+        state.put_table(tx, table.replace(throttled=wanted))
 
 
 def _resource(call: Call, arn: str) -> tuple[Any, str]:

@@ -15,7 +15,7 @@ import msgspec
 
 from groundcloud.base.errors import AwsError
 from groundcloud.kernel.service import Access, operation
-from groundcloud.services.dynamodb import access, capacity, errors, indexes, items, keys, shapes, state, values
+from groundcloud.services.dynamodb import access, capacity, errors, indexes, items, keys, shapes, state, throttling, values
 from groundcloud.services.dynamodb.capacity import Usage
 from groundcloud.services.dynamodb.expressions import read_expressions
 from groundcloud.services.dynamodb.expressions.comparisons import Test
@@ -140,6 +140,9 @@ def transact_get_items(call: Call, request: Request) -> dict[str, Any]:
         raise cancelled(reasons)
     for spec, tx, table, key, projection in located:
         assert key is not None
+        if table.throttled:
+            throttling.admit(call, table, "read")
+            throttling.charge(call, table, "read", Usage(spec["TableName"], 2.0))
         raw = items.read(tx, table, key)
         size = 0 if raw is None else state.item_size(raw)
         total_bytes += size

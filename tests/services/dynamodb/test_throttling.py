@@ -1,0 +1,70 @@
+"""Provisioned throughput, enforced where the table's tag says so."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.services.dynamodb.asking import index, refusal
+
+ON = [{"Key": "groundcloud:throttling", "Value": "on"}]
+KEY = {"pk": {"S": "a"}}
+EXCEEDED = "ProvisionedThroughputExceededException"
+
+
+def make(dynamodb: Any, name: str, **options: Any) -> None:
+    dynamodb.create_table(
+        TableName=name,
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+        AttributeDefinitions=[
+            {"AttributeName": key, "AttributeType": "S"} for key in ("pk", *(["g"] if "GlobalSecondaryIndexes" in options else []))
+        ],
+        ProvisionedThroughput={"ReadCapacityUnits": 1, "WriteCapacityUnits": 1},
+        Tags=ON,
+        **options,
+    )
+
+
+def test_writes_use_up_the_burst_and_come_back_with_time(dynamodb: Any, clock: Any) -> None:
+    make(dynamodb, "slow")
+    big = {"pk": {"S": "a"}, "x": {"S": "x" * 300 * 1024}}
+    dynamodb.put_item(TableName="slow", Item=big)
+    code, sentence = refusal(dynamodb.put_item, TableName="slow", Item=KEY)
+    assert code == EXCEEDED
+    assert sentence.startswith("The level of configured provisioned throughput for the table was exceeded.")
+    assert "Item" in dynamodb.get_item(TableName="slow", Key=KEY)
+    clock.advance("5s")
+    dynamodb.put_item(TableName="slow", Item=KEY)
+    dynamodb.untag_resource(ResourceArn=dynamodb.describe_table(TableName="slow")["Table"]["TableArn"], TagKeys=[ON[0]["Key"]])
+    for _ in range(10):
+        dynamodb.put_item(TableName="slow", Item=KEY)
+
+
+def test_reads_are_throttled_too(dynamodb: Any, clock: Any) -> None:
+    make(dynamodb, "read")
+    dynamodb.put_item(TableName="read", Item={"pk": {"S": "a"}, "x": {"S": "x" * 250 * 1024}})
+    for _ in range(5):
+        dynamodb.get_item(TableName="read", Key=KEY, ConsistentRead=True)
+    assert refusal(dynamodb.get_item, TableName="read", Key=KEY)[0] == EXCEEDED
+    assert refusal(dynamodb.scan, TableName="read")[0] == EXCEEDED
+    assert refusal(dynamodb.batch_get_item, RequestItems={"read": {"Keys": [KEY]}})[0] == EXCEEDED
+
+
+def test_a_batch_leaves_what_is_not_admitted(dynamodb: Any, clock: Any) -> None:
+    make(dynamodb, "batch")
+    writes = [{"PutRequest": {"Item": {"pk": {"S": str(at)}, "x": {"S": "x" * 100 * 1024}}}} for at in range(5)]
+    left = dynamodb.batch_write_item(RequestItems={"batch": writes})["UnprocessedItems"]["batch"]
+    assert len(left) == 2
+    assert refusal(dynamodb.batch_write_item, RequestItems={"batch": left})[0] == EXCEEDED
+    clock.advance("10m")
+    assert dynamodb.batch_write_item(RequestItems={"batch": left})["UnprocessedItems"] == {}
+    assert dynamodb.scan(TableName="batch", Select="COUNT")["Count"] == 5
+
+
+def test_a_full_index_holds_up_its_table(dynamodb: Any, clock: Any) -> None:
+    units = {"ReadCapacityUnits": 1, "WriteCapacityUnits": 1}
+    make(dynamodb, "held", GlobalSecondaryIndexes=[{**index("by-g", "g"), "ProvisionedThroughput": units}])
+    dynamodb.update_table(TableName="held", ProvisionedThroughput={"ReadCapacityUnits": 1, "WriteCapacityUnits": 1000})
+    dynamodb.put_item(TableName="held", Item={"pk": {"S": "a"}, "g": {"S": "g"}, "x": {"S": "x" * 310 * 1024}})
+    code, sentence = refusal(dynamodb.put_item, TableName="held", Item=KEY)
+    assert code == EXCEEDED
+    assert "global secondary indexes" in sentence
