@@ -18,6 +18,7 @@ from groundcloud.services.apigateway.definitions import FUNCTION_URI
 from groundcloud.services.apigateway.gateway import events, functions
 from groundcloud.services.apigateway.gateway.compiled import CompiledRoute, CompiledStage, function_target, with_variables
 from groundcloud.services.apigateway.gateway.exchange import Exchange, Refusal
+from groundcloud.services.apigateway.gateway.http_proxy import evaluated, mapped_value
 from groundcloud.services.apigateway.http_definitions import function_of
 from groundcloud.services.apigateway.http_state import HttpAuthorizer
 from groundcloud.services.apigateway.state import Authorizer
@@ -205,14 +206,10 @@ def _error_message(reason: str) -> str:
 
 
 def _rest_source(exchange: Exchange, source: str) -> str | None:
-    from groundcloud.services.apigateway.gateway.http_proxy import mapped_value
-
     return mapped_value(exchange, source)
 
 
 def _http_source(exchange: Exchange, source: str) -> str | None:
-    from groundcloud.services.apigateway.gateway.http_proxy import evaluated
-
     return evaluated(exchange, source) or None
 
 

@@ -8,7 +8,7 @@ import msgspec
 
 from groundcloud.base.errors import AwsError
 from groundcloud.kernel.call import Call
-from groundcloud.services.apigateway.gateway import answers, cors, events, functions, http_proxy, outcome, paths
+from groundcloud.services.apigateway.gateway import answers, authorization, cors, events, functions, http_proxy, outcome, paths
 from groundcloud.services.apigateway.gateway.compiled import CompiledRoute, CompiledStage, Stages
 from groundcloud.services.apigateway.gateway.exchange import Exchange, Refusal
 from groundcloud.services.apigateway.gateway.throttles import ACCOUNT_BURST, ACCOUNT_RATE, Throttles
@@ -66,8 +66,6 @@ async def answer(call: Call, http: HttpRequest, execute: Execute, stages: Stages
 async def _walk(exchange: Exchange, stage: CompiledStage) -> HttpResponse:
     route = _route(exchange, stage)
     if route.authorization != "NONE":
-        from groundcloud.services.apigateway.gateway import authorization
-
         await authorization.http(exchange, stage, route)
     call = exchange.call
     throttles = call.own("throttles", Throttles)

@@ -16,6 +16,7 @@ import msgspec
 from groundcloud.services.apigateway.gateway import context
 from groundcloud.services.apigateway.gateway.backend import Answer, AnswerTooLarge, Backend
 from groundcloud.services.apigateway.gateway.compiled import CompiledRoute
+from groundcloud.services.apigateway.gateway.events import headers_of
 from groundcloud.services.apigateway.gateway.exchange import Exchange
 from groundcloud.wire.message import HttpResponse
 
@@ -179,8 +180,6 @@ def _change(headers: dict[str, str], action: str, name: str, value: str) -> None
 
 def _forwarded_headers(exchange: Exchange) -> dict[str, str]:
     """The client's, but for those of its connection, with the gateway's own."""
-    from groundcloud.services.apigateway.gateway.events import headers_of
-
     return {name: value for name, value in headers_of(exchange).items() if name not in _HOP_BY_HOP and name != "host"}
 
 

@@ -13,7 +13,7 @@ import msgspec
 from groundcloud.base.errors import AwsError
 from groundcloud.kernel.call import Call
 from groundcloud.services.apigateway.definitions import compatible_content
-from groundcloud.services.apigateway.gateway import answers, events, functions, http_proxy, keys, outcome, paths
+from groundcloud.services.apigateway.gateway import answers, authorization, events, functions, http_proxy, keys, outcome, paths, validation
 from groundcloud.services.apigateway.gateway.compiled import CompiledRoute, CompiledStage, Stages
 from groundcloud.services.apigateway.gateway.context import Format
 from groundcloud.services.apigateway.gateway.exchange import Exchange, Refusal
@@ -74,8 +74,6 @@ async def answer(call: Call, http: HttpRequest, execute: Execute, stages: Stages
 async def _walk(exchange: Exchange, stage: CompiledStage) -> HttpResponse:
     route = _route(exchange, stage)
     if stage.policy is not None or route.authorization != "NONE":
-        from groundcloud.services.apigateway.gateway import authorization
-
         await authorization.rest(exchange, stage, route)
     call = exchange.call
     throttles = call.own("throttles", Throttles)
@@ -90,8 +88,6 @@ async def _walk(exchange: Exchange, stage: CompiledStage) -> HttpResponse:
         raise Refusal("THROTTLED")
     await _read_body(exchange)
     if route.validator is not None:
-        from groundcloud.services.apigateway.gateway import validation
-
         validation.check(exchange, route)
     return await _INTEGRATORS[route.kind](exchange, stage, route)  # type: ignore[no-any-return]
 

@@ -15,6 +15,7 @@ import msgspec
 from groundcloud.services.apigateway.gateway.backend import AnswerTooLarge, Backend
 from groundcloud.services.apigateway.gateway.compiled import CompiledRoute
 from groundcloud.services.apigateway.gateway.exchange import Exchange, Refusal
+from groundcloud.services.apigateway.gateway.http_proxy import evaluated
 from groundcloud.services.apigateway.http_state import HttpAuthorizer
 
 KEYS_KEPT_S = 7_200
@@ -51,8 +52,6 @@ async def check(exchange: Exchange, route: CompiledRoute) -> None:
     authorizer = route.authorizer
     if not isinstance(authorizer, HttpAuthorizer):
         raise Refusal("INTERNAL", reason="The authorizer is missing from the deployment")
-    from groundcloud.services.apigateway.gateway.http_proxy import evaluated
-
     given = evaluated(exchange, authorizer.identity_source[0]) if authorizer.identity_source else ""
     token = given[7:].strip() if given[:7].lower() == "bearer " else given
     if not token:

@@ -16,6 +16,7 @@ import msgspec
 from groundcloud.services.apigateway.definitions import compatible_content
 from groundcloud.services.apigateway.gateway.compiled import CompiledRoute
 from groundcloud.services.apigateway.gateway.exchange import Exchange, Refusal
+from groundcloud.services.apigateway.gateway.http_proxy import mapped_value
 
 DEPTH_MAX = 64
 _TYPES: dict[str, Any] = {
@@ -165,8 +166,6 @@ def _name(value: Any) -> str:
 
 
 def _present(exchange: Exchange, name: str) -> bool:
-    from groundcloud.services.apigateway.gateway.http_proxy import mapped_value
-
     return bool(mapped_value(exchange, name))
 
 

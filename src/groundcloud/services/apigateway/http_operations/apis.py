@@ -10,6 +10,7 @@ from groundcloud.services.apigateway import errors, state
 from groundcloud.services.apigateway.access import by_path
 from groundcloud.services.apigateway.documents import http_document, page, short_id
 from groundcloud.services.apigateway.http_definitions import checked_cors, checked_integration, checked_route_key, function_of
+from groundcloud.services.apigateway.http_snapshots import auto_deploy
 from groundcloud.services.apigateway.http_state import (
     HTTP_APIS,
     HTTP_AUTHORIZERS,
@@ -166,13 +167,6 @@ def limit_of(request: dict[str, Any]) -> int | None:
     if not str(text).isdigit() or int(text) < 1:
         raise errors.bad_request(f"Invalid maxResults: {text}")
     return int(text)
-
-
-def auto_deploy(call: Call, api_id: str) -> None:
-    """After a change of routes, integrations or authorisers: a new deployment for the stages that want each change at once."""
-    from groundcloud.services.apigateway.http_operations.deployments import deploy_automatically
-
-    deploy_automatically(call, api_id)
 
 
 def _fill(call: Call, api: HttpApi, document: dict[str, Any]) -> None:

@@ -10,7 +10,8 @@ from groundcloud.services.apigateway import errors
 from groundcloud.services.apigateway.access import by_path
 from groundcloud.services.apigateway.documents import http_document, http_fields, page, short_id
 from groundcloud.services.apigateway.http_definitions import function_of
-from groundcloud.services.apigateway.http_operations.apis import auto_deploy, limit_of, load_api
+from groundcloud.services.apigateway.http_operations.apis import limit_of, load_api
+from groundcloud.services.apigateway.http_snapshots import auto_deploy
 from groundcloud.services.apigateway.http_state import HTTP_AUTHORIZERS, ROUTES, HttpAuthorizer
 
 
