@@ -24,6 +24,7 @@ HERE = Path(__file__).resolve().parent
 APPLICATION = HERE / "credit-offers"
 STACK = "credit-offers"
 SCORING_PORT = 8900
+LOG_LINES = 24
 GROUND = [sys.executable, "-m", "groundcloud"]
 
 
@@ -70,7 +71,7 @@ def main() -> int:
         walked = subprocess.run([sys.executable, "smoke.py", STACK], env=environment, cwd=APPLICATION) if seeded.returncode == 0 else seeded
 
         _title("What the functions logged")
-        subprocess.run([*GROUND, "logs", "--stack", STACK, "--since", "5m"], env=environment)
+        _show_logs(environment)
         _farewell(outputs, endpoint, walked.returncode)
         if arguments.once:
             return walked.returncode
@@ -129,16 +130,32 @@ def _await_url(url: str, process: subprocess.Popen[Any], failure: str) -> None:
     raise SystemExit(failure)
 
 
+def _show_logs(environment: dict[str, str]) -> None:
+    """The functions' own lines of the walk, the latest LOG_LINES of them."""
+    lines = []
+    done = subprocess.run([*GROUND, "logs", "--stack", STACK, "--since", "2m", "--json"], env=environment, capture_output=True, text=True)
+    for line in done.stdout.splitlines():
+        entry = json.loads(line)
+        function = entry["group"].rpartition("/")[2].removeprefix(f"{STACK}-").partition("-")[0]
+        if not entry["message"].startswith(("START ", "END ", "INIT_START ")):
+            lines.append(f"  {function:<18} {entry['message']}")
+    for text in lines[-LOG_LINES:]:
+        print(text if len(text) <= 200 else text[:199] + "…")
+    if len(lines) > LOG_LINES:
+        print(f"  ({len(lines) - LOG_LINES} lines before these)")
+
+
 def _farewell(outputs: dict[str, str], endpoint: str, status: int) -> None:
     _title("It works" if status == 0 else "Something above is not as it should be")
+    width = max(map(len, outputs), default=0)
     for name, value in sorted(outputs.items()):
-        print(f"  {name:<18} {value}")
+        print(f"  {name:<{width}}  {value}")
     web = next((value for name, value in outputs.items() if name == "WebUrl"), "")
     print("\nHow to go on, in another terminal:")
-    print(f'  eval "$({os.path.relpath(sys.executable)} -m groundcloud env --endpoint {endpoint})"')
+    ground = os.path.relpath(Path(sys.executable).parent / "ground")
+    print(f'  eval "$({ground} env --endpoint {endpoint})"')
     if web:
         print(f"  curl {web.rstrip('/')}/products")
-    ground = os.path.relpath(Path(sys.executable).parent / "ground")
     print(f"  {ground} logs -t Prequalify --stack {STACK}")
     print(f"  {ground} deploy examples/credit-offers --stack {STACK} --watch      # then edit a file in examples/credit-offers/src")
     print("\nCtrl-C stops the server; its state stays and is there at the next start." if status == 0 else "", flush=True)
