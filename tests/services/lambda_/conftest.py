@@ -53,7 +53,7 @@ def make_function(lambda_: Any, role_arn: str, source: dict[str, str] | str, **o
 
 @pytest.fixture
 def lambda_(client: Callable[..., Any]) -> Any:
-    return client("lambda")
+    return client("lambda", parameter_validation=False)
 
 
 @pytest.fixture

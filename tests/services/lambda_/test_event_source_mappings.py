@@ -220,5 +220,5 @@ def test_settings_that_do_not_fit_are_refused(line: Line, queue: dict[str, str],
 
 def test_a_second_mapping_of_the_same_queue_and_function_is_refused(line: Line) -> None:
     line.connect()
-    with pytest.raises(ClientError, match="already exists. Please update or delete the existing mapping with UUID"):
+    with pytest.raises(ClientError, match=r"already exists\. Please update or delete the existing mapping with UUID"):
         line.lambda_.create_event_source_mapping(FunctionName=line.name, EventSourceArn=line.arn)

@@ -103,12 +103,16 @@ class Executor:
         self._warming.add(task)
         task.add_done_callback(self._warming.discard)
 
-    async def prepared(self, call: Call, name: FunctionName, version: Version) -> Prepared:
+    async def prepared(self, call: Call, target: Target) -> Prepared:
+        """Of the target's version, or of what replaced it meanwhile. Raises AwsError."""
+        name, _, version = target
         key = (name.account, name.region, name.name, version.number)
         found = self._prepared.get(key)
         if found is not None and found.version.generation == version.generation:
             return found
         made = await _prepare(call, name, version)
+        while made is None:
+            made = await _prepare(call, name, _again(call, name, version.number))
         if len(self._prepared) >= PREPARED_MAX:
             self._prepared.clear()
         self._prepared[key] = made
@@ -216,11 +220,12 @@ async def run(
 ) -> Outcome:
     """Runs the handler. Raises TooManyRequestsException, and AwsError for what keeps the function from starting."""
     executor = of_server(call)
-    name, function, version = target
+    name, function, _ = target
     gate = executor.gates.of(call.reading().at(name.account, name.region))
     gate.enter(function)
     try:
-        prepared = await executor.prepared(call, name, version)
+        prepared = await executor.prepared(call, target)
+        version = prepared.version
         sandbox = await executor.acquire(call, prepared)
         try:
             result, lines, billed_ms = await _invoke(
@@ -323,7 +328,15 @@ def record(call: Call, target: Target, began_ns: int, outcome: Outcome | None, e
     )
 
 
-async def _prepare(call: Call, name: FunctionName, version: Version) -> Prepared:
+def _again(call: Call, name: FunctionName, number: int) -> Version:
+    version = VERSIONS.get(call.reading().at(name.account, name.region), name.name, number)
+    if version is None:
+        raise errors.function_not_found(name.qualified_arn)
+    return version
+
+
+async def _prepare(call: Call, name: FunctionName, version: Version) -> Prepared | None:
+    """None where the version was replaced while this waited, and its package is gone."""
     try:
         choice = await call.in_thread(resolve_runtime, version.runtime)
     except RuntimeNotAvailable as failure:
@@ -331,9 +344,15 @@ async def _prepare(call: Call, name: FunctionName, version: Version) -> Prepared
     key = _key(name, version)
     store = packages.of_server(call)
     tx = call.ground.store.transaction(name.account, name.region)
+    paths = []
     try:
-        code_path = await store.unpacked(version.code.digest, packages.blob_of(tx, version.code), key)
-        layers = [await store.unpacked(layer.code.digest, packages.blob_of(tx, layer.code), key) for layer in version.layers]
+        for code in (version.code, *(layer.code for layer in version.layers)):
+            blob = packages.blob_of(tx, code)
+            if blob is None:
+                return None
+            paths.append(await store.unpacked(code.digest, blob, key))
+    except KeyError:
+        return None
     except PackageRefused as refused:
         raise errors.cannot_run(str(refused)) from refused
     own = dict(version.environment)
@@ -344,8 +363,8 @@ async def _prepare(call: Call, name: FunctionName, version: Version) -> Prepared
         key=key,
         runtime=version.runtime,
         handler=version.handler,
-        code_path=code_path,
-        layers=tuple(layers),
+        code_path=paths[0],
+        layers=tuple(paths[1:]),
         environment=own,
         memory_mb=version.memory_mb,
         timeout_s=version.timeout_s,

@@ -64,18 +64,16 @@ class Packages:
             self._keys.setdefault(digest, set()).add(key)
         path = self._directory / digest
         if not path.is_dir():
-            await self._unpack(digest, blob)
+            await self.unpack_new(digest, self._blobs.path(blob))
         return path
-
-    async def _unpack(self, digest: str, blob: Blob) -> int:
-        async with self._unpacking.setdefault(digest, asyncio.Lock()):
-            source = self._blobs.path(blob)
-            return await asyncio.get_running_loop().run_in_executor(None, unpack, source, self._directory / digest)
 
     async def unpack_new(self, digest: str, source: Path | bytes) -> int:
         """The bytes unpacked. Raises PackageRefused."""
         async with self._unpacking.setdefault(digest, asyncio.Lock()):
-            return await asyncio.get_running_loop().run_in_executor(None, unpack, source, self._directory / digest)
+            try:
+                return await asyncio.get_running_loop().run_in_executor(None, unpack, source, self._directory / digest)
+            finally:
+                self._unpacking.pop(digest, None)
 
     def drop_later(self, digest: str, pool: Pool, call: Call) -> None:
         """Removes the directory once no sandbox holds it, unless it was named again meanwhile."""
@@ -83,9 +81,10 @@ class Packages:
         async def drop() -> None:
             keys = self._keys.pop(digest, set())
             for _ in range(_DROP_POLLS_MAX):
+                # First the wait: an invocation that found the old version may be about to start.
+                await asyncio.sleep(_DROP_POLL_S)
                 if not any(pool.count(key) for key in keys):
                     break
-                await asyncio.sleep(_DROP_POLL_S)
             if not PACKAGES.has(call.ground.store.transaction(), digest):
                 await asyncio.get_running_loop().run_in_executor(None, shutil.rmtree, self._directory / digest, True)
 
@@ -197,7 +196,7 @@ def forget(tx: Transaction, call: Call, code: Code, pool: Pool) -> None:
     tx.after_commit(lambda: unpacked.drop_later(code.digest, pool, call))
 
 
-def blob_of(tx: Transaction, code: Code) -> Blob:
+def blob_of(tx: Transaction, code: Code) -> Blob | None:
+    """None where nothing names the package any more."""
     package = PACKAGES.get(tx, code.digest)
-    assert package is not None
-    return package.blob
+    return package.blob if package is not None else None

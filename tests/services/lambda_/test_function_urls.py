@@ -1,0 +1,149 @@
+"""Function URLs: who may call, what the function is given, what its answer becomes."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+from botocore.exceptions import ClientError
+
+ECHO = "def handler(event, context): return event"
+
+
+class Door:
+    """A function with a URL, and plain requests to it."""
+
+    def __init__(self, lambda_: Any, name: str, ground: Any, auth_type: str = "NONE", **options: Any) -> None:
+        self.made = lambda_.create_function_url_config(FunctionName=name, AuthType=auth_type, **options)
+        self.url_id = self.made["FunctionUrl"].split("//")[1].split(".")[0]
+        self.base = f"{ground.endpoint}/_aws/lambda-url/{self.url_id}"
+
+    def request(self, path: str = "/", method: str = "GET", body: bytes | None = None, **headers: str) -> tuple[int, dict[str, str], bytes]:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        try:
+            answer = urllib.request.urlopen(urllib.request.Request(self.base + path, data=body, method=method, headers=named))
+        except urllib.error.HTTPError as refused:
+            answer = refused  # type: ignore[assignment]
+        return answer.status, {name.lower(): value for name, value in answer.headers.items()}, answer.read()
+
+
+@pytest.fixture
+def door(lambda_: Any, function: Callable[..., str], ground: Any) -> Callable[..., Door]:
+    def make(source: str = ECHO, auth_type: str = "NONE", **options: Any) -> Door:
+        name = function(source)
+        arguments = {"FunctionName": name, "StatementId": "url", "Action": "lambda:InvokeFunctionUrl", "Principal": "*"}
+        if auth_type == "NONE":
+            lambda_.add_permission(**arguments, FunctionUrlAuthType="NONE")
+        return Door(lambda_, name, ground, auth_type, **options)
+
+    return make
+
+
+def test_a_request_is_an_event_of_payload_version_two(door: Callable[..., Door]) -> None:
+    url = door()
+    status, headers, body = url.request(
+        "/a%20b/c?x=1&x=2&y=", "POST", b'{"n": 1}', Content_Type="application/json", Cookie="a=1; b=2", X_Own="v"
+    )
+    assert (status, headers["content-type"]) == (200, "application/json")
+    event = json.loads(body)
+    assert event["version"] == "2.0"
+    assert (event["rawPath"], event["rawQueryString"]) == ("/a b/c", "x=1&x=2&y=")
+    assert event["queryStringParameters"] == {"x": "1,2", "y": ""}
+    assert event["cookies"] == ["a=1", "b=2"]
+    assert event["headers"]["x-own"] == "v"
+    assert (event["body"], event["isBase64Encoded"]) == ('{"n": 1}', False)
+    context = event["requestContext"]
+    assert context["apiId"] == context["domainPrefix"] == url.url_id
+    assert context["accountId"] == "anonymous"
+    assert context["http"]["method"] == "POST"
+
+
+def test_a_binary_body_is_base64(door: Callable[..., Door]) -> None:
+    event = json.loads(door().request("/", "POST", b"\x00\xff", Content_Type="application/octet-stream")[2])
+    assert (event["body"], event["isBase64Encoded"]) == ("AP8=", True)
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "content_type", "body"),
+    [
+        ({"statusCode": 201, "headers": {"Content-Type": "text/plain"}, "body": "made"}, 201, "text/plain", b"made"),
+        ({"statusCode": 200, "body": "AAE=", "isBase64Encoded": True}, 200, "application/json", b"\x00\x01"),
+        ({"statusCode": 204}, 204, "application/json", b""),
+        ("just text", 200, "application/json", b"just text"),
+        ([1, 2], 200, "application/json", b"[1, 2]"),
+        ({"statusCode": "many"}, 502, "application/json", b'{"Message": "Internal Server Error"}'),
+    ],
+)
+def test_an_answer_is_a_response(door: Callable[..., Door], answer: Any, status: int, content_type: str, body: bytes) -> None:
+    found = door(f"def handler(event, context): return {answer!r}").request()
+    assert (found[0], found[1].get("content-type"), found[2]) == (status, content_type, body)
+
+
+def test_cookies_of_the_answer_are_set(door: Callable[..., Door]) -> None:
+    _, headers, _ = door("def handler(e, c): return {'statusCode': 200, 'cookies': ['a=1; Secure']}").request()
+    assert headers["set-cookie"] == "a=1; Secure"
+
+
+def test_a_function_that_fails_is_a_bad_gateway(door: Callable[..., Door]) -> None:
+    assert door("def handler(e, c): raise ValueError").request()[0] == 502
+
+
+def test_without_a_statement_nobody_may_call(lambda_: Any, function: Callable[..., str], ground: Any) -> None:
+    assert Door(lambda_, function(ECHO), ground).request()[0] == 403
+
+
+def test_a_url_with_iam_wants_a_signature_of_somebody_allowed(door: Callable[..., Door], account: str) -> None:
+    url = door(auth_type="AWS_IAM")
+    assert url.request()[0] == 403
+
+    def signed(key: str, secret: str) -> int:
+        request = AWSRequest(
+            "GET", url.base + "/x", headers={"X-Amz-Content-Sha256": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"}
+        )
+        SigV4Auth(Credentials(key, secret), "lambda", "us-east-1").add_auth(request)
+        return url.request("/x", **{name.replace("-", "_"): value for name, value in request.headers.items()})[0]
+
+    assert signed(account, "test") == 200
+    assert signed(account, "wrong") == 403
+    assert signed("888888888888", "test") == 403
+
+
+def test_cors_answers_a_preflight_and_marks_responses(door: Callable[..., Door]) -> None:
+    cors = {
+        "AllowOrigins": ["https://shop.example"],
+        "AllowMethods": ["GET"],
+        "AllowHeaders": ["x-own"],
+        "MaxAge": 60,
+        "AllowCredentials": True,
+    }
+    url = door("def handler(e, c): return {'statusCode': 200, 'headers': {'Access-Control-Allow-Origin': 'none'}}", Cors=cors)
+    asked = {"Origin": "https://shop.example", "Access_Control_Request_Method": "GET"}
+    status, headers, _ = url.request("/", "OPTIONS", **asked)
+    assert status == 200
+    assert headers["access-control-allow-origin"] == "https://shop.example"
+    assert headers["access-control-allow-methods"] == "GET"
+    assert headers["access-control-max-age"] == "60"
+    assert url.request(Origin="https://shop.example")[1]["access-control-allow-origin"] == "https://shop.example"
+    assert "access-control-allow-origin" not in url.request(Origin="https://other.example")[1]
+
+
+def test_a_url_is_kept_changed_and_removed(door: Callable[..., Door], lambda_: Any, account: str) -> None:
+    url = door()
+    name = url.made["FunctionArn"].rsplit(":", 1)[-1]
+    assert lambda_.get_function_url_config(FunctionName=name)["AuthType"] == "NONE"
+    assert lambda_.update_function_url_config(FunctionName=name, AuthType="AWS_IAM")["AuthType"] == "AWS_IAM"
+    assert url.request()[0] == 403
+    assert len(lambda_.list_function_url_configs(FunctionName=name)["FunctionUrlConfigs"]) == 1
+    with pytest.raises(ClientError, match="FunctionUrlConfig exists for this Lambda function"):
+        lambda_.create_function_url_config(FunctionName=name, AuthType="NONE")
+    lambda_.delete_function_url_config(FunctionName=name)
+    with pytest.raises(ClientError, match="The resource you requested does not exist"):
+        lambda_.get_function_url_config(FunctionName=name)
+    assert url.request()[0] == 403
