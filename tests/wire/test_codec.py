@@ -94,6 +94,12 @@ def test_an_error_bears_its_code_status_and_fields(service: str, protocol: str, 
         assert shown.encode() in response.body
 
 
+def test_a_condition_whose_date_cannot_be_read_is_ignored() -> None:
+    codec = Codecs(models.load("s3")).get("GetObject", "rest-xml")
+    http = HttpRequest("GET", "/b/k", "", {"if-modified-since": "soon", "if-unmodified-since": "Tue, 29 Apr 2014 18:30:38 GMT"})
+    assert asyncio.run(codec.parse(http, {})) == {"IfUnmodifiedSince": 1398796238}
+
+
 def body_of(chunks: list[bytes]) -> tuple[Body, list[bytes]]:
     left = list(chunks)
 

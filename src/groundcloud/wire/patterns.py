@@ -44,6 +44,7 @@ _POSIX = {
     "XDigit": "0-9a-fA-F",
 }
 _PROPERTY = re.compile(r"\\([pP])(?:\{(?:Is)?(\w+)\}|(\w))")
+_LEADING_FLAGS = re.compile(r"\(\?([a-z]+)\)")
 _SURROGATES = r"\uD800\uDC00-\uDBFF\uDFFF"
 
 
@@ -75,8 +76,9 @@ def length_max(pattern: str) -> int:
 def translated(pattern: str) -> str:
     """The pattern in Python's dialect. Raises KeyError for a class of characters that is not known here."""
     pattern = REPLACED.get(pattern, pattern).replace(_SURROGATES, r"\U00010000-\U0010FFFF").replace("|(?i).*<script>", "|(?i:.*<script>)")
-    if pattern.startswith("(?s)"):
-        pattern = f"(?s:{pattern[4:]})"  # flags may stand only at the start, and the pattern may become part of another
+    flags = _LEADING_FLAGS.match(pattern)
+    if flags is not None:  # flags may stand only at the start, and the pattern may become part of another
+        pattern = f"(?{flags[1]}:{pattern[flags.end() :]})"
     out: list[str] = []
     position, inside, after_class = 0, False, False
     while position < len(pattern):

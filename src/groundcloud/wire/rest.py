@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from groundcloud.wire import timestamps
+from groundcloud.wire.json import decode_document
 from groundcloud.wire.message import HttpRequest
 from groundcloud.wire.model import Model, Operation
 from groundcloud.wire.validate import serialization_error
@@ -73,7 +74,9 @@ class RequestReader:
                 inner = model.shapes[shape["member"]["shape"]]
                 self._headers.append((member, name, _header_list(inner, reference)))
             else:
-                self._headers.append((member, name, _text_reader(shape, reference, "rfc822")))
+                reader = _text_reader(shape, reference, "rfc822")
+                # RFC 9110, 13.1.3: a condition whose date cannot be read is ignored.
+                self._headers.append((member, name, _or_none(reader) if name.startswith("if-") else reader))
         self._prefixes = bindings.prefixes
 
     def read(self, request: HttpRequest, labels: dict[str, str]) -> dict[str, Any]:
@@ -99,8 +102,8 @@ class RequestReader:
             headers = request.headers
             for member, name, reader in self._headers:
                 text = headers.get(name)
-                if text is not None:
-                    out[member] = reader(text)
+                if text is not None and (value := reader(text)) is not None:
+                    out[member] = value
             for member, prefix in self._prefixes:
                 found = {key[len(prefix) :]: value for key, value in headers.items() if key.startswith(prefix)}
                 if found:
@@ -110,9 +113,19 @@ class RequestReader:
         return out
 
 
+def _or_none(reader: Callable[[str], Any]) -> Callable[[str], Any]:
+    def read(text: str) -> Any:
+        try:
+            return reader(text)
+        except ValueError:
+            return None
+
+    return read
+
+
 def _text_reader(shape: dict[str, Any], reference: dict[str, Any], _: str) -> Callable[[str], Any]:
     if reference.get("jsonvalue"):
-        return lambda text: msgspec.json.decode(b64decode(text))
+        return lambda text: decode_document(b64decode(text))
     return scalar_reader(shape)
 
 

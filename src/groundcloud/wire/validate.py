@@ -130,7 +130,7 @@ class Types:
         found = patterns.compiled(shape["pattern"])
         if found is None:
             return None
-        if shape.get("max", sys.maxsize) > patterns.length_max(shape["pattern"]):
+        if min(shape.get("max", sys.maxsize), patterns.LENGTH_MAX) > patterns.length_max(shape["pattern"]):
             self.left_out = True
             return None
         return rf"\A(?:{found.pattern})\Z"

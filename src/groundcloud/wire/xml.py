@@ -20,18 +20,19 @@ DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
 Emit = Callable[[list[str], Any], None]
 Read = Callable[[Any], Any]
 
-_SPECIAL = re.compile('[&<>\r"\x85\u2028]')
-_ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
-_ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#xD;", '"': "&quot;", "\x85": "&#x85;", "\u2028": "&#x2028;"}
+_SPECIAL = re.compile('[&<>\r"\x85\u2028\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]')
+_ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#xD;", '"': "&quot;"}
+
+_special = _SPECIAL.search
 
 
 def escape(text: str) -> str:
     """Text for an element or attribute. Characters that XML 1.0 cannot carry are written as references, as AWS does."""
-    if _SPECIAL.search(text):
-        text = _SPECIAL.sub(lambda match: _ESCAPES[match[0]], text)
-    if _ILLEGAL.search(text):
-        text = _ILLEGAL.sub(lambda match: f"&#x{ord(match[0]):x};", text)
-    return text
+    return _SPECIAL.sub(_escaped, text) if _special(text) else text
+
+
+def _escaped(match: re.Match[str]) -> str:
+    return _ESCAPES.get(match[0]) or f"&#x{ord(match[0]):x};"
 
 
 class Serializer:
@@ -103,6 +104,15 @@ class Serializer:
             return emit_list
         if kind == "map":
             return self._map(shape, tag, opening, closing)
+        if kind == "string":
+
+            def emit_text(out: list[str], value: Any) -> None:
+                text = value if type(value) is str else str(value)
+                if _special(text):
+                    text = escape(text)
+                out.append(f"{opening}{text}{closing}" if text else empty)
+
+            return emit_text
         to_text = self.scalar(shape)
 
         def emit_scalar(out: list[str], value: Any) -> None:
@@ -179,8 +189,6 @@ class Serializer:
             return lambda value: b64encode(value if isinstance(value, bytes) else value.encode()).decode()
         if kind in ("float", "double"):
             return number_text
-        if kind == "string":
-            return lambda value: escape(value if type(value) is str else str(value))
         return str
 
 
