@@ -52,14 +52,16 @@ def table_or_index_of_request(call: Call, request: Request) -> str:
 
 def arn_of_request(call: Call, request: Request) -> str:
     found = request.get("ResourceArn")
-    return found if isinstance(found, str) and found.startswith("arn:") else "*"
+    return found if isinstance(found, str) and arn.is_arn(found) else "*"
 
 
 def named(call: Call, table_name: Any) -> str:
     """The ARN of a table that a request names; an ill-formed name is refused later, by the operation."""
     if not isinstance(table_name, str) or not table_name:
         return "*"
-    return table_name if table_name.startswith("arn:") else table_arn(call, table_name)
+    if table_name.startswith("arn:"):
+        return table_name if arn.is_arn(table_name) else "*"
+    return table_arn(call, table_name)
 
 
 def tables_in(member: str) -> Callable[[Call, Request], list[str]]:
@@ -97,8 +99,9 @@ class Facts:
         if self._found is None:
             try:
                 self._found = self._compute()
-            except Exception:
-                self._found = {}
+            except (TypeError, AttributeError, KeyError, ValueError) as problem:
+                # An ill-formed request must not pass for one without keys: a policy might allow that.
+                raise errors.serialization("Unexpected value type in payload") from problem
         return self._found
 
 

@@ -45,14 +45,13 @@ _decode_iterator = msgspec.msgpack.Decoder(Iterator).decode
 
 def _stream_of_request(call: Call, request: Request) -> str:
     found = request.get("StreamArn")
-    return found if isinstance(found, str) and found.startswith("arn:") else "*"
+    return found if isinstance(found, str) and arns.is_arn(found) else "*"
 
 
 def _stream_of_iterator(call: Call, request: Request) -> str:
-    try:
-        return _read_iterator(request.get("ShardIterator", "")).stream_arn
-    except AwsError:
-        return "*"
+    shapes.check_streams("GetRecords", request)
+    stream_arn = _read_iterator(request["ShardIterator"]).stream_arn
+    return stream_arn if arns.is_arn(stream_arn) else "*"
 
 
 @operation(raw=True)
@@ -139,7 +138,6 @@ def get_shard_iterator(call: Call, request: Request) -> dict[str, Any]:
 @operation(raw=True, resource=_stream_of_iterator)
 def get_records(call: Call, request: Request) -> dict[str, Any]:
     """Records from the iterator on. NextShardIterator is missing once a closed shard is read to its end."""
-    shapes.check_streams("GetRecords", request)
     place = _read_iterator(request["ShardIterator"])
     if call.now_ms - place.issued_ms > ITERATOR_LIFE_MS:
         raise AwsError(

@@ -25,7 +25,7 @@ LIST_BACKUPS_MAX = 100
 
 def _backup_of_request(call: Call, request: Request) -> str:
     found = request.get("BackupArn")
-    return found if isinstance(found, str) and found.startswith("arn:") else "*"
+    return found if isinstance(found, str) and arns.is_arn(found) else "*"
 
 
 def _access_to_restore(member: str) -> Any:
@@ -33,7 +33,7 @@ def _access_to_restore(member: str) -> Any:
         target = access.named(call, request.get("TargetTableName"))
         source = request.get(member)
         action = "RestoreTableFromBackup" if member == "BackupArn" else "RestoreTableToPointInTime"
-        resource = source if isinstance(source, str) and source.startswith("arn:") else access.named(call, source)
+        resource = source if isinstance(source, str) and arns.is_arn(source) else access.named(call, source)
         return [Access(f"dynamodb:{action}", resource), Access(f"dynamodb:{action}", target)]
 
     return wanted

@@ -53,19 +53,20 @@ def _access_of(call: Call, text: Any) -> list[Access]:
 
 
 def _access_of_one(call: Call, request: Request) -> list[Access]:
-    return _access_of(call, request.get("Statement", ""))
+    shapes.check("ExecuteStatement", request)
+    return _access_of(call, request["Statement"])
 
 
-def _access_of_many(member: str) -> Any:
+def _access_of_many(operation_name: str, member: str) -> Any:
     def wanted(call: Call, request: Request) -> list[Access]:
-        return [one for entry in request.get(member) or () for one in _access_of(call, entry.get("Statement", ""))]
+        shapes.check(operation_name, request)
+        return [one for entry in request[member] for one in _access_of(call, entry["Statement"])]
 
     return wanted
 
 
 @operation(raw=True, access=_access_of_one)
 def execute_statement(call: Call, request: Request) -> dict[str, Any]:
-    shapes.check("ExecuteStatement", request)
     statement, found = _read(request)
     if isinstance(statement, Exists):
         raise errors.validation("EXISTS is not supported in ExecuteStatement; it may only be used in ExecuteTransaction")
@@ -83,10 +84,9 @@ def execute_statement(call: Call, request: Request) -> dict[str, Any]:
     return answer
 
 
-@operation(raw=True, access=_access_of_many("Statements"))
+@operation(raw=True, access=_access_of_many("BatchExecuteStatement", "Statements"))
 def batch_execute_statement(call: Call, request: Request) -> dict[str, Any]:
     """Each statement stands alone; an error is told in its response."""
-    shapes.check("BatchExecuteStatement", request)
     entries = request["Statements"]
     parsed: list[Statement | AwsError] = []
     for entry in entries:
@@ -119,9 +119,8 @@ def batch_execute_statement(call: Call, request: Request) -> dict[str, Any]:
     return answer
 
 
-@operation(raw=True, access=_access_of_many("TransactStatements"))
+@operation(raw=True, access=_access_of_many("ExecuteTransaction", "TransactStatements"))
 def execute_transaction(call: Call, request: Request) -> dict[str, Any]:
-    shapes.check("ExecuteTransaction", request)
     entries = request["TransactStatements"]
     answered, remember = seen_before(call, request, entries)
     if answered is not None:

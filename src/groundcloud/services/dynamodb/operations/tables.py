@@ -36,6 +36,7 @@ _NOT_IMPLEMENTED = ("VectorIndexes", "GlobalTableSourceArn", "GlobalTableSetting
 
 
 def _access_to_create(call: Call, request: Request) -> list[Access]:
+    shapes.check("CreateTable", _named(request))
     resource = access.table_of_request(call, request)
     wanted = [Access("dynamodb:CreateTable", resource)]
     if request.get("Tags"):
@@ -48,7 +49,6 @@ def _access_to_create(call: Call, request: Request) -> list[Access]:
 @operation(raw=True, access=_access_to_create)
 def create_table(call: Call, request: Request) -> dict[str, Any]:
     """The answer says CREATING, as on AWS; the table is ACTIVE at once."""
-    shapes.check("CreateTable", _named(request))
     for parameter in _NOT_IMPLEMENTED:
         if parameter in request:
             raise errors.not_implemented(f"{parameter} of CreateTable")

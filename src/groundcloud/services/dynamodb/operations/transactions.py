@@ -73,11 +73,12 @@ class Part:
 
 
 def _access_to_write(call: Call, request: Request) -> list[Access]:
+    shapes.check("TransactWriteItems", request)
     wanted = []
-    for entry in request.get("TransactItems") or ():
+    for entry in request["TransactItems"]:
         for kind, action in ACTIONS.items():
             spec = entry.get(kind)
-            if isinstance(spec, dict):
+            if spec is not None:
                 resource = access.named(call, spec.get("TableName"))
                 item = spec.get("Key") or spec.get("Item") or {}
                 wanted.append(Access(f"dynamodb:{action}", resource, access.facts_of_item(call, spec, item, "TransactWriteItems")))
@@ -85,18 +86,17 @@ def _access_to_write(call: Call, request: Request) -> list[Access]:
 
 
 def _access_to_get(call: Call, request: Request) -> list[Access]:
+    shapes.check("TransactGetItems", request)
     wanted = []
-    for entry in request.get("TransactItems") or ():
-        spec = entry.get("Get")
-        if isinstance(spec, dict):
-            facts = access.facts_of_item(call, spec, spec.get("Key") or {}, "TransactGetItems")
-            wanted.append(Access("dynamodb:GetItem", access.named(call, spec.get("TableName")), facts))
+    for entry in request["TransactItems"]:
+        spec = entry["Get"]
+        facts = access.facts_of_item(call, spec, spec["Key"], "TransactGetItems")
+        wanted.append(Access("dynamodb:GetItem", access.named(call, spec["TableName"]), facts))
     return wanted
 
 
 @operation(raw=True, access=_access_to_write)
 def transact_write_items(call: Call, request: Request) -> dict[str, Any]:
-    shapes.check("TransactWriteItems", request)
     entries = request["TransactItems"]
     for entry in entries:
         kinds = [kind for kind in ACTIONS if kind in entry]
@@ -114,7 +114,6 @@ def transact_write_items(call: Call, request: Request) -> dict[str, Any]:
 
 @operation(raw=True, access=_access_to_get)
 def transact_get_items(call: Call, request: Request) -> dict[str, Any]:
-    shapes.check("TransactGetItems", request)
     located = []
     reasons: list[dict[str, Any]] = []
     for entry in request["TransactItems"]:

@@ -1,0 +1,85 @@
+"""Requests that no SDK would send: each gets an error of the caller's, none a 500, and nothing is written."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from typing import Any
+
+import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+
+@pytest.fixture
+def send(ground: Any, account: str, make_table: Any) -> Any:
+    """`send("PutItem", body)` -> (status, type of the error, message); the table `bad` is there."""
+    make_table("bad", "pk")
+    signer = SigV4Auth(Credentials(account, "test"), "dynamodb", "us-east-1")
+
+    def call(operation: str, body: Any) -> tuple[int, str, str]:
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        headers = {"X-Amz-Target": f"DynamoDB_20120810.{operation}", "Content-Type": "application/x-amz-json-1.0"}
+        signed = AWSRequest("POST", ground.endpoint + "/", data=content, headers=headers)
+        signer.add_auth(signed)
+        request = urllib.request.Request(ground.endpoint + "/", data=content, headers=dict(signed.headers.items()), method="POST")
+        try:
+            with urllib.request.urlopen(request) as answer:
+                return answer.status, "", answer.read().decode()
+        except urllib.error.HTTPError as error:
+            found = json.loads(error.read())
+            return error.code, found["__type"].partition("#")[2], found.get("message", found.get("Message", ""))
+
+    return call
+
+
+def deep(levels: int) -> dict[str, Any]:
+    value: dict[str, Any] = {"S": "x"}
+    for _ in range(levels):
+        value = {"L": [value]}
+    return value
+
+
+PK = {"pk": {"S": "a"}}
+
+
+@pytest.mark.parametrize(
+    ("operation", "body", "kind"),
+    [
+        ("PutItem", b"{", "SerializationException"),
+        ("PutItem", b"[]", "SerializationException"),
+        ("PutItem", b"", "ValidationException"),
+        ("PutItem", b"\xff\xfe", "SerializationException"),
+        ("PutItem", {"TableName": 5, "Item": PK}, "SerializationException"),
+        ("PutItem", {"TableName": "bad", "Item": []}, "SerializationException"),
+        ("PutItem", {"TableName": "bad", "Item": "x"}, "SerializationException"),
+        ("PutItem", {"TableName": "bad", "Item": {"pk": "x"}}, "SerializationException"),
+        ("PutItem", {"TableName": "bad", "Item": {**PK, "d": deep(60)}}, "ValidationException"),
+        ("PutItem", b'{"TableName":"bad","Item":{"pk":' + b'{"L":[' * 5000 + b"]}" * 5000 + b"}}", "SerializationException"),
+        ("PutItem", b'{"TableName":"bad","Item":{"pk":{"S":"\\ud800"}}}', "SerializationException"),
+        ("PutItem", {"TableName": "arn:foo", "Item": PK}, "ValidationException"),
+        ("PutItem", {"TableName": "arn:aws:s3:::bucket", "Item": PK}, "ValidationException"),
+        ("GetItem", {"TableName": "bad", "Key": {"pk": None}}, "SerializationException"),
+        ("Query", {"TableName": "bad", "KeyConditions": {"pk": {"ComparisonOperator": "EQ"}}}, "ValidationException"),
+        ("Query", {"TableName": "bad", "KeyConditionExpression": "pk = :p", "ExpressionAttributeValues": {":p": "x"}}, "SerializationException"),
+        ("Query", {"TableName": "bad", "KeyConditionExpression": "pk = #p", "ExpressionAttributeNames": {"#p": ["a"]}}, "SerializationException"),
+        ("Scan", {"TableName": "bad", "Limit": "1"}, "SerializationException"),
+        ("UpdateItem", {"TableName": "bad", "Key": PK, "AttributeUpdates": {"x": {"Value": 5}}}, "SerializationException"),
+        ("TransactWriteItems", {"TransactItems": 5}, "SerializationException"),
+        ("TransactWriteItems", {"TransactItems": [{"Put": 5}]}, "SerializationException"),
+        ("TransactGetItems", {"TransactItems": [None]}, "SerializationException"),
+        ("BatchGetItem", {"RequestItems": {"bad": {"Keys": [5]}}}, "SerializationException"),
+        ("BatchWriteItem", {"RequestItems": {"bad": [{"PutRequest": {}}]}}, "ValidationException"),
+        ("ExecuteStatement", {"Statement": 5}, "SerializationException"),
+        ("ExecuteStatement", {"Statement": "SELECT * FROM bad WHERE x = ?", "Parameters": [5]}, "SerializationException"),
+        ("CreateTable", {"TableName": "other", "KeySchema": [5]}, "SerializationException"),
+        ("TagResource", {"ResourceArn": "arn:foo", "Tags": []}, "ValidationException"),
+        ("DescribeBackup", {"BackupArn": "arn:foo" + "x" * 40}, "ValidationException"),
+    ],
+)  # fmt: skip
+def test_a_bad_request_is_the_callers_fault(send: Any, dynamodb: Any, operation: str, body: Any, kind: str) -> None:
+    status, found, message = send(operation, body)
+    assert (status, found) == (400, kind), message
+    assert dynamodb.scan(TableName="bad")["Count"] == 0
