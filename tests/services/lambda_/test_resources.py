@@ -1,0 +1,208 @@
+"""CloudFormation types of Lambda: stacks that make, change and remove them."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from tests.services.lambda_.conftest import zipped
+
+ROLE = {
+    "Type": "AWS::IAM::Role",
+    "Properties": {
+        "AssumeRolePolicyDocument": {
+            "Version": "2012-10-17",
+            "Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}],
+        },
+        "Policies": [
+            {
+                "PolicyName": "own",
+                "PolicyDocument": {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sqs:*", "Resource": "*"}]},
+            }
+        ],
+    },
+}
+
+
+def function(code: str, **properties: Any) -> dict[str, Any]:
+    return {
+        "Type": "AWS::Lambda::Function",
+        "Properties": {
+            "Runtime": "python3.11",
+            "Handler": "index.handler",
+            "Role": {"Fn::GetAtt": ["Role", "Arn"]},
+            "Code": {"ZipFile": code},
+            **properties,
+        },
+    }
+
+
+class Stack:
+    def __init__(self, client: Callable[..., Any], clock: Any) -> None:
+        self.cloudformation, self.lambda_, self.clock = client("cloudformation"), client("lambda"), clock
+        self.exists = False
+
+    def deploy(self, resources: dict[str, Any], outputs: dict[str, Any] | None = None) -> dict[str, str]:
+        """The outputs, once the stack is complete."""
+        template = {
+            "Resources": {"Role": ROLE, **resources},
+            "Outputs": {name: {"Value": value} for name, value in (outputs or {}).items()},
+        }
+        arguments = {"StackName": "app", "TemplateBody": json.dumps(template), "Capabilities": ["CAPABILITY_IAM"]}
+        (self.cloudformation.update_stack if self.exists else self.cloudformation.create_stack)(**arguments)
+        self.exists = True
+        self.clock.settle()
+        stack = self.cloudformation.describe_stacks(StackName="app")["Stacks"][0]
+        assert stack["StackStatus"] in ("CREATE_COMPLETE", "UPDATE_COMPLETE"), self.failures()
+        return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
+
+    def failures(self) -> list[str]:
+        events = self.cloudformation.describe_stack_events(StackName="app")["StackEvents"]
+        return [
+            f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason')}" for event in events if "FAILED" in event["ResourceStatus"]
+        ]
+
+    def delete(self) -> None:
+        self.cloudformation.delete_stack(StackName="app")
+        self.clock.settle()
+        assert self.cloudformation.list_stacks()["StackSummaries"][0]["StackStatus"] == "DELETE_COMPLETE", self.failures()
+
+    def invoke(self, name: str, event: Any = None) -> Any:
+        return json.loads(self.lambda_.invoke(FunctionName=name, Payload=json.dumps(event).encode())["Payload"].read())
+
+
+@pytest.fixture
+def stack(client: Callable[..., Any], clock: Any) -> Stack:
+    return Stack(client, clock)
+
+
+def test_a_function_is_made_changed_in_place_and_removed(stack: Stack) -> None:
+    code = "import os, cfnresponse\ndef handler(event, context): return [os.environ.get('STAGE'), {!r}]"
+    outputs = {"Name": {"Ref": "F"}, "Arn": {"Fn::GetAtt": ["F", "Arn"]}}
+    options = {
+        "Timeout": "7",
+        "Environment": {"Variables": {"STAGE": 1}},
+        "ReservedConcurrentExecutions": 2,
+        "Tags": [{"Key": "a", "Value": "b"}],
+    }
+    name = stack.deploy({"F": function(code.format("one"), **options)}, outputs)["Name"]
+    assert name.startswith("app-F-")
+    assert stack.invoke(name) == ["1", "one"]
+    shown = stack.lambda_.get_function(FunctionName=name)
+    assert shown["Concurrency"]["ReservedConcurrentExecutions"] == 2
+    assert shown["Tags"]["a"] == "b"
+    assert shown["Tags"]["aws:cloudformation:logical-id"] == "F"
+    assert stack.deploy({"F": function(code.format("two"), Timeout=7)}, outputs)["Name"] == name
+    assert stack.invoke(name) == [None, "two"]
+    shown = stack.lambda_.get_function(FunctionName=name)
+    assert "Concurrency" not in shown
+    assert "a" not in shown["Tags"]
+    assert shown["Configuration"]["Timeout"] == 7
+    stack.delete()
+    assert stack.lambda_.list_functions()["Functions"] == []
+
+
+def test_code_alone_changes_in_a_small_step(stack: Stack, client: Callable[..., Any], account: str) -> None:
+    s3 = client("s3")
+    s3.create_bucket(Bucket=f"code-{account}")
+    for key in ("one", "two"):
+        s3.put_object(Bucket=f"code-{account}", Key=key, Body=zipped({"index.py": f"def handler(event, context): return '{key}'"}))
+
+    def resources(key: str) -> dict[str, Any]:
+        return {"F": function("", Code={"S3Bucket": f"code-{account}", "S3Key": key}, Description="kept", MemorySize=256)}
+
+    name = stack.deploy(resources("one"), {"Name": {"Ref": "F"}})["Name"]
+    assert stack.invoke(name) == "one"
+    assert stack.deploy(resources("two"), {"Name": {"Ref": "F"}})["Name"] == name
+    assert stack.invoke(name) == "two"
+    config = stack.lambda_.get_function_configuration(FunctionName=name)
+    assert (config["Description"], config["MemorySize"]) == ("kept", 256)
+
+
+def test_versions_aliases_urls_and_permissions_stand_on_a_function(stack: Stack, ground: Any) -> None:
+    resources = {
+        "F": function("def handler(event, context): return context.invoked_function_arn.split(':')[-1]"),
+        "V": {"Type": "AWS::Lambda::Version", "Properties": {"FunctionName": {"Ref": "F"}}},
+        "A": {
+            "Type": "AWS::Lambda::Alias",
+            "Properties": {"FunctionName": {"Ref": "F"}, "FunctionVersion": {"Fn::GetAtt": ["V", "Version"]}, "Name": "live"},
+        },
+        "U": {
+            "Type": "AWS::Lambda::Url",
+            "Properties": {"AuthType": "NONE", "TargetFunctionArn": {"Ref": "F"}, "Qualifier": "live"},
+            "DependsOn": "A",
+        },
+        "P": {
+            "Type": "AWS::Lambda::Permission",
+            "Properties": {
+                "Action": "lambda:InvokeFunctionUrl",
+                "FunctionName": {"Ref": "A"},
+                "Principal": "*",
+                "FunctionUrlAuthType": "NONE",
+            },
+        },
+        "E": {
+            "Type": "AWS::Lambda::EventInvokeConfig",
+            "Properties": {"FunctionName": {"Ref": "F"}, "Qualifier": "live", "MaximumRetryAttempts": 0},
+            "DependsOn": "A",
+        },
+    }
+    outputs = stack.deploy(resources, {"Alias": {"Ref": "A"}, "Version": {"Ref": "V"}, "Url": {"Fn::GetAtt": ["U", "FunctionUrl"]}})
+    assert outputs["Version"].endswith(":1")
+    assert stack.invoke(outputs["Alias"]) == "live"
+    url_id = outputs["Url"].split("//")[1].split(".")[0]
+    assert urllib.request.urlopen(f"{ground.endpoint}/_aws/lambda-url/{url_id}/").read() == b"live"
+    stack.delete()
+
+
+def test_a_mapping_and_a_layer_work_in_a_stack(stack: Stack, client: Callable[..., Any], account: str) -> None:
+    s3 = client("s3")
+    s3.create_bucket(Bucket=f"layers-{account}")
+    s3.put_object(Bucket=f"layers-{account}", Key="layer.zip", Body=zipped({"python/shared.py": "WORD = 'shared'"}))
+    code = (
+        "import boto3, os, shared\ndef handler(event, context):\n"
+        " boto3.client('sqs').send_message(QueueUrl=os.environ['OUT'], MessageBody=shared.WORD + event['Records'][0]['body'])"
+    )
+    resources = {
+        "In": {"Type": "AWS::SQS::Queue"},
+        "Out": {"Type": "AWS::SQS::Queue"},
+        "L": {
+            "Type": "AWS::Lambda::LayerVersion",
+            "Properties": {"Content": {"S3Bucket": f"layers-{account}", "S3Key": "layer.zip"}, "CompatibleRuntimes": ["python3.11"]},
+        },
+        "F": function(code, Layers=[{"Ref": "L"}], Environment={"Variables": {"OUT": {"Ref": "Out"}}}),
+        "M": {
+            "Type": "AWS::Lambda::EventSourceMapping",
+            "Properties": {"EventSourceArn": {"Fn::GetAtt": ["In", "Arn"]}, "FunctionName": {"Ref": "F"}, "BatchSize": "1"},
+        },
+    }
+    outputs = stack.deploy(resources, {"In": {"Ref": "In"}, "Out": {"Ref": "Out"}, "Mapping": {"Ref": "M"}})
+    sqs = client("sqs")
+    sqs.send_message(QueueUrl=outputs["In"], MessageBody=" word")
+    stack.clock.settle()
+    (message,) = sqs.receive_message(QueueUrl=outputs["Out"])["Messages"]
+    assert message["Body"] == "shared word"
+    resources["M"]["Properties"]["Enabled"] = False
+    stack.deploy(resources)
+    assert stack.lambda_.get_event_source_mapping(UUID=outputs["Mapping"])["State"] == "Disabled"
+    stack.delete()
+    assert stack.lambda_.list_event_source_mappings()["EventSourceMappings"] == []
+
+
+def test_a_custom_resource_answers_with_the_module_beside_its_inline_code(stack: Stack) -> None:
+    code = "import cfnresponse\ndef handler(event, context):\n cfnresponse.send(event, context, cfnresponse.SUCCESS, {'Word': 'made'}, 'own-id')"
+    resources = {
+        "F": function(code),
+        "C": {"Type": "Custom::Thing", "Properties": {"ServiceToken": {"Fn::GetAtt": ["F", "Arn"]}}},
+    }
+    outputs = stack.deploy(resources, {"Id": {"Ref": "C"}, "Word": {"Fn::GetAtt": ["C", "Word"]}})
+    assert outputs == {"Id": "own-id", "Word": "made"}
+
+
+def test_what_is_not_implemented_fails_the_stack_by_name(stack: Stack) -> None:
+    resources = {"F": function("x = 1", SnapStart={"ApplyOn": "PublishedVersions"})}
+    with pytest.raises(AssertionError, match="SnapStart"):
+        stack.deploy(resources)
