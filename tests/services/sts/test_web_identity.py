@@ -28,7 +28,7 @@ class Issuer:
                 if self.path.endswith("openid-configuration"):
                     document = {"issuer": issuer.url, "jwks_uri": f"{issuer.url}/keys"}
                 else:
-                    document = {"keys": [issuer.key.as_dict(private=False)]}
+                    document = {"keys": [5, {"kty": "OKP"}, {"kty": "EC", "crv": "nope"}, issuer.key.as_dict(private=False)]}
                 body = json.dumps(document).encode()
                 self.send_response(200)
                 self.send_header("Content-Length", str(len(body)))
@@ -40,7 +40,7 @@ class Issuer:
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://localhost:{self.server.server_address[1]}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
 
     def token(self, key=None, algorithm="ES256", **claims):
         from joserfc import jwt
@@ -48,12 +48,12 @@ class Issuer:
         key = key or self.key
         now = int(time.time())
         whole = {"iss": self.url, "sub": "repo:me/shop", "aud": "shop", "iat": now, "exp": now + 10**9, **claims}
-        return jwt.encode({"alg": algorithm, "kid": "k1"}, {name: value for name, value in whole.items() if value is not None}, key)
+        return jwt.encode({"alg": algorithm, "kid": key.kid}, {name: value for name, value in whole.items() if value is not None}, key)
 
     def rotate(self):
         from joserfc.jwk import ECKey
 
-        self.key = ECKey.generate_key("P-256", {"kid": "k1"})
+        self.key = ECKey.generate_key("P-256", {"kid": "k2"})
 
     def close(self):
         self.server.shutdown()
@@ -127,12 +127,13 @@ def test_tokens_that_are_not_right_are_refused(assume, issuer, fails):
 def test_a_token_signed_by_another_key_is_refused(assume, issuer, fails):
     from joserfc.jwk import ECKey, OctKey
 
+    not_a_token = "The ID Token provided is not a valid JWT. (You may see this error if you sent an Access Token)"
     assume(issuer.token())
     refusal = "Couldn't retrieve verification key from your identity provider, or the signature is wrong"
     with fails("InvalidIdentityToken", refusal):
         assume(issuer.token(key=ECKey.generate_key("P-256", {"kid": "k1"})))
-    with fails("InvalidIdentityToken", refusal):
-        assume(issuer.token(key=OctKey.import_key("s" * 32), algorithm="HS256"))
+    with fails("InvalidIdentityToken", not_a_token):
+        assume(issuer.token(key=OctKey.import_key("s" * 32, {"kid": "k1"}), algorithm="HS256"))
     header, claims, _ = issuer.token().split(".")
     with fails("InvalidIdentityToken"):
         assume(f"{header}.{claims}.")
@@ -145,6 +146,25 @@ def test_keys_are_fetched_once_and_again_when_the_issuer_changes_them(assume, is
     issuer.rotate()
     assume(issuer.token())
     assert issuer.fetches == 4
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {},
+        {"alg": "none"},
+        {"alg": ["ES256"]},
+        {"alg": "ES256", "crit": 5},
+        {"alg": "ES256", "kid": {}},
+        {"alg": "ES256", "jwk": {"kty": "EC"}},
+    ],
+)
+def test_a_header_that_is_odd_is_refused(assume, issuer, fails, header):
+    from base64 import urlsafe_b64encode
+
+    _, claims, signature = issuer.token().split(".")
+    with fails("InvalidIdentityToken", status=400):
+        assume(f"{urlsafe_b64encode(json.dumps(header).encode()).decode().rstrip('=')}.{claims}.{signature}")
 
 
 def test_an_issuer_elsewhere_is_not_asked(iam, sts, role, issuer, fails):

@@ -14,16 +14,22 @@ from groundcloud.services.iam.limits import PAGE_ITEMS
 T = TypeVar("T")
 
 
-def after(request: dict[str, Any]) -> Any:
-    """The key (a part or a tuple of parts) to begin after, None for the first page. Raises ValidationError."""
+def after(request: dict[str, Any], *types: type) -> Any:
+    """The key to begin after, None for the first page: one `str`, or what `types` say (a tuple if they are several). Raises ValidationError."""
     marker = request.get("Marker")
     if marker is None:
         return None
     try:
-        key = msgspec.msgpack.decode(urlsafe_b64decode(marker))
+        key = msgspec.msgpack.decode(urlsafe_b64decode(marker), strict=True)
     except (ValueError, msgspec.DecodeError):
         raise errors.validation("Invalid Marker.") from None
-    return tuple(key) if isinstance(key, list) else key
+    parts = key if len(types) > 1 and isinstance(key, list) else [key]
+    wanted = types or (str,)
+    if len(parts) != len(wanted) or not all(type(part) is kind for part, kind in zip(parts, wanted, strict=True)):
+        raise errors.validation("Invalid Marker.")
+    if any(isinstance(part, int) and not 0 <= part < 1 << 63 for part in parts):
+        raise errors.validation("Invalid Marker.")
+    return tuple(parts) if len(types) > 1 else key
 
 
 def page(request: dict[str, Any], member: str, items: Iterable[T], key: Callable[[T], Any], shown: Callable[[T], Any]) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from base64 import urlsafe_b64decode
 from http.client import HTTPException
 from typing import Any, NamedTuple
@@ -39,30 +38,40 @@ class KeySets:
     """The key sets of issuers, for a while: a cache."""
 
     def __init__(self) -> None:
-        self._kept: dict[str, tuple[float, Any]] = {}
+        self._kept: dict[str, tuple[int, Any]] = {}
 
-    def get(self, issuer: str) -> Any | None:
+    def get(self, issuer: str, key_id: str | None, now_s: int) -> Any | None:
+        """None if there is none, if it is old, or if it does not have the key that a token names: issuers change their keys."""
         found = self._kept.get(issuer)
-        return found[1] if found is not None and time.monotonic() - found[0] < limits.KEY_SET_AGE_S_MAX else None
+        if found is None or now_s - found[0] >= limits.KEY_SET_AGE_S_MAX:
+            return None
+        return found[1] if key_id is None or any(key.kid == key_id for key in found[1].keys) else None
 
-    def keep(self, issuer: str, key_set: Any) -> None:
+    def keep(self, issuer: str, key_set: Any, now_s: int) -> None:
         if len(self._kept) >= limits.KEY_SETS_CACHED_MAX:
             self._kept.clear()
-        self._kept[issuer] = (time.monotonic(), key_set)
+        self._kept[issuer] = (now_s, key_set)
 
 
 def read(token: str) -> Unverified:
     """What the token says of itself. Raises InvalidIdentityToken."""
     parts = token.split(".")
     try:
-        header, claims = (json.loads(urlsafe_b64decode(part + "=" * (-len(part) % 4))) for part in parts[:2])
+        header, claims = (json.loads(urlsafe_b64decode(part + "=" * (-len(part) % 4)), parse_constant=_refuse) for part in parts[:2])
     except (ValueError, RecursionError):
         raise errors.invalid_identity_token(_NOT_A_TOKEN) from None
     if len(parts) != 3 or not isinstance(header, dict) or not isinstance(claims, dict) or not isinstance(claims.get("iss"), str):
         raise errors.invalid_identity_token(_NOT_A_TOKEN)
+    if header.get("alg") not in ALGORITHMS or "crit" in header or not isinstance(header.get("kid", ""), str):
+        raise errors.invalid_identity_token(_NOT_A_TOKEN)
     if not isinstance(claims.get("sub"), str) or not isinstance(claims.get("exp"), (int, float)):
         raise errors.invalid_identity_token("Missing a required claim: sub, exp")
     return Unverified(header, claims)
+
+
+def _refuse(constant: str) -> float:
+    """NaN and Infinity are no JSON, and no time either."""
+    raise ValueError(constant)
 
 
 async def verify(call: Call, token: str, unverified: Unverified, provider_url: str, client_ids: list[str]) -> str:
@@ -76,13 +85,12 @@ async def verify(call: Call, token: str, unverified: Unverified, provider_url: s
         raise errors.invalid_identity_token("Token is not valid yet")
     key_sets = call.own("key-sets", KeySets)
     issuer = unverified.issuer
-    known = key_sets.get(issuer)
-    if known is None or not _verified(token, known):
-        # An issuer that has changed its keys is asked once more.
-        fetched = await call.in_thread(_fetch, _base(call, issuer, provider_url))
-        key_sets.keep(issuer, fetched)
-        if not _verified(token, fetched):
-            raise errors.invalid_identity_token("Couldn't retrieve verification key from your identity provider, or the signature is wrong")
+    key_set = key_sets.get(issuer, unverified.header.get("kid"), call.now_s)
+    if key_set is None:
+        key_set = await call.in_thread(_fetch, _base(call, issuer, provider_url))
+        key_sets.keep(issuer, key_set, call.now_s)
+    if not _verified(token, key_set):
+        raise errors.invalid_identity_token("Couldn't retrieve verification key from your identity provider, or the signature is wrong")
     written = claims.get("aud", claims.get("client_id"))
     audiences = [written] if isinstance(written, str) else written if isinstance(written, list) else []
     authorized = claims.get("azp")
@@ -130,20 +138,29 @@ _OPENER = build_opener(_NoRedirects)
 
 
 def _fetch(base: str) -> Any:
-    """The key set of the issuer at `base`. Runs in a thread. Raises IDPCommunicationError."""
+    """The key set of the issuer at `base`; keys of kinds that sign no tokens here are left out. Runs in a thread. Raises IDPCommunicationError."""
     from joserfc.errors import JoseError
-    from joserfc.jwk import KeySet
+    from joserfc.jwk import ECKey, KeySet, RSAKey
 
     try:
-        configuration = _document(f"{base}/.well-known/openid-configuration")
-        place = configuration["jwks_uri"]
-        if not isinstance(place, str):
-            raise ValueError("jwks_uri is no string")
-        if _OWN_ISSUER(base) is None and not is_local(place):
+        place = _document(f"{base}/.well-known/openid-configuration").get("jwks_uri")
+        if not isinstance(place, str) or not is_local(place):
             place = f"{base}/.well-known/jwks.json"
-        return KeySet.import_key_set(_document(place))  # type: ignore[arg-type]
-    except (URLError, HTTPException, OSError, ValueError, KeyError, TypeError, JoseError) as fault:
+        written = _document(place).get("keys")
+    except (URLError, HTTPException, OSError, ValueError) as fault:
         raise errors.provider_unreachable(f"Couldn't retrieve verification key from your identity provider: {fault}") from None
+    kinds: dict[str, Any] = {"RSA": RSAKey, "EC": ECKey}
+    keys: list[Any] = []
+    for each in written if isinstance(written, list) else ():
+        kind: Any = kinds.get(str(each.get("kty"))) if isinstance(each, dict) else None
+        try:
+            if kind is not None:
+                keys.append(kind.import_key(each))
+        except (JoseError, ValueError, TypeError, KeyError):
+            continue
+    if not keys:
+        raise errors.provider_unreachable("Couldn't retrieve verification key from your identity provider: it has none of a known kind")
+    return KeySet(keys)
 
 
 def _document(url: str) -> dict[str, Any]:

@@ -151,7 +151,7 @@ def get_account_authorization_details(call: Call, request: dict[str, Any]) -> di
     """Users, groups, roles, then managed policies: one list in pages. Of AWS's policies, those in use."""
     tx = call.tx
     wanted = set(request.get("Filter") or ("User", "Group", "Role", "LocalManagedPolicy", "AWSManagedPolicy"))
-    marker = pages.after(request)
+    marker = pages.after(request, int, str)
     at, after = (marker[0], marker[1]) if marker is not None else (0, None)
     sources: list[tuple[str, str, Callable[[Any], Iterator[Any]], Callable[[Call, Any], dict[str, Any]]]] = [
         ("User", "UserDetailList", lambda key: USERS.scan(tx, after=key), _user_detail),

@@ -53,7 +53,7 @@ def list_policies(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     prefix = request.get("PathPrefix", "/")
 
     def chosen() -> Iterator[Policy | ManagedPolicy]:
-        for policy in _all(call.tx, request.get("Scope", "All"), pages.after(request)):
+        for policy in _all(call.tx, request.get("Scope", "All"), pages.after(request, str, str)):
             if not policy.path.startswith(prefix):
                 continue
             if usage is not None and not _used(call.tx, policy.arn, usage):
@@ -91,7 +91,7 @@ def list_entities_for_policy(call: Call, request: dict[str, Any]) -> dict[str, A
     prefix = request.get("PathPrefix", "/")
 
     def chosen() -> Iterator[tuple[tuple[str, str, str], Any]]:
-        for _, found_usage, kind, key in ATTACHMENTS.keys(call.tx, policy.arn, after=pages.after(request)):
+        for _, found_usage, kind, key in ATTACHMENTS.keys(call.tx, policy.arn, after=pages.after(request, str, str, str)):
             if (wanted is not None and kind != wanted) or (usage is not None and found_usage != usage):
                 continue
             identity = names.TABLES[kind].get(call.tx, key)

@@ -50,7 +50,7 @@ def list_policy_versions(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     policy = load(call.tx, request["PolicyArn"])
     if isinstance(policy, ManagedPolicy):
         return {"Versions": [_listed_of_aws(policy)], "IsTruncated": False}
-    versions = POLICY_VERSIONS.scan(call.tx, policy.key, after=pages.after(request), reverse=True)
+    versions = POLICY_VERSIONS.scan(call.tx, policy.key, after=pages.after(request, int), reverse=True)
     return pages.page(request, "Versions", versions, lambda version: version.number, lambda version: _listed(policy, version))
 
 

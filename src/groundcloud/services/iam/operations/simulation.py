@@ -77,7 +77,7 @@ def _simulate(
         owner,
         sources,
     )
-    start = pages.after(request) or 0
+    start = pages.after(request, int) or 0
     rest = list(enumerate(results, 1))[start:]
     return pages.page(request, "EvaluationResults", rest, lambda pair: pair[0], lambda pair: pair[1])
 
