@@ -16,6 +16,7 @@ from groundcloud.services.iam.state import (
     POLICY_VERSIONS,
     ROLES,
     USERS,
+    access_key_key,
     generation_key,
 )
 from groundcloud.store import Transaction
@@ -23,22 +24,39 @@ from groundcloud.store import Transaction
 _ROOT_POLICY = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}'
 
 
+OWNERS_CACHED_MAX = 4096
+
+
 class IamDirectory:
+    def __init__(self) -> None:
+        self._owners: dict[str, tuple[bytes, int, KeyOwner]] = {}
+
     def generation(self, tx: Transaction, account: str) -> int:
         raw = tx.get(generation_key(account))
         return int.from_bytes(raw, "big") if raw is not None else 0
 
     def access_key(self, tx: Transaction, access_key_id: str) -> KeyOwner | None:
+        """Two reads where the key is known: its record and the generation of its account say whether what is known still holds."""
+        raw = tx.get(access_key_key(access_key_id))
+        if raw is None:
+            return None
+        known = self._owners.get(access_key_id)
+        if known is not None and known[0] == raw and known[1] == self.generation(tx, known[2].principal.account):
+            return known[2]
         key = ACCESS_KEYS.get(tx, access_key_id)
-        if key is None:
-            return None
-        if not key.user_key:
-            root = Principal("root", f"arn:aws:iam::{key.account}:root", key.account, "", key.account)
-            return KeyOwner(root, key.sealed_secret, key.active)
-        user = USERS.get(tx.at(key.account, ""), key.user_key)
-        if user is None:
-            return None
-        return KeyOwner(Principal("user", user.arn, key.account, "", user.unique_id), key.sealed_secret, key.active)
+        assert key is not None
+        if key.user_key:
+            user = USERS.get(tx.at(key.account, ""), key.user_key)
+            if user is None:
+                return None
+            principal = Principal("user", user.arn, key.account, "", user.unique_id)
+        else:
+            principal = Principal("root", f"arn:aws:iam::{key.account}:root", key.account, "", key.account)
+        owner = KeyOwner(principal, key.sealed_secret, key.active)
+        if len(self._owners) >= OWNERS_CACHED_MAX:
+            self._owners.clear()
+        self._owners[access_key_id] = (raw, self.generation(tx, key.account), owner)
+        return owner
 
     def policies(self, tx: Transaction, principal: Principal) -> IdentityPolicies:
         tx = tx.at(principal.account, "")

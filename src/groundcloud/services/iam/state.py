@@ -188,6 +188,14 @@ PROFILES_OF_ROLE: Table[None] = Table("iam/profiles-of-role", None, key=("role_k
 
 ACCESS_KEYS = Table("iam/access-keys", AccessKey, key=("access_key_id",), scope="global")
 KEYS_OF_USER: Table[None] = Table("iam/keys-of-user", None, key=("user_key", "access_key_id"), scope="account")
+
+
+@lru_cache(maxsize=4096)
+def access_key_key(access_key_id: str) -> bytes:
+    """Where ACCESS_KEYS keeps it."""
+    return keys.pack(("", "", ACCESS_KEYS.name, access_key_id))
+
+
 LOGIN_PROFILES = Table("iam/login-profiles", LoginProfile, key=("user_key",), scope="account")
 
 ALIASES = Table("iam/account-aliases", str, key=1, scope="global")
