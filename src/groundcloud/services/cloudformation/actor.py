@@ -1,9 +1,9 @@
 """The call that a resource type works with: the deployer's identity, values made to fit, and no request made twice.
 
 A template's values are text as often as not (`Timeout: !Ref Seconds`); AWS makes them what the property's type says, and so
-does `Actor.request`, by the shapes of the operation that is called. And it keeps a journal: each answer to a request that changes
-something is written down, so that a step which a kill cut short can be run again from its beginning without creating anything a
-second time; the requests that were answered give the same answers, the first that was not is made.
+does `Actor.request`, by the shapes of the operation that is called. And it keeps a journal: each answer, and each error, is
+written down, so that a step which a kill cut short can be run again from its beginning without creating anything a second time:
+requests that were answered give the same answers, the first that was not is made.
 """
 
 from __future__ import annotations
@@ -13,12 +13,11 @@ from typing import Any
 
 import msgspec
 
+from groundcloud.base.errors import AwsError
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.resource import coerced
 from groundcloud.services.cloudformation import state
 from groundcloud.wire import model
-
-_READING = ("BatchGet", "Describe", "Get", "Head", "List", "Query", "Scan", "Select")
 
 
 class Actor(Call):
@@ -44,17 +43,22 @@ class Actor(Call):
         region: str | None = None,
     ) -> dict[str, Any]:
         params = _fitting(service, operation, params)
-        if operation.startswith(_READING):
-            return await super().request(service, operation, params, as_=as_, source_arn=source_arn, account=account, region=region)
         self._number += 1
         asked = _Asked(self, self._stack_id, self._token, self._number, f"{service}.{operation}:{_digest(params)}")
         with self.transaction() as tx:
             known = state.JOURNAL.get(tx, self._stack_id, self._token, self._number)
         if known is not None and known.request == asked.request_text:
+            if known.error is not None:
+                raise AwsError(known.error.code, known.error.message, status=known.error.status, fields=known.error.fields)
             return known.answer  # type: ignore[no-any-return]
-        answer = await self.ground.chain.request(
-            asked, service, operation, params, as_=as_, source_arn=source_arn, account=account, region=region
-        )
+        try:
+            answer = await self.ground.chain.request(
+                asked, service, operation, params, as_=as_, source_arn=source_arn, account=account, region=region
+            )
+        except AwsError as error:
+            with self.transaction() as tx:
+                asked.write(tx, {}, state.Failure(code=error.code, message=error.message, status=error.status, fields=error.fields))
+            raise
         if not asked.written:  # an `async def` operation has no transaction of its own to write in
             with self.transaction() as tx:
                 asked.write(tx, answer)
@@ -77,9 +81,11 @@ class _Asked(Call):
     def answered(self, child: Call, result: dict[str, Any] | None) -> None:
         self.write(child.tx.at(self.account, self.region), result or {})
 
-    def write(self, tx: Any, answer: dict[str, Any]) -> None:
+    def write(self, tx: Any, answer: dict[str, Any], error: state.Failure | None = None) -> None:
         self.written = True
-        row = state.Answered(stack_id=self._stack_id, token=self._token, number=self._number, request=self.request_text, answer=answer)
+        row = state.Answered(
+            stack_id=self._stack_id, token=self._token, number=self._number, request=self.request_text, answer=answer, error=error
+        )
         try:
             state.JOURNAL.put(tx, row)
         except (TypeError, ValueError, OverflowError):  # a stream, or a number past 64 bits: nothing that can be kept

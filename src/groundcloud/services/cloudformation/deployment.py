@@ -83,9 +83,18 @@ class Deployment:
             made, scope = provision.target(self.call, tx, stack)
             resources = validation.active(made, scope.conditions)
             needs = graph.dependencies(resources, scope.conditions)
-            finished = {work.logical_id for work in state.WORK.scan(tx, self.stack_id) if work.state == "done"}
+            works = list(state.WORK.scan(tx, self.stack_id))
         maker = provision.Maker(self.call, self.deployer, stack, operation, self.interruption, made, scope, needs)
-        failures = await self.watched(operation, self.walk(needs, maker.make, finished))
+        finished = {work.logical_id for work in works if work.state == "done"}
+        failures = [work.logical_id for work in works if work.state == "failed"]
+        if failures or operation.cancelled is not None:
+            # It had failed before the server did. What was begun is ended first, so that it is known and can be taken back.
+            self.interruption.request()
+            begun: dict[str, set[str]] = {work.logical_id: set() for work in works if work.state == "doing"}
+            failures += await self.watched(operation, self.walk(begun, maker.make, set(), keep_going=True))
+            self.stopped = self.stopped or operation.cancelled
+        else:
+            failures = await self.watched(operation, self.walk(needs, maker.make, finished))
         with self.call.transaction() as tx:
             stack, operation = self.load(tx)
             if not failures and self.stopped is None:

@@ -407,9 +407,15 @@ def _condition(argument: Any, scope: Scope) -> Any:
 
 def _boolean(name: str) -> Callable[[Any, Scope], Any]:
     def function(argument: Any, scope: Scope) -> bool:
-        return condition_holds({name: argument}, scope, lambda condition: scope.conditions[condition])
+        return condition_holds({name: argument}, scope, lambda condition: _holds(condition, scope))
 
     return function
+
+
+def _holds(condition: str, scope: Scope) -> bool:
+    if condition not in scope.conditions:
+        raise errors.template_error(f"unresolved condition dependency {condition}")
+    return scope.conditions[condition]
 
 
 def _base64(argument: Any, scope: Scope) -> Any:

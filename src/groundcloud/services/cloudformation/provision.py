@@ -66,8 +66,8 @@ class Interruption:
             return await work
         task = asyncio.ensure_future(work)
         self.waiting.add(task)
-        if self.requested:
-            task.cancel()
+        if self.requested:  # after its first step, in which it may find what it made before a crash
+            asyncio.get_running_loop().call_soon(task.cancel)
         current = asyncio.current_task()
         assert current is not None
         try:

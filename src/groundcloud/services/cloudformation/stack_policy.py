@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
-from groundcloud.services.cloudformation import errors
+from groundcloud.services.cloudformation import characters, errors
 
 POLICY_BYTES_MAX = 16_384
 
 
 def check(body: str) -> str:
     """The policy's text, if it is one. Raises ValidationError."""
+    characters.refuse_unwritable("StackPolicyBody", body)
     if len(body.encode()) > POLICY_BYTES_MAX:
         raise errors.member_limit("stackPolicyBody", body[:1000], POLICY_BYTES_MAX)
     try:

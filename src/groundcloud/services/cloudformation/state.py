@@ -13,7 +13,7 @@ cloudformation/imports       (export_name, stack_id)       index
 cloudformation/operations    (stack_id)                    Operation under way; see deployment.py for its states
 cloudformation/work          (stack_id, logical_id)        Work: what the operation does to one resource
 cloudformation/leftovers     (stack_id, sequence)          Leftover: what is to be deleted in the clean-up
-cloudformation/journal       (stack_id, token, number)     Answered: a request of a step that was cut short, not to be made twice
+cloudformation/journal       (stack_id, token, number)     Answered: what a step was answered, should it be run again
 cloudformation/signals       (stack_id, logical_id, unique_id)  Signal of a wait condition
 cloudformation/responses     (token)                       Response of a custom resource
 """
@@ -166,12 +166,20 @@ class Leftover(Record, frozen=True, kw_only=True):
     why: str  # replaced, removed, made (by an operation that is undone)
 
 
+class Failure(Record, frozen=True, kw_only=True):
+    code: str
+    message: str
+    status: int | None
+    fields: dict[str, Any]
+
+
 class Answered(Record, frozen=True, kw_only=True):
     stack_id: str
     token: str
     number: int
     request: str  # service, operation and a digest of the parameters
     answer: Any
+    error: Failure | None = None
 
 
 class Signal(Record, frozen=True, kw_only=True):

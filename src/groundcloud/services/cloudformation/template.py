@@ -439,7 +439,11 @@ def _check_resource(logical_id: str, resource: dict[str, Any]) -> None:
         value = resource.get(policy)
         if value is None or isinstance(value, dict):
             continue
-        if value not in _DELETION_POLICIES or (policy == "UpdateReplacePolicy" and value == "RetainExceptOnCreate"):
+        if (
+            not isinstance(value, str)
+            or value not in _DELETION_POLICIES
+            or (policy == "UpdateReplacePolicy" and value == "RetainExceptOnCreate")
+        ):
             raise errors.template_error(f"{policy} {value} is not supported for resource {logical_id}")
 
 
@@ -449,6 +453,8 @@ def _check_output(name: str, output: dict[str, Any]) -> None:
     for member in output:
         if member not in ("Value", "Description", "Export", "Condition"):
             raise errors.template_format(f"Output {name} is malformed. Invalid property {member}.")
+    if "Condition" in output and not isinstance(output["Condition"], str):
+        raise errors.template_format(f"[/Outputs/{name}] Every Condition member must be a string.")
     if "Description" in output and not isinstance(output["Description"], str):
         raise errors.template_format(f"[/Outputs/{name}] Every Description member must be a string.")
     export = output.get("Export")
