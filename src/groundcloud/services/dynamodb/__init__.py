@@ -2,7 +2,7 @@
 
 Differs: a table or index is ACTIVE as soon as it is made, and an expired item goes as soon as the clock has passed its moment.
 SSESpecification is kept and shown; items rest as the store keeps them. AWS::DynamoDB::GlobalTable takes of auto scaling what it begins with.
-Missing, and refused by name: vector indexes, witnesses, exports and imports, Kinesis destinations, bulk operations.
+Missing, and refused by name: vector indexes, witnesses, Kinesis destinations, bulk operations, incremental exports, the format ION.
 """
 
 from groundcloud.kernel.service import Service

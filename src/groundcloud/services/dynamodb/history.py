@@ -15,6 +15,7 @@ from typing import Any
 
 from groundcloud.services.dynamodb import indexes, state
 from groundcloud.services.dynamodb.state import ENTRIES, ITEMS, TableDefinition, item_size, unpack_item
+from groundcloud.services.dynamodb.transfers import EXPORT_TIMER
 from groundcloud.store import Record, Table
 
 COPY_TIMER = "dynamodb.copy"
@@ -62,6 +63,8 @@ class Copy(Record, frozen=True, kw_only=True):
     backup: tuple[str, str] | None = None
     source_region: str = ""
     """Where the source is, if not where the copy is."""
+    export: tuple[str, str] | None = None
+    """The export that goes on from here."""
 
 
 BACKUPS = Table("dynamodb/backups", Backup, key=("table_name", "backup_id"))
@@ -86,6 +89,7 @@ def begin_copy(
     restored_table: str = "",
     backup: tuple[str, str] | None = None,
     source_region: str = "",
+    export: tuple[str, str] | None = None,
 ) -> None:
     """Starts a copy as of now, or of `as_of_ms`. A source that has a name is in use: its `copies` has to count this one."""
     copy = Copy(
@@ -97,6 +101,7 @@ def begin_copy(
         restored_table=restored_table,
         backup=backup,
         source_region=source_region,
+        export=export,
     )
     COPIES.put(tx, copy)
     call.schedule(call.now_ms, COPY_TIMER, {"target_number": target_number}, tx=tx)
@@ -175,6 +180,8 @@ def _fill_indexes(call: Any, tx: Any, copy: Copy) -> Copy | None:
         backup = BACKUPS.get(tx, *copy.backup)
         if backup is not None:
             BACKUPS.put(tx, backup.replace(status="AVAILABLE"))
+    if copy.export is not None:
+        call.schedule(call.now_ms, EXPORT_TIMER, {"table_name": copy.export[0], "export_id": copy.export[1]}, tx=tx)
     place = _source_place(tx, copy)
     source = state.find_table(place, copy.source_name) if copy.source_name else None
     if source is not None and source.table_number == copy.source_number:

@@ -63,7 +63,7 @@ def create_table(call: Call, request: Request) -> dict[str, Any]:
     found = schema.read_indexes(request, key, lambda: tx.sequence(NUMBERS))
     if state.find_table(tx, table_name) is not None:
         raise errors.table_exists(table_name)
-    table = _new_table(call, tx, table_name, request, key).replace(indexes=found)
+    table = new_table(call, tx, table_name, request, key).replace(indexes=found)
     view = read_stream_view(request)
     if view is not None:
         table = changes.open_stream(call, tx, table, view)
@@ -192,7 +192,8 @@ def read_encryption(call: Call, specification: Request | None, current: dict[str
     return {"Status": "ENABLED", "SSEType": "KMS", "KMSMasterKeyArn": key}
 
 
-def _new_table(call: Call, tx: Any, table_name: str, request: Request, key: state.KeyParts) -> TableDefinition:
+def new_table(call: Call, tx: Any, table_name: str, request: Request, key: state.KeyParts) -> TableDefinition:
+    """A table as CreateTable's parameters describe it, without indexes and stream."""
     billing_mode = request.get("BillingMode") or "PROVISIONED"
     throughput = request.get("ProvisionedThroughput") or {"ReadCapacityUnits": 0, "WriteCapacityUnits": 0}
     return TableDefinition(

@@ -1,0 +1,103 @@
+"""Export to S3 as of a moment; import of a table from S3."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from typing import Any
+
+import pytest
+from tests.services.dynamodb.asking import index, refusal
+
+
+@pytest.fixture
+def bucket(client: Any, account: str) -> tuple[Any, str]:
+    s3 = client("s3")
+    name = f"transfers-{account}"
+    s3.create_bucket(Bucket=name)
+    return s3, name
+
+
+def test_a_table_is_exported_as_of_a_moment(dynamodb: Any, make_table: Any, bucket: tuple[Any, str], clock: Any) -> None:
+    s3, bucket_name = bucket
+    make_table("exported", "pk")
+    arn = dynamodb.describe_table(TableName="exported")["Table"]["TableArn"]
+    assert (
+        refusal(dynamodb.export_table_to_point_in_time, TableArn=arn, S3Bucket=bucket_name)[0] == "PointInTimeRecoveryUnavailableException"
+    )
+    dynamodb.update_continuous_backups(TableName="exported", PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True})
+    for at in range(30):
+        dynamodb.put_item(TableName="exported", Item={"pk": {"S": str(at)}, "b": {"B": b"x"}})
+    moment = clock.now_s()
+    clock.advance("1m")
+    dynamodb.delete_item(TableName="exported", Key={"pk": {"S": "3"}})
+    started = dynamodb.export_table_to_point_in_time(TableArn=arn, S3Bucket=bucket_name, S3Prefix="out", ExportTime=moment + 30)[
+        "ExportDescription"
+    ]
+    assert started["ExportStatus"] == "IN_PROGRESS"
+    clock.settle()
+    export = dynamodb.describe_export(ExportArn=started["ExportArn"])["ExportDescription"]
+    assert (export["ExportStatus"], export["ItemCount"]) == ("COMPLETED", 30), export
+    summary = json.loads(s3.get_object(Bucket=bucket_name, Key=export["ExportManifest"])["Body"].read())
+    files = s3.get_object(Bucket=bucket_name, Key=summary["manifestFilesS3Key"])["Body"].read().splitlines()
+    lines = [
+        line
+        for entry in files
+        for line in gzip.decompress(s3.get_object(Bucket=bucket_name, Key=json.loads(entry)["dataFileS3Key"])["Body"].read()).splitlines()
+    ]
+    assert sorted(int(json.loads(line)["Item"]["pk"]["S"]) for line in lines) == list(range(30))
+    assert json.loads(lines[0])["Item"]["b"] == {"B": "eA=="}
+    assert [found["ExportArn"] for found in dynamodb.list_exports(TableArn=arn)["ExportSummaries"]] == [started["ExportArn"]]
+
+    made = dynamodb.import_table(
+        S3BucketSource={"S3Bucket": bucket_name, "S3KeyPrefix": "/".join(export["ExportManifest"].split("/")[:-1]) + "/data/"},
+        InputFormat="DYNAMODB_JSON",
+        InputCompressionType="GZIP",
+        TableCreationParameters={
+            "TableName": "imported",
+            "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
+            "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}],
+            "BillingMode": "PAY_PER_REQUEST",
+        },
+    )["ImportTableDescription"]
+    clock.settle()
+    found = dynamodb.describe_import(ImportArn=made["ImportArn"])["ImportTableDescription"]
+    assert (found["ImportStatus"], found["ImportedItemCount"], found["ErrorCount"]) == ("COMPLETED", 30, 0), found
+    assert dynamodb.get_item(TableName="imported", Key={"pk": {"S": "3"}})["Item"]["b"] == {"B": b"x"}
+    assert dynamodb.describe_table(TableName="imported")["Table"]["ItemCount"] == 30
+
+
+def test_a_table_is_imported_from_csv(dynamodb: Any, bucket: tuple[Any, str], clock: Any) -> None:
+    s3, bucket_name = bucket
+    s3.put_object(Bucket=bucket_name, Key="in/one.csv", Body=b"pk,n,note\na,1,first\nb,2,\nb,x,bad number\n")
+    request = {
+        "S3BucketSource": {"S3Bucket": bucket_name, "S3KeyPrefix": "in/"},
+        "InputFormat": "CSV",
+        "TableCreationParameters": {
+            "TableName": "csv",
+            "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "n", "KeyType": "RANGE"}],
+            "AttributeDefinitions": [
+                {"AttributeName": "pk", "AttributeType": "S"},
+                {"AttributeName": "n", "AttributeType": "N"},
+                {"AttributeName": "note", "AttributeType": "S"},
+            ],
+            "BillingMode": "PAY_PER_REQUEST",
+            "GlobalSecondaryIndexes": [index("by-note", "note")],
+        },
+    }
+    made = dynamodb.import_table(**request)["ImportTableDescription"]
+    clock.settle()
+    found = dynamodb.describe_import(ImportArn=made["ImportArn"])["ImportTableDescription"]
+    assert (found["ImportStatus"], found["ProcessedItemCount"], found["ImportedItemCount"], found["ErrorCount"]) == ("COMPLETED", 3, 2, 1)
+    assert dynamodb.scan(TableName="csv", IndexName="by-note")["Items"] == [{"pk": {"S": "a"}, "n": {"N": "1"}, "note": {"S": "first"}}]
+    assert refusal(dynamodb.import_table, **request) == ("ResourceInUseException", "Table already exists: csv")
+
+
+def test_an_export_to_a_bucket_that_is_not_there_fails(dynamodb: Any, make_table: Any, clock: Any) -> None:
+    make_table("failing", "pk")
+    arn = dynamodb.describe_table(TableName="failing")["Table"]["TableArn"]
+    dynamodb.update_continuous_backups(TableName="failing", PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True})
+    started = dynamodb.export_table_to_point_in_time(TableArn=arn, S3Bucket="no-such-bucket-anywhere")["ExportDescription"]
+    clock.settle()
+    export = dynamodb.describe_export(ExportArn=started["ExportArn"])["ExportDescription"]
+    assert (export["ExportStatus"], export["FailureCode"]) == ("FAILED", "S3NoSuchBucket")
