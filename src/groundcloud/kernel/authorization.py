@@ -83,7 +83,8 @@ class PrincipalPolicies:
         self._cache: dict[str, tuple[int, tuple[Policy, ...], Policy | None, IdentityPolicies]] = {}
 
     def of(self, tx: Transaction, principal: Principal) -> tuple[tuple[Policy, ...], Policy | None, IdentityPolicies]:
-        key = principal.role_arn or principal.arn
+        # With the unique id: a role made anew under an old name is another one.
+        key = (principal.role_arn or principal.arn) + principal.unique_id.partition(":")[0]
         generation = self._directory.generation(tx, principal.account)
         found = self._cache.get(key)
         if found is not None and found[0] == generation:
