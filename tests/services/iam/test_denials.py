@@ -167,6 +167,42 @@ def test_principal_tags_are_variables(iam, user, fails, account):
     own.get_user(UserName="b")
 
 
+def test_lists_of_policies_are_authorised_by_path(iam, user, policy, fails, account):
+    own = user("alice")("iam")
+    with fails("AccessDenied") as error:
+        own.list_policies(PathPrefix="/x/")
+    assert sentence(error).startswith(
+        f"User: arn:aws:iam::{account}:user/alice is not authorized to perform: iam:ListPolicies on resource: policy path /x/ "
+    )
+    iam.put_user_policy(UserName="alice", PolicyName="p", PolicyDocument=policy("iam:ListPolicies"))
+    own.list_policies()
+
+
+def test_a_session_of_a_deleted_role_has_nothing_of_a_role_made_anew_under_its_name(iam, client, policy, trust, account, fails):
+    def make():
+        arn = iam.create_role(RoleName="App", AssumeRolePolicyDocument=trust({"AWS": account}))["Role"]["Arn"]
+        iam.put_role_policy(RoleName="App", PolicyName="p", PolicyDocument=policy("iam:ListUsers"))
+        credentials = client("sts").assume_role(RoleArn=arn, RoleSessionName="me")["Credentials"]
+        return client(
+            "iam",
+            aws_access_key_id=credentials["AccessKeyId"],
+            aws_secret_access_key=credentials["SecretAccessKey"],
+            aws_session_token=credentials["SessionToken"],
+        )
+
+    old = make()
+    old.list_users()
+    iam.delete_role_policy(RoleName="App", PolicyName="p")
+    iam.delete_role(RoleName="App")
+    with fails("AccessDenied"):
+        old.list_users()
+    new = make()
+    new.list_users()
+    with fails("AccessDenied"):
+        old.list_users()
+    new.list_users()
+
+
 def test_an_unknown_key_is_refused(client, fails):
     own = client("iam", aws_access_key_id="AKIAAAAAAAAAAAAAAAAA", aws_secret_access_key="x")
     with fails("InvalidClientTokenId", "The security token included in the request is invalid.", 403):

@@ -64,13 +64,13 @@ class IamDirectory:
         key = key_of_arn(arn)
         if ":role/" in arn:
             role = ROLES.get(tx, key)
-            if role is None:
+            if role is None or not _is(role.unique_id, principal):
                 return IdentityPolicies()
             return IdentityPolicies(tuple(policies_of(tx, "role", key)), _boundary(tx, role.boundary_arn), role.tags)
         if arn.endswith(":root"):
             return IdentityPolicies((("the account's root", _ROOT_POLICY),))
         user = USERS.get(tx, key)
-        if user is None:
+        if user is None or not _is(user.unique_id, principal):
             return IdentityPolicies()
         found = policies_of(tx, "user", key)
         for _, group_key in GROUPS_OF_USER.keys(tx, key):
@@ -102,6 +102,11 @@ def policies_of(tx: Transaction, kind: str, key: str) -> list[tuple[str, str]]:
         if document is not None:
             found.append((policy_arn, document))
     return found
+
+
+def _is(unique_id: str, principal: Principal) -> bool:
+    """Not so for a session of a role or user that was deleted, where another was made under its name."""
+    return principal.kind == "federated" or not principal.unique_id or principal.unique_id.partition(":")[0] == unique_id
 
 
 def _boundary(tx: Transaction, policy_arn: str) -> tuple[str, str] | None:

@@ -66,6 +66,11 @@ def listed(kind: str) -> Callable[[Call, dict[str, Any]], str]:
     return resource
 
 
+def listed_policies(call: Call, request: dict[str, Any]) -> str:
+    """Policies are no ARN's list: AWS names the path."""
+    return f"policy path {request.get('PathPrefix') or '/'}"
+
+
 def policy_of_request(call: Call, request: dict[str, Any]) -> str:
     return str(request["PolicyArn"])
 

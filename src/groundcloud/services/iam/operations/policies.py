@@ -47,7 +47,7 @@ def get_policy(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     return {"Policy": {**listed(call.tx, policy), "Description": policy.description or None, "Tags": tags.shown(_tags(policy))}}
 
 
-@operation(resource=names.listed("policy"))
+@operation(resource=names.listed_policies)
 def list_policies(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     usage = {"PermissionsPolicy": "policy", "PermissionsBoundary": "boundary"}.get(request.get("PolicyUsageFilter", ""))
     prefix = request.get("PathPrefix", "/")
