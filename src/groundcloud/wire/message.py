@@ -79,6 +79,11 @@ class Body:
             transform.finish()
 
     @property
+    def begun(self) -> bool:
+        """Whether reading has begun (of nothing, it always has)."""
+        return self._consumed or self.whole is not None
+
+    @property
     def trailers(self) -> dict[str, str]:
         """Trailing headers of an aws-chunked body, once it has been read."""
         return dict(getattr(self.transform, "trailers", None) or {})
