@@ -74,6 +74,9 @@ class Front:
             return
         except UnicodeError:
             response = HttpResponse(400, [("content-type", "text/plain")], b"The request line or a header is not valid text.\n")
+        if "expect" in headers and not request.body.begun:
+            # The client waits for 100 and will not send its body now: what comes next on this connection would be taken for it.
+            response.headers.append(("connection", "close"))
         await _send(send, response, method)
 
     async def _answer(self, request: HttpRequest) -> HttpResponse:
