@@ -1,0 +1,276 @@
+"""Who may: policies, ACLs, the public access block, other accounts, nobody at all."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from typing import Any
+
+import pytest
+from botocore import UNSIGNED
+from botocore.config import Config
+
+from groundcloud.services.s3 import policies
+from groundcloud.services.s3.errors import S3Error
+
+
+@pytest.fixture
+def nobody(ground: Any) -> Any:
+    """A client without credentials."""
+    return ground.client("s3", config=Config(signature_version=UNSIGNED))
+
+
+@pytest.fixture
+def stranger(client: Any) -> Any:
+    return client("s3", account="555566667777")
+
+
+def policy(bucket: str, *statements: dict[str, Any]) -> str:
+    arn = f"arn:aws:s3:::{bucket}"
+    full = [{"Effect": "Allow", "Principal": "*", "Resource": [arn, f"{arn}/*"], **statement} for statement in statements]
+    return json.dumps({"Version": "2012-10-17", "Statement": full})
+
+
+def open_up(s3: Any, bucket: str) -> None:
+    s3.delete_public_access_block(Bucket=bucket)
+
+
+def test_a_stranger_may_nothing(bucket: str, nobody: Any, stranger: Any, s3: Any, refused: Any) -> None:
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x")
+    for one in (nobody, stranger):
+        error = refused("AccessDenied", 403, one.get_object, Bucket=bucket, Key="k")
+        assert error["Message"] == "Access Denied"
+        refused("AccessDenied", 403, one.list_objects_v2, Bucket=bucket)
+        refused("AccessDenied", 403, one.put_object, Bucket=bucket, Key="k", Body=b"y")
+        refused("403", 403, one.head_bucket, Bucket=bucket)
+    refused("AccessDenied", 403, nobody.list_buckets)
+    refused("NoSuchBucket", 404, nobody.get_object, Bucket=f"{bucket}-none", Key="k")
+
+
+def test_a_public_policy_lets_everybody_read(bucket: str, nobody: Any, s3: Any, refused: Any) -> None:
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x")
+    text = policy(bucket, {"Action": "s3:GetObject"})
+    error = refused("AccessDenied", 403, s3.put_bucket_policy, Bucket=bucket, Policy=text)
+    assert "BlockPublicPolicy" in error["Message"]
+    open_up(s3, bucket)
+    s3.put_bucket_policy(Bucket=bucket, Policy=text)
+    assert json.loads(s3.get_bucket_policy(Bucket=bucket)["Policy"]) == json.loads(text)
+    assert s3.get_bucket_policy_status(Bucket=bucket)["PolicyStatus"]["IsPublic"] is True
+    assert nobody.get_object(Bucket=bucket, Key="k")["Body"].read() == b"x"
+    # Who may not list is not told what is there.
+    refused("AccessDenied", 403, nobody.get_object, Bucket=bucket, Key="none")
+    s3.put_bucket_policy(Bucket=bucket, Policy=policy(bucket, {"Action": ["s3:GetObject", "s3:ListBucket"]}))
+    refused("NoSuchKey", 404, nobody.get_object, Bucket=bucket, Key="none")
+    assert nobody.list_objects_v2(Bucket=bucket)["KeyCount"] == 1
+    s3.delete_bucket_policy(Bucket=bucket)
+    refused("AccessDenied", 403, nobody.get_object, Bucket=bucket, Key="k")
+    error = refused("NoSuchBucketPolicy", 404, s3.get_bucket_policy, Bucket=bucket)
+    assert (error["Message"], error["BucketName"]) == ("The bucket policy does not exist", bucket)
+
+
+def test_restricting_public_buckets_shuts_strangers_out(bucket: str, nobody: Any, stranger: Any, s3: Any, refused: Any) -> None:
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x")
+    open_up(s3, bucket)
+    s3.put_bucket_policy(Bucket=bucket, Policy=policy(bucket, {"Action": "s3:GetObject"}))
+    stranger.get_object(Bucket=bucket, Key="k")
+    block = {"BlockPublicAcls": False, "IgnorePublicAcls": False, "BlockPublicPolicy": False, "RestrictPublicBuckets": True}
+    s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=block)
+    assert s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"] == block
+    for one in (nobody, stranger):
+        refused("AccessDenied", 403, one.get_object, Bucket=bucket, Key="k")
+    assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"x"
+
+
+def test_a_policy_shares_with_an_account(bucket: str, stranger: Any, s3: Any, refused: Any) -> None:
+    s3.put_bucket_policy(
+        Bucket=bucket, Policy=policy(bucket, {"Action": ["s3:PutObject", "s3:GetObject"], "Principal": {"AWS": "555566667777"}})
+    )
+    stranger.put_object(Bucket=bucket, Key="k", Body=b"theirs")
+    assert stranger.get_object(Bucket=bucket, Key="k")["Body"].read() == b"theirs"
+    refused("AccessDenied", 403, stranger.delete_object, Bucket=bucket, Key="k")
+    assert s3.get_bucket_policy_status(Bucket=bucket)["PolicyStatus"]["IsPublic"] is False
+
+
+def test_a_denial_binds_the_owner_too_but_not_his_taking_it_away(bucket: str, s3: Any, refused: Any) -> None:
+    s3.put_object(Bucket=bucket, Key="secret/k", Body=b"x")
+    text = policy(bucket, {"Effect": "Deny", "Action": "s3:*", "Resource": [f"arn:aws:s3:::{bucket}/secret/*", f"arn:aws:s3:::{bucket}"]})
+    s3.put_bucket_policy(Bucket=bucket, Policy=text)
+    error = refused("AccessDenied", 403, s3.get_object, Bucket=bucket, Key="secret/k")
+    assert "explicit deny" in error["Message"]
+    s3.put_object(Bucket=bucket, Key="open", Body=b"x")
+    s3.delete_bucket_policy(Bucket=bucket)
+    s3.get_object(Bucket=bucket, Key="secret/k")
+
+
+@pytest.mark.parametrize(
+    ("condition", "met"),
+    [
+        ({"StringEquals": {"s3:prefix": "in/"}}, {"Prefix": "in/"}),
+        ({"NumericLessThanEquals": {"s3:max-keys": "10"}}, {"MaxKeys": 5}),
+        ({"StringEquals": {"s3:delimiter": "/"}}, {"Delimiter": "/"}),
+    ],
+)
+def test_conditions_of_listings(bucket: str, stranger: Any, s3: Any, refused: Any, condition: Any, met: Any) -> None:
+    allow = {"Action": "s3:ListBucket", "Principal": {"AWS": "555566667777"}, "Condition": condition}
+    s3.put_bucket_policy(Bucket=bucket, Policy=policy(bucket, allow))
+    stranger.list_objects_v2(Bucket=bucket, **met)
+    refused("AccessDenied", 403, stranger.list_objects_v2, Bucket=bucket)
+
+
+def test_conditions_on_tags(bucket: str, stranger: Any, s3: Any, refused: Any) -> None:
+    s3.put_object(Bucket=bucket, Key="open", Body=b"x", Tagging="share=yes")
+    s3.put_object(Bucket=bucket, Key="shut", Body=b"x", Tagging="share=no")
+    allow = {
+        "Action": "s3:GetObject",
+        "Principal": {"AWS": "555566667777"},
+        "Condition": {"StringEquals": {"s3:ExistingObjectTag/share": "yes"}},
+    }
+    s3.put_bucket_policy(Bucket=bucket, Policy=policy(bucket, allow))
+    stranger.get_object(Bucket=bucket, Key="open")
+    refused("AccessDenied", 403, stranger.get_object, Bucket=bucket, Key="shut")
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("no json", "Policies must be valid JSON and the first byte must be '{'"),
+        ('{"Statement": [', "Policies must be valid JSON and the first byte must be '{'"),
+        ({"Resource": "arn:aws:s3:::other/*"}, "Policy has invalid resource"),
+        ({"Action": "sqs:SendMessage"}, "Policy has invalid action"),
+        ({"Principal": {"AWS": "nobody"}}, "Invalid principal in policy"),
+        ({"Action": "s3:GetObject", "Resource": "arn:aws:s3:::bucket"}, "Action does not apply to any resource(s) in statement"),
+        ({"Action": "s3:ListBucket", "Resource": "arn:aws:s3:::bucket/*"}, "Action does not apply to any resource(s) in statement"),
+        ({"Effect": "Maybe"}, "Invalid effect"),
+    ],
+)
+def test_a_malformed_policy_is_refused_in_s3s_words(text: Any, sentence: str) -> None:
+    if isinstance(text, dict):
+        statement = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::bucket/*", **text}
+        text = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    with pytest.raises(S3Error) as caught:
+        policies.check("bucket", text)
+    assert (caught.value.code, caught.value.message) == ("MalformedPolicy", sentence)
+
+
+@pytest.mark.parametrize(
+    ("statement", "public"),
+    [
+        ({}, True),
+        ({"Principal": {"AWS": "*"}}, True),
+        ({"Principal": {"AWS": "111122223333"}}, False),
+        ({"Effect": "Deny"}, False),
+        ({"Condition": {"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}}, False),
+        ({"Condition": {"IpAddress": {"aws:SourceIp": "0.0.0.0/0"}}}, True),
+        ({"Condition": {"StringEquals": {"aws:SourceVpc": "vpc-1"}}}, False),
+        ({"Condition": {"StringLike": {"aws:SourceVpc": "vpc-*"}}}, True),
+        ({"Condition": {"StringEquals": {"aws:UserAgent": "x"}}}, True),
+    ],
+)
+def test_which_policies_are_public(statement: Any, public: bool) -> None:
+    full = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::b/*", **statement}
+    assert policies.is_public(json.dumps({"Version": "2012-10-17", "Statement": full})) is public
+
+
+def test_new_buckets_take_no_acls(bucket: str, s3: Any, refused: Any) -> None:
+    assert s3.get_bucket_ownership_controls(Bucket=bucket)["OwnershipControls"]["Rules"] == [{"ObjectOwnership": "BucketOwnerEnforced"}]
+    for function, arguments in (
+        (s3.put_bucket_acl, {}),
+        (s3.put_object, {"Key": "k", "Body": b""}),
+    ):
+        error = refused("AccessControlListNotSupported", 400, function, Bucket=bucket, ACL="public-read", **arguments)
+        assert error["Message"] == "The bucket does not allow ACLs"
+    s3.put_object(Bucket=bucket, Key="k", Body=b"", ACL="bucket-owner-full-control")
+    acl = s3.get_object_acl(Bucket=bucket, Key="k")
+    assert [(grant["Grantee"]["ID"], grant["Permission"]) for grant in acl["Grants"]] == [(acl["Owner"]["ID"], "FULL_CONTROL")]
+
+
+@pytest.fixture
+def listed(new_bucket: Any, s3: Any) -> str:
+    """A bucket whose ACLs count."""
+    name: str = new_bucket(ObjectOwnership="ObjectWriter")
+    open_up(s3, name)
+    return name
+
+
+def test_acls_open_objects_and_listings(listed: str, s3: Any, nobody: Any, stranger: Any, refused: Any) -> None:
+    s3.put_object(Bucket=listed, Key="open", Body=b"x", ACL="public-read")
+    s3.put_object(Bucket=listed, Key="known", Body=b"x", ACL="authenticated-read")
+    s3.put_object(Bucket=listed, Key="shut", Body=b"x")
+    assert nobody.get_object(Bucket=listed, Key="open")["Body"].read() == b"x"
+    refused("AccessDenied", 403, nobody.get_object, Bucket=listed, Key="known")
+    stranger.get_object(Bucket=listed, Key="known")
+    refused("AccessDenied", 403, stranger.get_object, Bucket=listed, Key="shut")
+    refused("AccessDenied", 403, nobody.list_objects_v2, Bucket=listed)
+    s3.put_bucket_acl(Bucket=listed, ACL="public-read-write")
+    nobody.list_objects_v2(Bucket=listed)
+    nobody.put_object(Bucket=listed, Key="from-nobody", Body=b"y")
+    grants = s3.get_bucket_acl(Bucket=listed)["Grants"]
+    assert [(grant["Grantee"].get("URI", "")[-8:], grant["Permission"]) for grant in grants] == [
+        ("", "FULL_CONTROL"),
+        ("AllUsers", "READ"),
+        ("AllUsers", "WRITE"),
+    ]
+    block = {"BlockPublicAcls": True, "IgnorePublicAcls": True}
+    s3.put_public_access_block(Bucket=listed, PublicAccessBlockConfiguration=block)
+    refused("AccessDenied", 403, nobody.get_object, Bucket=listed, Key="open")
+    refused("AccessDenied", 403, s3.put_object_acl, Bucket=listed, Key="shut", ACL="public-read")
+
+
+def test_acls_by_document_and_by_header(listed: str, s3: Any, stranger: Any, refused: Any) -> None:
+    s3.put_object(Bucket=listed, Key="k", Body=b"x")
+    owner = s3.get_object_acl(Bucket=listed, Key="k")["Owner"]
+    other = stranger.list_buckets()["Owner"]["ID"]
+    grants = [{"Grantee": {"Type": "CanonicalUser", "ID": other}, "Permission": "READ"}]
+    s3.put_object_acl(Bucket=listed, Key="k", AccessControlPolicy={"Owner": owner, "Grants": grants})
+    assert s3.get_object_acl(Bucket=listed, Key="k")["Grants"] == grants
+    stranger.get_object(Bucket=listed, Key="k")
+    s3.put_object_acl(Bucket=listed, Key="k", GrantReadACP=f'id="{other}"')
+    refused("AccessDenied", 403, stranger.get_object, Bucket=listed, Key="k")
+    stranger.get_object_acl(Bucket=listed, Key="k")
+    error = refused("InvalidArgument", 400, s3.put_object_acl, Bucket=listed, Key="k", GrantRead="id=nonsense")
+    assert error["Message"] == "Invalid id"
+    error = refused("InvalidRequest", 400, s3.put_object_acl, Bucket=listed, Key="k", ACL="private", GrantRead=f"id={other}")
+    assert error["Message"] == "Specifying both Canned ACLs and Header Grants is not allowed"
+
+
+def test_sdks_without_keys_read_by_plain_urls(listed: str, s3: Any, ground: Any) -> None:
+    s3.put_object(Bucket=listed, Key="a/b.txt", Body=b"hello", ACL="public-read", ContentType="text/plain")
+    with urllib.request.urlopen(f"{ground.endpoint}/{listed}/a/b.txt") as answer:
+        assert (answer.read(), answer.headers["content-type"]) == (b"hello", "text/plain")
+    request = urllib.request.Request(f"{ground.endpoint}/a/b.txt", headers={"Host": f"{listed}.s3.localhost"})
+    with urllib.request.urlopen(request) as answer:
+        assert answer.read() == b"hello"
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(f"{ground.endpoint}/{listed}/none")
+    assert caught.value.code == 403
+
+
+def test_roles_act_within_their_policies(client: Any, s3: Any, bucket: str, account: str, ground: Any, refused: Any) -> None:
+    iam, sts = client("iam"), client("sts")
+    trust = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"AWS": account}, "Action": "sts:AssumeRole"}]}
+    role = iam.create_role(RoleName="reader", AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
+    allowed = {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{bucket}/in/*"}],
+    }
+    iam.put_role_policy(RoleName="reader", PolicyName="p", PolicyDocument=json.dumps(allowed))
+    keys = sts.assume_role(RoleArn=role, RoleSessionName="session")["Credentials"]
+    reader = ground.client(
+        "s3",
+        aws_access_key_id=keys["AccessKeyId"],
+        aws_secret_access_key=keys["SecretAccessKey"],
+        aws_session_token=keys["SessionToken"],
+    )
+    s3.put_object(Bucket=bucket, Key="in/k", Body=b"x")
+    s3.put_object(Bucket=bucket, Key="out/k", Body=b"x")
+    assert reader.get_object(Bucket=bucket, Key="in/k")["Body"].read() == b"x"
+    error = refused("AccessDenied", 403, reader.get_object, Bucket=bucket, Key="out/k")
+    assert "is not authorized to perform: s3:GetObject" in error["Message"]
+    refused("AccessDenied", 403, reader.get_object, Bucket=bucket, Key="in/none")
+    refused("AccessDenied", 403, reader.put_object, Bucket=bucket, Key="in/k", Body=b"")
+    refused("AccessDenied", 403, reader.create_bucket, Bucket=f"new{account}")
+    refused("AccessDenied", 403, reader.list_buckets)
+    many = reader.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": "in/k"}]})
+    assert many["Errors"][0]["Code"] == "AccessDenied"
+    assert s3.get_object(Bucket=bucket, Key="in/k")["Body"].read() == b"x"
