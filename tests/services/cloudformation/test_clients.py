@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -79,3 +80,94 @@ def test_sam_deploy_and_delete(shell: Shell, cloud: Any) -> None:
     assert status == 0 and "Url" in text
     assert shell.run(SAM, "delete", "--stack-name", "sam", "--no-prompts", "--region", "us-east-1")[0] == 0
     assert cloud.client.list_stacks(StackStatusFilter=["CREATE_COMPLETE", "UPDATE_COMPLETE"])["StackSummaries"] == []
+
+
+APPLICATION = """
+AWSTemplateFormatVersion: '2010-09-09'
+Transform: AWS::Serverless-2016-10-31
+Parameters: {Greeting: {Type: String, Default: hello}}
+Globals: {Function: {Runtime: python3.12, Handler: app.handler, Timeout: 5, MemorySize: 128}}
+Resources:
+  Hello:
+    Type: AWS::Serverless::Function
+    Properties:
+      CodeUri: src/
+      Environment: {Variables: {GREETING: !Ref Greeting, TABLE: !Ref Table}}
+      Policies: [{DynamoDBCrudPolicy: {TableName: !Ref Table}}]
+      Events: {Get: {Type: HttpApi, Properties: {Path: /hello, Method: get}}}
+  Table: {Type: AWS::Serverless::SimpleTable}
+Outputs:
+  Url: {Value: !Sub 'https://${ServerlessHttpApi}.execute-api.${AWS::Region}.${AWS::URLSuffix}/hello'}
+  Api: {Value: !Ref ServerlessHttpApi}
+  Function: {Value: !Ref Hello}
+"""
+HANDLER = """
+import os
+import boto3
+
+def handler(event, context):
+    boto3.client("dynamodb").put_item(TableName=os.environ["TABLE"], Item={"id": {"S": "1"}})
+    return {"statusCode": 200, "body": os.environ["GREETING"] + " VERSION"}
+"""
+
+
+@pytest.fixture
+def application(shell: Shell) -> Shell:
+    (shell.directory / "template.yaml").write_text(APPLICATION)
+    (shell.directory / "src").mkdir()
+    (shell.directory / "src" / "app.py").write_text(HANDLER)
+    return shell
+
+
+def get(ground: Any, api: str) -> str:
+    with urllib.request.urlopen(f"{ground.endpoint}/_aws/execute-api/{api}/$default/hello", timeout=20) as answer:
+        return str(answer.read().decode())
+
+
+@pytest.mark.skipif(not Path(SAM).exists(), reason="needs the SAM CLI")
+def test_sam_build_and_deploy_of_an_application(application: Shell, cloud: Any, ground: Any) -> None:
+    status, text = application.run(SAM, "build")
+    assert status == 0, text
+    deploy = (SAM, "deploy", "--stack-name", "app", "--resolve-s3", "--capabilities", "CAPABILITY_IAM", "--region", "us-east-1")
+    status, text = application.run(*deploy)
+    assert status == 0 and "Successfully created/updated stack - app in us-east-1" in text, text
+    assert get(ground, cloud.outputs("app")["Api"]) == "hello VERSION"
+    (application.directory / "src" / "app.py").write_text(HANDLER.replace("VERSION", "two"))
+    assert application.run(SAM, "build")[0] == 0
+    status, text = application.run(*deploy)
+    assert status == 0, text
+    assert get(ground, cloud.outputs("app")["Api"]) == "hello two"
+    assert application.run(SAM, "delete", "--stack-name", "app", "--no-prompts", "--region", "us-east-1")[0] == 0
+
+
+@pytest.mark.skipif(shutil.which("aws") is None, reason="needs the AWS CLI")
+def test_aws_package_and_deploy_of_an_application(application: Shell, cloud: Any, ground: Any, account: str) -> None:
+    bucket = f"packages-{account}"
+    assert application.run("aws", "s3", "mb", f"s3://{bucket}")[0] == 0
+    package = (
+        "aws",
+        "cloudformation",
+        "package",
+        "--template-file",
+        "template.yaml",
+        "--s3-bucket",
+        bucket,
+        "--output-template-file",
+        "out.yaml",
+    )
+    status, text = application.run(*package)
+    assert status == 0, text
+    deploy = (
+        "aws",
+        "cloudformation",
+        "deploy",
+        "--template-file",
+        "out.yaml",
+        "--stack-name",
+        "packed",
+        "--capabilities",
+        "CAPABILITY_IAM",
+    )
+    status, text = application.run(*deploy, "--s3-bucket", bucket, "--parameter-overrides", "Greeting=hi")
+    assert status == 0, text + str(cloud.events("packed"))
+    assert get(ground, cloud.outputs("packed")["Api"]) == "hi VERSION"
