@@ -46,6 +46,8 @@ def normalize(text: str) -> str:
 
 def add(left: str, right: str) -> str:
     """The exact sum of two normal forms; raises ValidationException where it does not fit."""
+    if len(left) < DIGITS_MAX and len(right) < DIGITS_MAX and "." not in left and "." not in right:
+        return str(int(left) + int(right))
     return _from_decimal(_EXACT.add(Decimal(left), Decimal(right)))
 
 

@@ -53,6 +53,7 @@ def put_item(call: Call, request: Request) -> dict[str, Any]:
 @operation(raw=True, resource=access.table_of_request, context=access.facts_of_key)
 def get_item(call: Call, request: Request) -> dict[str, Any]:
     shapes.check("GetItem", request)
+    values.check_item(request["Key"])
     projection = read_projection(request)
     tx, table_name = access.place(call, request["TableName"])
     table = state.load_table(tx, table_name)
@@ -123,7 +124,7 @@ def update_item(call: Call, request: Request) -> dict[str, Any]:
     usage = Usage(request["TableName"])
     new = updated_item(table, request["Key"], old, update, found)
     if new is not None:
-        size = values.check_item(new) if update is not None and update.deep else values.item_size(new)
+        size = updated_size(old_raw, old, new, update)
         if size > values.ITEM_BYTES_MAX:
             raise errors.updated_item_too_large()
         items.write(call, tx, table, key, old_raw, new, size, old=old, usage=usage)
@@ -211,6 +212,26 @@ def updated_item(table: TableDefinition, key: Item, old: Item | None, update: Up
     if table.indexes:
         indexes.check_index_keys(table, new, update.top)
     return new
+
+
+def updated_size(old_raw: bytes | None, old: Item | None, new: Item, update: Update | None) -> int:
+    """The size of an updated item, from the attributes that changed alone; checks how deep those have become."""
+    if old_raw is None or old is None:
+        return values.check_item(new)
+    size = state.item_size(old_raw)
+    if update is None:
+        return size
+    measure = values.check if update.deep else values.size_of
+    for name in update.top:
+        before, after = old.get(name), new.get(name)
+        if before is after:
+            continue
+        name_size = len(name.encode())
+        if before is not None:
+            size -= name_size + values.size_of(before)
+        if after is not None:
+            size += name_size + measure(after)
+    return size
 
 
 def _old(raw: bytes | None) -> Item | None:
