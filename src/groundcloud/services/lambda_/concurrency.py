@@ -26,8 +26,8 @@ class Gate:
         self.unreserved = 0
         self.reserved_total = reserved_total
 
-    def enter(self, function: Function) -> None:
-        """Raises TooManyRequestsException. `leave` must follow."""
+    def enter(self, function: Function) -> int:
+        """How many now run, this one included. Raises TooManyRequestsException. `leave` must follow."""
         name = function.function_name
         running = self.running.get(name, 0)
         reserved = function.reserved_concurrency
@@ -39,6 +39,7 @@ class Gate:
         else:
             self.unreserved += 1
         self.running[name] = running + 1
+        return running + 1
 
     def leave(self, function: Function) -> None:
         name = function.function_name

@@ -49,14 +49,19 @@ class Target(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """`payload` is the answer or AWS's error document; `failed` tells which. `tail` is the end of the log, 4 KB."""
+    """`payload` is the answer or AWS's error document; `failed` tells which. `tail` is the end of the log, 4 KB.
+
+    `concurrent`: how many invocations of the function ran when this one began, itself included.
+    """
 
     payload: bytes
     failed: bool
     version: str
     tail: bytes
     billed_ms: int
+    duration_ms: float
     gb_s: float
+    concurrent: int
     error_type: str = ""
 
 
@@ -222,7 +227,8 @@ async def run(
     executor = of_server(call)
     name, function, _ = target
     gate = executor.gates.of(call.reading().at(name.account, name.region))
-    gate.enter(function)
+    name_call(call, target)
+    concurrent = gate.enter(function)
     try:
         prepared = await executor.prepared(call, target)
         version = prepared.version
@@ -243,7 +249,9 @@ async def run(
         version.text,
         tail,
         billed_ms,
+        result.duration_ms,
         billed_ms * version.memory_mb / 1_024_000,
+        concurrent,
         result.error_type or "",
     )
 
@@ -291,24 +299,30 @@ async def _invoke(
     return result, (started[0], ended), billed_ms
 
 
-def count(call: Call, target: Target, outcome: Outcome) -> None:
-    """What the readers of the telemetry are told of an invocation, on the call's own record."""
+def name_call(call: Call, target: Target) -> None:
+    """Tells the readers of the telemetry which function a call is about, however it ends."""
     call.dimensions["FunctionName"] = target.name.name
     if target.name.qualifier:
         call.dimensions["Resource"] = f"{target.name.name}:{target.name.qualifier}"
+
+
+def count(call: Call, target: Target, outcome: Outcome) -> None:
+    """What the readers of the telemetry are told of an invocation, on the call's own record."""
     if target.name.is_alias:
         call.dimensions["ExecutedVersion"] = outcome.version
-    call.units["billed_ms"] = outcome.billed_ms
-    call.units["gb_s"] = outcome.gb_s
-    call.units["errors"] = 1.0 if outcome.failed else 0.0
+    units = call.units
+    units["billed_ms"] = outcome.billed_ms
+    units["duration_ms"] = outcome.duration_ms
+    units["gb_s"] = outcome.gb_s
+    units["concurrent"] = outcome.concurrent
+    units["errors"] = 1.0 if outcome.failed else 0.0
 
 
 def record(call: Call, target: Target, began_ns: int, outcome: Outcome | None, error: AwsError | None, source: str) -> None:
     """The telemetry's record of an invocation that no client called: by the asynchronous queue, or by an event source mapping."""
+    name_call(call, target)
     if outcome is not None:
         count(call, target, outcome)
-    else:
-        call.dimensions["FunctionName"] = target.name.name
     call.ground.telemetry.emit(
         CallRecord(
             call.request_id,

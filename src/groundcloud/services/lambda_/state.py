@@ -152,6 +152,15 @@ class Mapping(Record, kw_only=True):
     fifo: bool = False
 
 
+class Checkpoint(Record, kw_only=True):
+    """`sequence_number` is the last one that is done with; "" where none is. `finished`: the shard is read to its end."""
+
+    mapping_id: str
+    shard_id: str
+    sequence_number: str
+    finished: bool = False
+
+
 class Layer(Record):
     layer_name: str
     last_version: int = 0
@@ -205,6 +214,7 @@ POLICIES = Table("lambda/policies", Policy, key=("function_name", "qualifier"))
 INVOKE_CONFIGS = Table("lambda/invoke", EventInvokeConfig, key=("function_name", "qualifier"))
 EVENTS = Table("lambda/events", Event, key=("event_id",))
 MAPPINGS = Table("lambda/mappings", Mapping, key=("mapping_id",))
+CHECKPOINTS = Table("lambda/checkpoints", Checkpoint, key=("mapping_id", "shard_id"))
 LAYERS = Table("lambda/layers", Layer, key=("layer_name",))
 LAYER_VERSIONS = Table("lambda/layer-versions", LayerVersion, key=("layer_name", "number"))
 URLS = Table("lambda/urls", Url, key=("function_name", "qualifier"))

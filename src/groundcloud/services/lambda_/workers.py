@@ -7,6 +7,7 @@ from groundcloud.kernel.service import target, timer
 from groundcloud.services.lambda_ import events, names
 from groundcloud.services.lambda_.queue_pollers import QueuePoller
 from groundcloud.services.lambda_.state import MAPPINGS
+from groundcloud.services.lambda_.stream_pollers import StreamPoller
 
 
 @timer("lambda.event")
@@ -27,4 +28,5 @@ async def poll(call: Call, mapping: list[str]) -> None:
     mapping_id, generation = mapping
     found = MAPPINGS.get(call.reading(), mapping_id)
     if found is not None and found.enabled and found.generation == generation:
-        await QueuePoller(call, found).run()
+        poller = StreamPoller if ":dynamodb:" in found.source_arn else QueuePoller
+        await poller(call, found).run()

@@ -10,30 +10,38 @@ from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import operation
 from groundcloud.services.lambda_ import errors, execution, filters, names, publishing
 from groundcloud.services.lambda_.names import FunctionName
-from groundcloud.services.lambda_.state import MAPPINGS, Mapping
+from groundcloud.services.lambda_.state import CHECKPOINTS, MAPPINGS, Mapping
 from groundcloud.store import Transaction
 
 ITEMS_MAX = 100
-BATCH_SIZE_DEFAULT = {"sqs": 10, "dynamodb": 100}
 BATCH_SIZE_MAX = {"sqs": 10_000, "dynamodb": 10_000}
 FIFO_BATCH_SIZE_MAX = 10
 
-# Members of the request that are kept under their own names, by source.
-_SETTINGS = {
-    "sqs": (
-        "BatchSize",
-        "MaximumBatchingWindowInSeconds",
-        "FilterCriteria",
-        "FunctionResponseTypes",
-        "ScalingConfig",
-    ),
+# Members of the request that are kept under their own names, by source, with their defaults.
+_SETTINGS: dict[str, dict[str, Any]] = {
+    "sqs": {
+        "BatchSize": 10,
+        "MaximumBatchingWindowInSeconds": 0,
+        "FilterCriteria": None,
+        "FunctionResponseTypes": [],
+        "ScalingConfig": None,
+    },
+    "dynamodb": {
+        "BatchSize": 100,
+        "MaximumBatchingWindowInSeconds": 0,
+        "FilterCriteria": None,
+        "FunctionResponseTypes": [],
+        "StartingPosition": None,
+        "ParallelizationFactor": 1,
+        "MaximumRecordAgeInSeconds": -1,
+        "BisectBatchOnFunctionError": False,
+        "MaximumRetryAttempts": -1,
+        "DestinationConfig": {"OnFailure": {}},
+    },
 }
 _NEEDED = {
-    "sqs": (
-        ("sqs:ReceiveMessage", "ReceiveMessage"),
-        ("sqs:DeleteMessage", "DeleteMessage"),
-        ("sqs:GetQueueAttributes", "GetQueueAttributes"),
-    )
+    "sqs": ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes"),
+    "dynamodb": ("GetRecords", "GetShardIterator", "DescribeStream"),
 }
 _FIFO = re.compile(r"\.fifo$")
 
@@ -124,6 +132,8 @@ async def update_event_source_mapping(call: Call, request: dict[str, Any]) -> di
 def delete_event_source_mapping(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     mapping = _load(call.tx, request["UUID"])
     MAPPINGS.delete(call.tx, mapping.mapping_id)
+    for key in list(CHECKPOINTS.keys(call.tx, mapping.mapping_id)):
+        CHECKPOINTS.delete(call.tx, *key)
     call.unschedule("lambda.poll", mapping.mapping_id)
     return document(call, mapping, state="Deleting")
 
@@ -157,7 +167,7 @@ def document(call: Call, mapping: Mapping, *, state: str = "") -> dict[str, Any]
         "EventSourceArn": mapping.source_arn,
         "FunctionArn": _name(call, mapping).qualified_arn,
         "LastModified": mapping.last_modified_ms / 1000,
-        "LastProcessingResult": mapping.last_result or None,
+        "LastProcessingResult": mapping.last_result or ("No records processed" if ":dynamodb:" in mapping.source_arn else None),
         "State": state or ("Enabled" if mapping.enabled else "Disabled"),
         "StateTransitionReason": mapping.reason,
         "EventSourceMappingArn": f"arn:aws:lambda:{call.region}:{call.account}:event-source-mapping:{mapping.mapping_id}",
@@ -186,11 +196,11 @@ def _settings(service: str, source_arn: str, request: dict[str, Any], before: di
     if foreign:
         raise errors.invalid_parameter(f"Groundcloud does not support {', '.join(foreign)} for event source mappings of {service}.")
     settings = dict(before)
-    for member in _SETTINGS[service]:
+    for member, default in _SETTINGS[service].items():
         if request.get(member) is not None:
             settings[member] = request[member]
-    settings.setdefault("BatchSize", BATCH_SIZE_DEFAULT[service])
-    settings.setdefault("MaximumBatchingWindowInSeconds", 0)
+        elif member not in settings and default is not None:
+            settings[member] = default
     try:
         filters.compile_all(settings.get("FilterCriteria"))
     except ValueError:
@@ -218,19 +228,25 @@ def _settings(service: str, source_arn: str, request: dict[str, Any], before: di
 async def _check_source(call: Call, service: str, source_arn: str, target: execution.Target, settings: dict[str, Any]) -> dict[str, Any]:
     """The source exists and the function's role may read it; what polling must know of it. Raises AwsError."""
     role_arn = target.version.role
-    for action, words in _NEEDED[service]:
-        if not publishing.role_may(call, role_arn, action, source_arn):
-            raise errors.invalid_parameter(f"The provided execution role does not have permissions to call {words} on {service.upper()}")
-    parts = source_arn.split(":")
-    try:
-        answer = await call.request(
-            "sqs",
-            "GetQueueAttributes",
-            {"QueueUrl": f"{call.settings.endpoint}/{parts[4]}/{parts[5]}", "AttributeNames": ["VisibilityTimeout"]},
-            as_=role_arn,
-            account=parts[4],
-            region=parts[3],
+    missing = [action for action in _NEEDED[service] if not publishing.role_may(call, role_arn, f"{service}:{action}", source_arn)]
+    if missing and service == "sqs":
+        raise errors.invalid_parameter(f"The provided execution role does not have permissions to call {missing[0]} on SQS")
+    if missing:
+        raise errors.invalid_parameter(
+            f"Cannot access stream {source_arn}. Please ensure the role can perform the GetRecords, GetShardIterator, DescribeStream, "
+            "and ListStreams Actions on your stream in IAM."
         )
+    if service == "sqs":
+        return await _check_queue(call, source_arn, target)
+    await _check_stream(call, source_arn, target, settings)
+    return {}
+
+
+async def _check_queue(call: Call, queue_arn: str, target: execution.Target) -> dict[str, Any]:
+    parts = queue_arn.split(":")
+    params = {"QueueUrl": f"{call.settings.endpoint}/{parts[4]}/{parts[5]}", "AttributeNames": ["VisibilityTimeout"]}
+    try:
+        answer = await call.request("sqs", "GetQueueAttributes", params, as_=target.version.role, account=parts[4], region=parts[3])
     except AwsError as error:
         code = "AWS.SimpleQueueService.NonExistentQueue" if error.code == "QueueDoesNotExist" else error.code
         raise errors.invalid_parameter(
@@ -242,6 +258,25 @@ async def _check_source(call: Call, service: str, source_arn: str, target: execu
             f"Queue visibility timeout: {visibility_s} seconds is less than Function timeout: {target.version.timeout_s} seconds"
         )
     return {"VisibilityTimeout": visibility_s}
+
+
+async def _check_stream(call: Call, stream_arn: str, target: execution.Target, settings: dict[str, Any]) -> None:
+    if settings.get("StartingPosition") is None:
+        raise errors.validation(
+            "1 validation error detected: Value null at 'startingPosition' failed to satisfy constraint: Member must not be null."
+        )
+    if settings["StartingPosition"] == "AT_TIMESTAMP":
+        raise errors.invalid_parameter("Unsupported starting position for DynamoDB streams: AT_TIMESTAMP")
+    destination = ((settings.get("DestinationConfig") or {}).get("OnFailure") or {}).get("Destination")
+    if destination:
+        publishing.check_sender(call, destination, target.version.role)
+    parts = stream_arn.split(":")
+    try:
+        await call.request(
+            "dynamodbstreams", "DescribeStream", {"StreamArn": stream_arn}, as_=target.version.role, account=parts[4], region=parts[3]
+        )
+    except AwsError as error:
+        raise errors.invalid_parameter(f"Stream not found: {stream_arn}") from error
 
 
 def _refuse_twin(call: Call, tx: Transaction, name: FunctionName, source_arn: str) -> None:
