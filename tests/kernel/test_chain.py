@@ -24,7 +24,9 @@ def post(ground, headers, body=b"{}", path="/", method="POST"):
 
 def signed(ground, headers, body=b"{}", *, key="test", secret="test", at=None, service="sqs"):
     host = ground.endpoint.removeprefix("http://")
-    return signing.sign(signing.Credentials(key, secret), "us-east-1", service, "POST", "/", "", {"host": host, **headers}, body, at or time.time())
+    return signing.sign(
+        signing.Credentials(key, secret), "us-east-1", service, "POST", "/", "", {"host": host, **headers}, body, at or time.time()
+    )
 
 
 JSON = {"content-type": "application/x-amz-json-1.0", "x-amz-target": "AmazonSQS.ListQueues"}
@@ -72,7 +74,7 @@ def test_a_compressed_body_is_read(ground):
     headers = {**JSON, "content-encoding": "gzip"}
     assert post(ground, signed(ground, headers, body), body)[0] == 200
     status, _, text = post(ground, signed(ground, headers, b"not gzip"), b"not gzip")
-    assert status == 400 and "not gzip" in text
+    assert status == 400 and "SerializationException" in text
 
 
 def test_a_compressed_bomb_is_refused_within_bounds(ground):
@@ -83,7 +85,11 @@ def test_a_compressed_bomb_is_refused_within_bounds(ground):
 
 def test_a_fault_plan_strikes_what_it_names(ground, client):
     sqs = client("sqs")
-    ground.admin("PUT", "/_ground/faults", [{"service": "sqs", "operation": "List*", "code": "ServiceUnavailable", "status": 503, "message": "planned"}])
+    ground.admin(
+        "PUT",
+        "/_ground/faults",
+        [{"service": "sqs", "operation": "List*", "code": "ServiceUnavailable", "status": 503, "message": "planned"}],
+    )
     try:
         with pytest.raises(ClientError, match="planned"):
             sqs.list_queues()

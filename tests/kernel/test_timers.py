@@ -27,7 +27,9 @@ class Bench:
         self.targets = {}
         self.ground.timer_handler = lambda name: self.ground.outbox.handlers.get(name) or self.handlers[name]
         self.ground.outbox._target = lambda arn: self.targets.get(arn)
-        self.ground.outbox._call = lambda parent, delivery: Call(self.ground, None, "deliver", "111111111111", "us-east-1", Principal("service", delivery.principal))
+        self.ground.outbox._call = lambda parent, delivery: Call(
+            self.ground, None, "deliver", "111111111111", "us-east-1", Principal("service", delivery.principal)
+        )
         self.call = Call(self.ground, None, "test", "111111111111", "us-east-1", ROOT)
 
     def on(self, name, function, *, background=False):
@@ -178,7 +180,11 @@ async def test_a_delivery_that_never_succeeds_goes_to_its_dead_letter_with_the_r
     bench.targets["arn:aws:sqs:us-east-1:111111111111:dead"] = lambda call, delivery: dead.append(delivery.attributes["ERROR_CODE"])
     with bench.call.transaction():
         bench.call.deliver(
-            "arn:aws:sqs:us-east-1:111111111111:q", "x", principal="events.amazonaws.com", max_attempts=3, dead_letter_arn="arn:aws:sqs:us-east-1:111111111111:dead"
+            "arn:aws:sqs:us-east-1:111111111111:q",
+            "x",
+            principal="events.amazonaws.com",
+            max_attempts=3,
+            dead_letter_arn="arn:aws:sqs:us-east-1:111111111111:dead",
         )
     await bench.ground.timers.advance_to(NOW_MS + 600_000)
     assert dead == ["AccessDenied"]

@@ -19,7 +19,6 @@ import asyncio
 import hashlib
 import logging
 import time
-import zlib
 from typing import TYPE_CHECKING, Any
 
 from groundcloud.auth import refusals, sigv2, sigv4
@@ -37,7 +36,7 @@ from groundcloud.kernel.telemetry import CallRecord
 from groundcloud.wire import model as models
 from groundcloud.wire import route as routes
 from groundcloud.wire.codec import Codec, Codecs, JsonCodec
-from groundcloud.wire.message import HttpRequest, HttpResponse
+from groundcloud.wire.message import HttpRequest, HttpResponse, content_of
 
 if TYPE_CHECKING:
     from groundcloud.kernel.ground import Ground
@@ -68,8 +67,6 @@ class Chain:
             route = await routes.identify(http, signature.service if signature is not None else None)
             room, operation, codec = self._find(route)
             principal, session = await self._authenticate(http, signature, operation, codec)
-            if "content-encoding" in http.headers and http.body.whole is not None and route.service != "s3":
-                http.body.whole = _decompressed(http.body.whole, http.headers["content-encoding"])
             region = signature.region if signature is not None else self._ground.settings.region
             call = Call(
                 self._ground,
@@ -84,7 +81,7 @@ class Chain:
             )
             raw = operation.raw and isinstance(codec, JsonCodec)
             if raw:
-                params = codec.parse_raw(http.body.whole or b"")  # type: ignore[attr-defined]
+                params = codec.parse_raw(await content_of(http))  # type: ignore[attr-defined]
             else:
                 params = await codec.parse(http, route.labels)
                 if room.validate:
@@ -392,20 +389,6 @@ def _streams(codec: Codec) -> bool:
         return False
     reference = shape["members"][payload]
     return bool(reference.get("streaming") or codec.model.shapes[reference["shape"]].get("streaming"))
-
-
-def _decompressed(body: bytes, encoding: str) -> bytes:
-    """A body that the client compressed (SDKs do so for PutMetricData and the like), within BODY_BYTES_MAX."""
-    if encoding.strip().lower() != "gzip":
-        return body
-    decoder = zlib.decompressobj(wbits=31)
-    try:
-        plain = decoder.decompress(body, BODY_BYTES_MAX)
-    except zlib.error:
-        raise AwsError("SerializationException", "The body is not gzip, though its content-encoding says so.", status=400) from None
-    if decoder.unconsumed_tail:
-        raise AwsError("RequestEntityTooLargeException", f"Request must be smaller than {BODY_BYTES_MAX} bytes", status=413)
-    return plain
 
 
 def _guess_protocol(http: HttpRequest) -> str:

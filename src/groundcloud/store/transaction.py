@@ -75,13 +75,15 @@ class Transaction:
         self._writes[key] = value.to_bytes(8, "big")
         return value
 
-    def savepoint(self) -> dict[bytes, bytes | None]:
-        """What has been written so far; `roll_back_to` it undoes what comes after."""
-        return dict(self._writes)
+    def savepoint(self) -> tuple[dict[bytes, bytes | None], int]:
+        """What has been written and is to be called so far; `roll_back_to` it undoes what comes after."""
+        return dict(self._writes), len(self._callbacks)
 
-    def roll_back_to(self, savepoint: dict[bytes, bytes | None]) -> None:
+    def roll_back_to(self, savepoint: tuple[dict[bytes, bytes | None], int]) -> None:
+        writes, callbacks = savepoint
         self._writes.clear()
-        self._writes.update(savepoint)
+        self._writes.update(writes)
+        del self._callbacks[callbacks:]
 
     def after_commit(self, callback: Callable[[], None]) -> None:
         """Called on the loop once the writes are visible; for waking and caches, never for state."""

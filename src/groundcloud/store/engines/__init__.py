@@ -17,7 +17,7 @@ class Engine(Protocol):
     def get(self, key: bytes) -> bytes | None: ...
 
     def scan(self, start: bytes, stop: bytes, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
-        """Pairs with start <= key < stop, in order, as they were when the scan began."""
+        """Pairs with start <= key < stop, in order. What is written while the scan is open may or may not be seen."""
         ...
 
     def write(self, changes: Mapping[bytes, bytes | None]) -> None:
