@@ -1,0 +1,229 @@
+"""Notifications to queues and functions: permission of the target, filters, AWS's record."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture
+def sqs(client: Any) -> Any:
+    return client("sqs")
+
+
+@pytest.fixture
+def queue(sqs: Any, bucket: str) -> tuple[str, str]:
+    """(URL, ARN) of a queue that lets this test's bucket send."""
+    url = sqs.create_queue(QueueName="events")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    policy = {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": {"Service": "s3.amazonaws.com"},
+                "Action": "sqs:SendMessage",
+                "Resource": arn,
+                "Condition": {"ArnLike": {"aws:SourceArn": f"arn:aws:s3:::{bucket}"}},
+            }
+        ],
+    }
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps(policy)})
+    return url, arn
+
+
+def received(sqs: Any, url: str, clock: Any) -> list[dict[str, Any]]:
+    """Every record that has come, the oldest first; the test event is one without "s3"."""
+    clock.settle()
+    found = []
+    while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
+        for message in messages:
+            body = json.loads(message["Body"])
+            found += body.get("Records", [body])
+            sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+    return sorted(found, key=lambda record: record.get("s3", {}).get("object", {}).get("sequencer", ""))
+
+
+def configure(s3: Any, bucket: str, arn: str, *events: str, rules: list[dict[str, str]] | None = None) -> None:
+    one: dict[str, Any] = {"Id": "mine", "QueueArn": arn, "Events": list(events)}
+    if rules:
+        one["Filter"] = {"Key": {"FilterRules": rules}}
+    s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration={"QueueConfigurations": [one]})
+
+
+def test_a_queue_hears_of_objects_in_awss_words(s3: Any, sqs: Any, clock: Any, bucket: str, queue: tuple[str, str], account: str) -> None:
+    url, arn = queue
+    configure(s3, bucket, arn, "s3:ObjectCreated:*", "s3:ObjectRemoved:*")
+    (test,) = received(sqs, url, clock)
+    assert (test["Service"], test["Event"], test["Bucket"]) == ("Amazon S3", "s3:TestEvent", bucket)
+    assert set(test) == {"Service", "Event", "Time", "Bucket", "RequestId", "HostId"}
+    s3.put_object(Bucket=bucket, Key="a b/ü.txt", Body=b"12345")
+    (record,) = received(sqs, url, clock)
+    assert record["eventName"] == "ObjectCreated:Put"
+    assert (record["eventVersion"], record["eventSource"], record["awsRegion"]) == ("2.1", "aws:s3", "us-east-1")
+    assert record["s3"]["bucket"]["name"] == bucket
+    assert record["s3"]["bucket"]["arn"] == f"arn:aws:s3:::{bucket}"
+    assert record["s3"]["configurationId"] == "mine"
+    about = record["s3"]["object"]
+    assert (about["key"], about["size"], about["eTag"]) == ("a+b/%C3%BC.txt", 5, "827ccb0eea8a706c4c34a16891f84e7b")
+    assert "versionId" not in about
+    assert record["userIdentity"] == {"principalId": f"AWS:{account}"}
+    assert record["requestParameters"] == {"sourceIPAddress": "127.0.0.1"}
+    s3.copy_object(Bucket=bucket, Key="copy", CopySource={"Bucket": bucket, "Key": "a b/ü.txt"})
+    s3.delete_object(Bucket=bucket, Key="copy")
+    upload_id = s3.create_multipart_upload(Bucket=bucket, Key="m")["UploadId"]
+    etag = s3.upload_part(Bucket=bucket, Key="m", UploadId=upload_id, PartNumber=1, Body=b"x")["ETag"]
+    s3.complete_multipart_upload(Bucket=bucket, Key="m", UploadId=upload_id, MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": etag}]})
+    names = sorted(record["eventName"] for record in received(sqs, url, clock))
+    assert names == ["ObjectCreated:CompleteMultipartUpload", "ObjectCreated:Copy", "ObjectRemoved:Delete"]
+
+
+def test_versions_are_named_and_markers_told(s3: Any, sqs: Any, clock: Any, bucket: str, queue: tuple[str, str]) -> None:
+    url, arn = queue
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    configure(s3, bucket, arn, "s3:ObjectCreated:Put", "s3:ObjectRemoved:*")
+    received(sqs, url, clock)
+    version_id = s3.put_object(Bucket=bucket, Key="k", Body=b"")["VersionId"]
+    marker_id = s3.delete_object(Bucket=bucket, Key="k")["VersionId"]
+    s3.delete_object(Bucket=bucket, Key="k", VersionId=version_id)
+    records = {record["eventName"]: record["s3"]["object"] for record in received(sqs, url, clock)}
+    assert records["ObjectCreated:Put"]["versionId"] == version_id
+    assert records["ObjectRemoved:DeleteMarkerCreated"]["versionId"] == marker_id
+    assert records["ObjectRemoved:Delete"]["versionId"] == version_id
+
+
+def test_filters_choose_by_prefix_and_suffix(s3: Any, sqs: Any, clock: Any, bucket: str, queue: tuple[str, str]) -> None:
+    url, arn = queue
+    rules = [{"Name": "Prefix", "Value": "in/"}, {"Name": "suffix", "Value": ".csv"}]
+    configure(s3, bucket, arn, "s3:ObjectCreated:*", rules=rules)
+    received(sqs, url, clock)
+    for key in ("in/a.csv", "in/a.txt", "out/a.csv"):
+        s3.put_object(Bucket=bucket, Key=key, Body=b"")
+    assert [record["s3"]["object"]["key"] for record in received(sqs, url, clock)] == ["in/a.csv"]
+
+
+def test_a_configuration_is_given_back_and_taken_away(s3: Any, sqs: Any, clock: Any, bucket: str, queue: tuple[str, str]) -> None:
+    url, arn = queue
+    configure(s3, bucket, arn, "s3:ObjectCreated:*", rules=[{"Name": "prefix", "Value": "x"}])
+    got = s3.get_bucket_notification_configuration(Bucket=bucket)["QueueConfigurations"]
+    assert got == [
+        {
+            "Id": "mine",
+            "QueueArn": arn,
+            "Events": ["s3:ObjectCreated:*"],
+            "Filter": {"Key": {"FilterRules": [{"Name": "prefix", "Value": "x"}]}},
+        }
+    ]
+    received(sqs, url, clock)
+    s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration={})
+    assert "QueueConfigurations" not in s3.get_bucket_notification_configuration(Bucket=bucket)
+    s3.put_object(Bucket=bucket, Key="x", Body=b"")
+    assert received(sqs, url, clock) == []
+
+
+def test_a_target_that_does_not_let_s3_in_is_refused(s3: Any, sqs: Any, bucket: str, refused: Any) -> None:
+    url = sqs.create_queue(QueueName="shut")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+
+    def put(arn: str, code: str = "InvalidArgument", events: tuple[str, ...] = ("s3:ObjectCreated:*",)) -> dict[str, Any]:
+        configuration = {"QueueConfigurations": [{"QueueArn": arn, "Events": list(events)}]}
+        error: dict[str, Any] = refused(
+            code, 400, s3.put_bucket_notification_configuration, Bucket=bucket, NotificationConfiguration=configuration
+        )
+        return error
+
+    for target in (arn, arn + "-none"):
+        error = put(target)
+        assert error["Message"] == "Unable to validate the following destination configurations"
+        assert error["ArgumentName"] == target
+    assert put("nonsense")["Message"] == "The ARN is not well formed"
+    assert put(arn, events=("s3:ObjectEaten:*",))["Message"] == "The event is not supported for notifications"
+    s3.put_bucket_notification_configuration(
+        Bucket=bucket,
+        NotificationConfiguration={"QueueConfigurations": [{"QueueArn": arn, "Events": ["s3:ObjectCreated:*"]}]},
+        SkipDestinationValidation=True,
+    )
+
+
+def test_overlapping_and_doubled_filters_are_refused(s3: Any, bucket: str, queue: tuple[str, str], refused: Any) -> None:
+    _, arn = queue
+
+    def one(events: list[str], *rules: tuple[str, str]) -> dict[str, Any]:
+        return {
+            "QueueArn": arn,
+            "Events": events,
+            "Filter": {"Key": {"FilterRules": [{"Name": name, "Value": value} for name, value in rules]}},
+        }
+
+    def wrong(*configurations: dict[str, Any]) -> str:
+        error = refused(
+            "InvalidArgument",
+            400,
+            s3.put_bucket_notification_configuration,
+            Bucket=bucket,
+            NotificationConfiguration={"QueueConfigurations": list(configurations)},
+        )
+        return str(error["Message"])
+
+    overlap = "Configurations overlap. Configurations on the same bucket cannot share a common event type."
+    assert wrong(one(["s3:ObjectCreated:*"]), one(["s3:ObjectCreated:Put"])) == overlap
+    assert wrong(one(["s3:ObjectCreated:*"], ("prefix", "a")), one(["s3:ObjectCreated:*"], ("prefix", "ab"))) == overlap
+    assert wrong(one(["s3:ObjectCreated:*"], ("infix", "a"))) == "filter rule name must be either prefix or suffix"
+    assert wrong(one(["s3:ObjectCreated:*"], ("prefix", "a"), ("prefix", "b"))) == "Cannot specify more than one prefix rule in a filter."
+    s3.put_bucket_notification_configuration(
+        Bucket=bucket,
+        NotificationConfiguration={
+            "QueueConfigurations": [one(["s3:ObjectCreated:*"], ("prefix", "a")), one(["s3:ObjectCreated:*"], ("prefix", "b"))]
+        },
+    )
+
+
+def test_targets_without_a_room_are_refused_by_name(s3: Any, bucket: str, ground: Any, refused: Any) -> None:
+    if "events" not in ground.ground.rooms:
+        error = refused(
+            "NotImplemented",
+            501,
+            s3.put_bucket_notification_configuration,
+            Bucket=bucket,
+            NotificationConfiguration={"EventBridgeConfiguration": {}},
+        )
+        assert "EventBridge" in error["Message"]
+
+
+@pytest.mark.slow
+def test_a_function_hears_of_objects(s3: Any, sqs: Any, client: Any, clock: Any, bucket: str, account: str, refused: Any) -> None:
+    import io
+    import zipfile
+
+    iam, functions, logs = client("iam"), client("lambda"), client("logs")
+    trust = {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}],
+    }
+    role = iam.create_role(RoleName="f", AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
+    allowed = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+    iam.put_role_policy(RoleName="f", PolicyName="p", PolicyDocument=json.dumps(allowed))
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("app.py", "def handler(event, context):\n    print('SEEN', event['Records'][0]['s3']['object']['key'])\n")
+    arn = functions.create_function(
+        FunctionName="f", Runtime="python3.12", Role=role, Handler="app.handler", Code={"ZipFile": packed.getvalue()}
+    )["FunctionArn"]
+    configuration = {"LambdaFunctionConfigurations": [{"LambdaFunctionArn": arn, "Events": ["s3:ObjectCreated:*"]}]}
+    put = s3.put_bucket_notification_configuration
+    refused("InvalidArgument", 400, put, Bucket=bucket, NotificationConfiguration=configuration)
+    functions.add_permission(
+        FunctionName="f",
+        StatementId="s",
+        Action="lambda:InvokeFunction",
+        Principal="s3.amazonaws.com",
+        SourceArn=f"arn:aws:s3:::{bucket}",
+        SourceAccount=account,
+    )
+    put(Bucket=bucket, NotificationConfiguration=configuration)
+    s3.put_object(Bucket=bucket, Key="hello", Body=b"")
+    clock.settle()
+    lines = [event["message"] for event in logs.filter_log_events(logGroupName="/aws/lambda/f")["events"]]
+    assert any("SEEN hello" in line for line in lines)
