@@ -126,7 +126,8 @@ class Backend:
                 except httptools.HttpParserError as error:
                     cause = error.__context__
                     raise cause if isinstance(cause, AnswerTooLarge) else ValueError(f"not an HTTP answer: {error}") from None
-            kept = not ended and bool(parser.should_keep_alive()) and not head_only
+            # Some servers send a body where there is none; it would be taken for the next answer.
+            kept = not ended and bool(parser.should_keep_alive()) and not head_only and parser.get_status_code() not in (204, 304)
             return Answer(parser.get_status_code(), answer.headers, b"".join(answer.pieces))
         finally:
             if kept:

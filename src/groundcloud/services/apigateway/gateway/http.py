@@ -30,11 +30,12 @@ _GATEWAY: dict[str, tuple[int, str]] = {
 
 
 async def answer(call: Call, http: HttpRequest, execute: Execute, stages: Stages, stage_name: str | None, path: str) -> HttpResponse:
-    """`path` is as sent. The first segment may name a stage; else it is the `$default` stage's."""
+    """`path` is as sent, below `stage_name` where that is given; it may be a path's first segment as well as a stage. Else the first segment of `path`
+    may name a stage. What names none is the `$default` stage's."""
     tx = call.reading()
-    path = events.decoded_path(path) or "/"
+    path = events.decoded_path(path)
     stage: CompiledStage | None = None
-    below = path
+    below = path or "/"
     if stage_name is not None:
         stage = stages.get(tx, execute, stage_name)
         if stage is None:

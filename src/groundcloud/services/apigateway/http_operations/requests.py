@@ -21,5 +21,7 @@ async def answer_http(call: Call, http: HttpRequest) -> HttpResponse | None:
     execute = EXECUTE.get(call.reading(), api_id) if api_id else None
     if execute is None or execute.kind != "HTTP":
         return None
+    if stage_name is not None and path == "/" and not http.raw_path.endswith("/"):
+        path = ""
     own = call.as_principal(service_principal(PRINCIPAL), account=execute.account, region=execute.region)
     return await http_apis.answer(own, http, execute, call.own("stages", Stages), unquote(stage_name) if stage_name else None, path)
