@@ -1,0 +1,172 @@
+"""AWS::S3::Bucket and AWS::S3::BucketPolicy through CloudFormation."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture
+def cloud(client: Any) -> Any:
+    return client("cloudformation")
+
+
+def stack(cloud: Any, template: dict[str, Any], *, update: bool = False) -> dict[str, Any]:
+    function = cloud.update_stack if update else cloud.create_stack
+    function(StackName="s", TemplateBody=json.dumps(template), Tags=[{"Key": "from", "Value": "stack"}])
+    found: dict[str, Any] = cloud.describe_stacks(StackName="s")["Stacks"][0]
+    return found
+
+
+FULL = {
+    "VersioningConfiguration": {"Status": "Enabled"},
+    "BucketEncryption": {"ServerSideEncryptionConfiguration": [{"ServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms"}}]},
+    "PublicAccessBlockConfiguration": {
+        "BlockPublicAcls": "true",
+        "BlockPublicPolicy": False,
+        "IgnorePublicAcls": True,
+        "RestrictPublicBuckets": False,
+    },
+    "CorsConfiguration": {
+        "CorsRules": [{"AllowedMethods": ["GET"], "AllowedOrigins": ["*"], "MaxAge": "60", "ExposedHeaders": ["ETag"], "Id": "c"}]
+    },
+    "WebsiteConfiguration": {"IndexDocument": "index.html", "ErrorDocument": "error.html"},
+    "LifecycleConfiguration": {
+        "Rules": [
+            {"Id": "r", "Status": "Enabled", "Prefix": "logs/", "ExpirationInDays": "30", "NoncurrentVersionExpirationInDays": 7},
+            {"Status": "Enabled", "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 3}},
+        ]
+    },
+    "OwnershipControls": {"Rules": [{"ObjectOwnership": "BucketOwnerPreferred"}]},
+    "Tags": [{"Key": "a", "Value": "b"}],
+}
+
+
+def test_a_bucket_with_everything(cloud: Any, s3: Any, refused: Any) -> None:
+    template = {
+        "Resources": {
+            "Bucket": {"Type": "AWS::S3::Bucket", "Properties": FULL},
+            "Policy": {
+                "Type": "AWS::S3::BucketPolicy",
+                "Properties": {
+                    "Bucket": {"Ref": "Bucket"},
+                    "PolicyDocument": {
+                        "Version": "2012-10-17",
+                        "Statement": [
+                            {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": {"Fn::Sub": "${Bucket.Arn}/*"}}
+                        ],
+                    },
+                },
+            },
+        },
+        "Outputs": {
+            name: {"Value": {"Fn::GetAtt": ["Bucket", name]}}
+            for name in ("Arn", "DomainName", "RegionalDomainName", "WebsiteURL", "DualStackDomainName")
+        }
+        | {"Name": {"Value": {"Ref": "Bucket"}}},
+    }
+    made = stack(cloud, template)
+    assert made["StackStatus"] == "CREATE_COMPLETE"
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in made["Outputs"]}
+    name = outputs["Name"]
+    assert name.startswith("s-bucket-")
+    assert outputs["Arn"] == f"arn:aws:s3:::{name}"
+    assert outputs["DomainName"] == f"{name}.s3.amazonaws.com"
+    assert outputs["RegionalDomainName"] == f"{name}.s3.us-east-1.amazonaws.com"
+    assert s3.get_bucket_versioning(Bucket=name)["Status"] == "Enabled"
+    assert s3.get_public_access_block(Bucket=name)["PublicAccessBlockConfiguration"]["BlockPublicPolicy"] is False
+    assert s3.get_bucket_cors(Bucket=name)["CORSRules"][0]["MaxAgeSeconds"] == 60
+    assert s3.get_bucket_website(Bucket=name)["ErrorDocument"] == {"Key": "error.html"}
+    rules = s3.get_bucket_lifecycle_configuration(Bucket=name)["Rules"]
+    assert rules[0]["Expiration"] == {"Days": 30}
+    assert rules[0]["NoncurrentVersionExpiration"] == {"NoncurrentDays": 7}
+    assert rules[1]["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 3}
+    tags = {tag["Key"]: tag["Value"] for tag in s3.get_bucket_tagging(Bucket=name)["TagSet"]}
+    assert (tags["a"], tags["from"]) == ("b", "stack")
+    assert s3.get_bucket_policy_status(Bucket=name)["PolicyStatus"]["IsPublic"] is True
+
+    template["Resources"]["Bucket"]["Properties"] = {"VersioningConfiguration": {"Status": "Suspended"}}
+    del template["Resources"]["Policy"]
+    assert stack(cloud, template, update=True)["StackStatus"] == "UPDATE_COMPLETE"
+    assert s3.get_bucket_versioning(Bucket=name)["Status"] == "Suspended"
+    refused("NoSuchCORSConfiguration", 404, s3.get_bucket_cors, Bucket=name)
+    refused("NoSuchLifecycleConfiguration", 404, s3.get_bucket_lifecycle_configuration, Bucket=name)
+    refused("NoSuchBucketPolicy", 404, s3.get_bucket_policy, Bucket=name)
+    cloud.delete_stack(StackName="s")
+    cloud.describe_stacks(StackName=made["StackId"])
+    refused("404", 404, s3.head_bucket, Bucket=name)
+
+
+def test_a_bucket_with_objects_fails_the_deletion(cloud: Any, s3: Any) -> None:
+    made = stack(
+        cloud,
+        {
+            "Resources": {"Bucket": {"Type": "AWS::S3::Bucket"}},
+            "Outputs": {"Name": {"Value": {"Ref": "Bucket"}}},
+        },
+    )
+    name = made["Outputs"][0]["OutputValue"]
+    s3.put_object(Bucket=name, Key="k", Body=b"")
+    cloud.delete_stack(StackName="s")
+    assert cloud.describe_stacks(StackName=made["StackId"])["Stacks"][0]["StackStatus"] == "DELETE_FAILED"
+    s3.delete_object(Bucket=name, Key="k")
+    cloud.delete_stack(StackName="s")
+    assert cloud.describe_stacks(StackName=made["StackId"])["Stacks"][0]["StackStatus"] == "DELETE_COMPLETE"
+
+
+def test_a_bucket_that_exists_is_not_taken_over(cloud: Any, bucket: str) -> None:
+    made = stack(cloud, {"Resources": {"Bucket": {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": bucket}}}})
+    assert made["StackStatus"] in ("ROLLBACK_COMPLETE", "CREATE_FAILED")
+    events = cloud.describe_stack_events(StackName="s")["StackEvents"]
+    assert any("already exists" in event.get("ResourceStatusReason", "") for event in events)
+
+
+def test_a_bucket_notifies_a_queue_of_its_stack(cloud: Any, s3: Any, client: Any, clock: Any, account: str) -> None:
+    template = {
+        "Resources": {
+            "Queue": {"Type": "AWS::SQS::Queue"},
+            "QueuePolicy": {
+                "Type": "AWS::SQS::QueuePolicy",
+                "Properties": {
+                    "Queues": [{"Ref": "Queue"}],
+                    "PolicyDocument": {
+                        "Version": "2012-10-17",
+                        "Statement": [
+                            {
+                                "Effect": "Allow",
+                                "Principal": {"Service": "s3.amazonaws.com"},
+                                "Action": "sqs:SendMessage",
+                                "Resource": {"Fn::GetAtt": ["Queue", "Arn"]},
+                                "Condition": {"StringEquals": {"aws:SourceAccount": account}},
+                            }
+                        ],
+                    },
+                },
+            },
+            "Bucket": {
+                "Type": "AWS::S3::Bucket",
+                "DependsOn": "QueuePolicy",
+                "Properties": {
+                    "NotificationConfiguration": {
+                        "QueueConfigurations": [
+                            {
+                                "Event": "s3:ObjectCreated:*",
+                                "Queue": {"Fn::GetAtt": ["Queue", "Arn"]},
+                                "Filter": {"S3Key": {"Rules": [{"Name": "suffix", "Value": ".csv"}]}},
+                            }
+                        ]
+                    }
+                },
+            },
+        },
+        "Outputs": {"Name": {"Value": {"Ref": "Bucket"}}, "Url": {"Value": {"Ref": "Queue"}}},
+    }
+    made = stack(cloud, template)
+    assert made["StackStatus"] == "CREATE_COMPLETE"
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in made["Outputs"]}
+    s3.put_object(Bucket=outputs["Name"], Key="a.csv", Body=b"")
+    clock.settle()
+    messages = client("sqs").receive_message(QueueUrl=outputs["Url"], MaxNumberOfMessages=10)["Messages"]
+    assert any("ObjectCreated:Put" in message["Body"] for message in messages)
