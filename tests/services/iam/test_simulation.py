@@ -47,6 +47,14 @@ def test_custom_policies_are_simulated_in_pages(iam, policy):
     assert len(first["EvaluationResults"]) == 2 and first["IsTruncated"] and len(rest["EvaluationResults"]) == 1
 
 
+def test_a_simulation_has_a_size(iam, policy, fails):
+    many = {"ActionNames": ["s3:GetObject"] * 100, "ResourceArns": [f"arn:aws:s3:::b/{number}" for number in range(51)]}
+    with fails("InvalidInput", "More than 5000 pairs of an action and a resource are too many for one simulation.", 400):
+        iam.simulate_custom_policy(PolicyInputList=[policy("s3:Get*")], **many)
+    many["ResourceArns"].pop()
+    assert iam.simulate_custom_policy(PolicyInputList=[policy("s3:Get*")], **many)["IsTruncated"] is True
+
+
 def test_sources_that_are_not_there_are_named(iam, account, fails, policy):
     with fails("NoSuchEntity", "The user with name nobody cannot be found.", 404):
         iam.simulate_principal_policy(PolicySourceArn=f"arn:aws:iam::{account}:user/nobody", ActionNames=["s3:GetObject"])

@@ -77,6 +77,14 @@ def test_an_external_id_must_be_the_one_that_the_trust_policy_names(sts, role, f
     sts.assume_role(RoleArn=arn, RoleSessionName="me", ExternalId="e-17")
 
 
+def test_what_is_no_role_s_arn_is_invalid(sts, fails, account):
+    for arn in (f"arn:aws:iam::{account}:user/alice", "arn:aws:iam::1234:role/App", "arn:aws:iam:role/App/x/y/z"):
+        with fails("ValidationError", "Request ARN is invalid", 400):
+            sts.assume_role(RoleArn=arn, RoleSessionName="me")
+    with fails("ValidationError", "role/App-that-is-no-arn is invalid", 400):
+        sts.assume_role(RoleArn="role/App-that-is-no-arn", RoleSessionName="me")
+
+
 def test_a_session_has_the_role_s_policies_at_once(iam, sts, role, session, policy, fails, account):
     arn = role("App")
     own = session(sts.assume_role(RoleArn=arn, RoleSessionName="me")["Credentials"])("iam")

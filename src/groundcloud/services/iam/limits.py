@@ -23,5 +23,6 @@ INLINE_POLICY_CHARACTERS = {"user": 2048, "role": 10_240, "group": 5120}
 TRUST_POLICY_CHARACTERS = 4096
 """AWS: 2,048 by default, raised to 4,096 on request."""
 
+SIMULATED_PAIRS_MAX = 5000
+"""Actions times resources of one simulation. Ours: AWS bounds its time, not its number."""
 PAGE_ITEMS = 100
-MARKER_CHARACTERS = 320

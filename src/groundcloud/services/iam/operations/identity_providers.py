@@ -34,7 +34,10 @@ def create_open_id_connect_provider(call: Call, request: dict[str, Any]) -> dict
     """Differs from AWS: an issuer on this machine may speak plain HTTP."""
     scheme, _, url = request["Url"].partition("://")
     url = url.rstrip("/")
-    host = urlsplit(f"//{url}").hostname or ""
+    try:
+        host = urlsplit(f"//{url}").hostname or ""
+    except ValueError:
+        host = ""
     if scheme != "https" and not (scheme == "http" and is_local(host)):
         raise errors.validation("Invalid Open ID Connect Provider URL")
     if not host or "?" in url or "#" in url:

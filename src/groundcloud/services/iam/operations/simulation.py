@@ -14,6 +14,7 @@ from groundcloud.kernel.call import Call
 from groundcloud.kernel.identity import IdentityPolicies
 from groundcloud.kernel.service import operation
 from groundcloud.services.iam import directory, errors, names, pages
+from groundcloud.services.iam.limits import SIMULATED_PAIRS_MAX
 
 
 def _source_of_request(call: Call, request: dict[str, Any]) -> str:
@@ -52,6 +53,8 @@ def _simulate(
 ) -> dict[str, Any]:
     if request.get("ResourceHandlingOption"):
         raise AwsError("NotImplementedException", "Groundcloud does not implement ResourceHandlingOption yet.", status=501)
+    if len(request["ActionNames"]) * len(request.get("ResourceArns") or "*") > SIMULATED_PAIRS_MAX:
+        raise errors.invalid_input(f"More than {SIMULATED_PAIRS_MAX} pairs of an action and a resource are too many for one simulation.")
     boundaries = request.get("PermissionsBoundaryPolicyInputList") or ()
     if len(boundaries) > 1:
         raise errors.invalid_input("Only one permissions boundary policy may be given.")

@@ -51,7 +51,13 @@ async def assume_role(call: Call, request: dict[str, Any]) -> dict[str, Any]:
 
 
 def find(call: Call, role_arn: str) -> Role | None:
-    return call.ground.directory.role(call.reading(), role_arn) if role_arn.count(":") >= 5 else None
+    """None if there is no such role. Raises ValidationError if that is no role's ARN."""
+    if not role_arn.startswith("arn:"):
+        raise errors.validation(f"{role_arn} is invalid")
+    parts = role_arn.split(":", 5)
+    if len(parts) != 6 or parts[2] != "iam" or len(parts[4]) != 12 or not parts[5].startswith("role/"):
+        raise errors.validation("Request ARN is invalid")
+    return call.ground.directory.role(call.reading(), role_arn)
 
 
 def _authorize(call: Call, role: Role, request: dict[str, Any], tags: session_tags.SessionTags) -> str:
