@@ -50,6 +50,13 @@ def fails(text: str) -> str:
         ("a: {b: [1, {c: d}]}", {"b": [1, {"c": "d"}]}),
         ("a: ''", ""),
         ("a: ~", None),
+        ("\ufeffa: 1", 1),
+        ('\ufeff{"a": 1}', 1),
+        ("a: 1e999", "1e999"),
+        ('{"a": 1e999}', "1e999"),
+        ('{"a": 12345678901234567890123}', "12345678901234567890123"),
+        ("a: 12345678901234567890123", "12345678901234567890123"),
+        ("a: 0xFFFFFFFFFFFFFFFFFF", "0xFFFFFFFFFFFFFFFFFF"),
     ],
 )
 def test_yaml_is_read_as_cloudformation_reads_it(text: str, value: object) -> None:

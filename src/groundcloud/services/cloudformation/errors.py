@@ -9,6 +9,10 @@ def validation(message: str) -> AwsError:
     return AwsError("ValidationError", message, status=400)
 
 
+def limit_exceeded(what: str) -> AwsError:
+    return AwsError("LimitExceededException", f"Limit for {what} has been exceeded")
+
+
 def template_format(message: str) -> AwsError:
     return validation(f"Template format error: {message}")
 

@@ -13,6 +13,7 @@ from groundcloud.services.cloudformation.state import Operation, Source, Stack
 
 NOTIFICATION_ARNS_MAX = 5
 TAGS_MAX = 50
+STACKS_MAX = 2_000
 UPDATABLE = {"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "IMPORT_COMPLETE", "IMPORT_ROLLBACK_COMPLETE"}
 _STACK_NAME = re.compile(r"[a-zA-Z][-a-zA-Z0-9]{0,127}")
 
@@ -310,6 +311,8 @@ def _notification_arns(call: Call, request: Mapping[str, Any]) -> list[str]:
 
 
 def _refuse_existing(call: Call, stack_name: str) -> None:
+    if sum(1 for _ in state.NAMES.keys(call.reading(), limit=STACKS_MAX)) >= STACKS_MAX:
+        raise errors.limit_exceeded("stack")
     stack = state.find_stack(call.reading(), stack_name)
     if stack is not None and stack.status != "DELETE_COMPLETE":
         raise errors.stack_already_exists(stack_name)

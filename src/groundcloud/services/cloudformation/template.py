@@ -9,6 +9,7 @@ What the references in a template point to is checked in `validation.py`.
 from __future__ import annotations
 
 import json
+import math
 import re
 from dataclasses import dataclass, field
 from typing import Any
@@ -212,7 +213,13 @@ def _not_well_formed(language: str, line: int, column: int, why: str = "") -> Aw
 
 def _parse_json(text: str) -> Any:
     try:
-        document = json.loads(text.lstrip("﻿"), object_pairs_hook=_without_duplicates, parse_constant=_refuse_constant, parse_int=_decimal)
+        document = json.loads(
+            text.lstrip("﻿"),
+            object_pairs_hook=_without_duplicates,
+            parse_constant=_refuse_constant,
+            parse_int=_decimal,
+            parse_float=_fraction,
+        )
     except json.JSONDecodeError as error:
         raise _not_well_formed("JSON", error.lineno, error.colno) from None
     except RecursionError:
@@ -343,7 +350,7 @@ def _plain(text: str) -> Any:
             if _INT.fullmatch(text):
                 return _integer(text)
             if _FLOAT.fullmatch(text):
-                return float(text.replace("_", ""))
+                return _fraction(text.replace("_", ""))
         return text
     if text in _BOOLS:
         return _BOOLS[text]
@@ -363,6 +370,12 @@ def _integer(text: str) -> Any:
 def _decimal(text: str) -> Any:
     """An integer of 64 bits; what is larger stays text, which is what CloudFormation makes of numbers anyway."""
     return int(text) if len(text) <= _INTEGER_DIGITS_MAX else text
+
+
+def _fraction(text: str) -> Any:
+    """A finite number; what overflows stays text."""
+    value = float(text)
+    return value if math.isfinite(value) else text
 
 
 def _tagged(tag: str | None, value: Any, event: Any) -> Any:

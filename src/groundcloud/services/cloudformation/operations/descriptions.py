@@ -8,7 +8,7 @@ from typing import Any
 
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import operation
-from groundcloud.services.cloudformation import errors, parameters, state, template
+from groundcloud.services.cloudformation import errors, launch, parameters, state, template
 from groundcloud.services.cloudformation.operations.stacks import stack_arn
 from groundcloud.services.cloudformation.state import Resource, Stack
 
@@ -206,7 +206,7 @@ def describe_events(call: Call, request: dict[str, Any]) -> dict[str, Any]:
 
 @operation()
 def describe_account_limits(call: Call, request: dict[str, Any]) -> dict[str, Any]:
-    limits = {"StackLimit": 2000, "StackOutputsLimit": template.OUTPUTS_MAX, "ConcurrentResourcesLimit": 2500}
+    limits = {"StackLimit": launch.STACKS_MAX, "StackOutputsLimit": template.OUTPUTS_MAX, "ConcurrentResourcesLimit": 2500}
     return {"AccountLimits": [{"Name": name, "Value": value} for name, value in limits.items()]}
 
 

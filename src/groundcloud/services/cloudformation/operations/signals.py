@@ -12,6 +12,7 @@ from groundcloud.services.cloudformation.operations.stacks import stack_arn
 
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-responses.html
 RESPONSE_BYTES_MAX = 4_096
+SIGNALS_MAX = 1_000  # ours
 
 
 @operation(resource=stack_arn)
@@ -71,6 +72,8 @@ def record_handler_progress(call: Call, request: dict[str, Any]) -> dict[str, An
 
 def _signal(tx: Any, stack_id: str, logical_id: str, unique_id: str, status: str, reason: str, content: str) -> None:
     """A unique id signals once."""
+    if sum(1 for _ in state.SIGNALS.keys(tx, stack_id, logical_id, limit=SIGNALS_MAX)) >= SIGNALS_MAX:
+        raise errors.limit_exceeded("signals of a wait condition")
     if state.SIGNALS.get(tx, stack_id, logical_id, unique_id) is None:
         state.SIGNALS.put(
             tx,
