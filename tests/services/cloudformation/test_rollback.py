@@ -244,3 +244,15 @@ def test_a_deleted_stack_is_forgotten_after_ninety_days(cloud: Any, clock: Any) 
     clock.advance("2d")
     with pytest.raises(ClientError, match="does not exist"):
         cloud.status(stack_id)
+
+
+def test_an_update_that_failed_is_tried_again_by_the_next(cloud: Any, client: Any) -> None:
+    template = "Resources: {Q: {Type: AWS::SQS::Queue, Properties: {DelaySeconds: 1}}}"
+    wrong = template.replace("DelaySeconds: 1", "DelaySeconds: 99999")
+    cloud.create("again", template)
+    url = cloud.resources("again")["Q"][1]
+    assert cloud.update("again", wrong, DisableRollback=True) == "UPDATE_FAILED"
+    assert cloud.update("again", wrong, DisableRollback=True) == "UPDATE_FAILED"
+    assert cloud.update("again", template.replace(": 1}", ": 3}"), DisableRollback=True) == "UPDATE_COMPLETE"
+    assert client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]["DelaySeconds"] == "3"
+    assert cloud.update("again", wrong) == "UPDATE_ROLLBACK_COMPLETE"

@@ -50,7 +50,8 @@ def preview(
             before = changes.Before(resource.resource_type, resource.physical_id, resource.properties, resource.definition)
         change = changes.resource_change(name, before, after, behaviour, causes)
         if before is not None and kind is not None:
-            if change is None and getattr(kind, "always_updates", False):
+            failed = resource is not None and resource.status in ("UPDATE_FAILED", "CREATE_FAILED")
+            if change is None and (failed or getattr(kind, "always_updates", False)):
                 change = changes.automatic_change(name, before)
             if stack.tags != tags and "Tags" in kind.properties:
                 change = changes.with_tags(name, before, change)

@@ -254,20 +254,8 @@ class Maker(_Step):
         work = state.WORK.get(tx, self.stack.stack_id, logical_id)
         resumed = work is not None and work.state == "doing"
         before = work.before if work is not None else (current if current is not None and current.exists else None)
-        before_tags = self.operation.before.tags if self.operation.before is not None else self.stack.tags
         now = self.call.clock.now_ms()
-        if before is None or not before.physical_id:
-            action, status, reason = "create", "CREATE_IN_PROGRESS", None
-        else:
-            changed = changes.changed_properties(before.properties, properties)
-            retag = "Tags" in kind.properties and before_tags != self.stack.tags
-            replaces = any(name in kind.replaces for name in changed) or before.resource_type != definition["Type"]
-            if replaces:
-                action, status, reason = "replace", "UPDATE_IN_PROGRESS", REPLACING
-            elif changed or retag or getattr(kind, "always_updates", False):
-                action, status, reason = "update", "UPDATE_IN_PROGRESS", None
-            else:
-                action, status, reason = "none", before.status, before.reason
+        action, status, reason = self.decide(kind, before, properties)
         resource = Resource(
             stack_id=self.stack.stack_id,
             logical_id=logical_id,
@@ -301,6 +289,20 @@ class Maker(_Step):
             resource,
             self.ask(asked, properties, old=old, suffix=work.generated_name, tags=self.stack.tags, token=work.generated_name),
         )
+
+    def decide(self, kind: ResourceType, before: Resource | None, properties: dict[str, Any]) -> tuple[str, str, str | None]:
+        """What to do with a resource, and the status and reason that say so."""
+        if before is None or not before.physical_id:
+            return "create", "CREATE_IN_PROGRESS", None
+        changed = changes.changed_properties(before.properties, properties)
+        if any(name in kind.replaces for name in changed) or before.status == "CREATE_FAILED":
+            return "replace", "UPDATE_IN_PROGRESS", REPLACING
+        old_tags = self.operation.before.tags if self.operation.before is not None else self.stack.tags
+        retag = "Tags" in kind.properties and old_tags != self.stack.tags
+        # Of a resource whose last update failed, the row says what was wanted, not what there is.
+        if changed or retag or before.status == "UPDATE_FAILED" or getattr(kind, "always_updates", False):
+            return "update", "UPDATE_IN_PROGRESS", None
+        return "none", before.status, before.reason
 
     def definition(self, logical_id: str, tx: Any) -> dict[str, Any]:
         """The template's resource, its policies resolved (AWS::LanguageExtensions lets them be functions)."""
