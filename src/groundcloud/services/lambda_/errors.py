@@ -120,3 +120,9 @@ def signing_config_not_found(config_arn: str) -> AwsError:
         f"The code signing configuration cannot be found. Check that the provided configuration is not deleted: {config_arn}.",
         fields=_USER,
     )
+
+
+def not_provisioned() -> AwsError:
+    return AwsError(
+        "ProvisionedConcurrencyConfigNotFoundException", "No Provisioned Concurrency Config found for this function", fields=_USER
+    )

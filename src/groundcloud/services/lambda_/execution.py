@@ -128,11 +128,11 @@ class Executor:
         self._prepared.pop((name.account, name.region, name.name, version.number), None)
         await self.pool.retire(_key(name, version))
 
-    async def acquire(self, call: Call, prepared: Prepared) -> Sandbox:
+    async def acquire(self, call: Call, prepared: Prepared, *, provisioned: bool = False) -> Sandbox:
         """A sandbox with credentials that last. Raises AwsError where it cannot be had."""
 
         def prepare(sandbox_id: str) -> SandboxStart:
-            return self._start(call, prepared, sandbox_id, made)
+            return self._start(call, prepared, sandbox_id, made, "provisioned-concurrency" if provisioned else "on-demand")
 
         made: list[logs.Stream] = []
         now_s = call.clock.now_s()
@@ -151,7 +151,7 @@ class Executor:
                 return sandbox
             sandbox.kill()
 
-    def _start(self, call: Call, prepared: Prepared, sandbox_id: str, made: list[logs.Stream]) -> SandboxStart:
+    def _start(self, call: Call, prepared: Prepared, sandbox_id: str, made: list[logs.Stream], initialization: str) -> SandboxStart:
         name, version = prepared.name, prepared.version
         try:
             credentials = call.assume_role(
@@ -175,6 +175,7 @@ class Executor:
                 "AWS_SECRET_ACCESS_KEY": credentials.secret_access_key,
                 "AWS_SESSION_TOKEN": credentials.session_token,
                 "AWS_LAMBDA_LOG_STREAM_NAME": stream_name,
+                "AWS_LAMBDA_INITIALIZATION_TYPE": initialization,
             },
             on_log=stream.printed,
         )

@@ -161,6 +161,16 @@ class Checkpoint(Record, kw_only=True):
     finished: bool = False
 
 
+class Provisioned(Record, kw_only=True):
+    """`generation` changes with every change: a loop of another generation ends."""
+
+    function_name: str
+    qualifier: str
+    requested: int
+    last_modified_ms: int
+    generation: str
+
+
 class Layer(Record):
     layer_name: str
     last_version: int = 0
@@ -215,6 +225,7 @@ INVOKE_CONFIGS = Table("lambda/invoke", EventInvokeConfig, key=("function_name",
 EVENTS = Table("lambda/events", Event, key=("event_id",))
 MAPPINGS = Table("lambda/mappings", Mapping, key=("mapping_id",))
 CHECKPOINTS = Table("lambda/checkpoints", Checkpoint, key=("mapping_id", "shard_id"))
+PROVISIONED = Table("lambda/provisioned", Provisioned, key=("function_name", "qualifier"))
 LAYERS = Table("lambda/layers", Layer, key=("layer_name",))
 LAYER_VERSIONS = Table("lambda/layer-versions", LayerVersion, key=("layer_name", "number"))
 URLS = Table("lambda/urls", Url, key=("function_name", "qualifier"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from groundcloud.kernel.call import Call, Delivery
 from groundcloud.kernel.service import target, timer
-from groundcloud.services.lambda_ import events, names
+from groundcloud.services.lambda_ import events, names, provisioning
 from groundcloud.services.lambda_.queue_pollers import QueuePoller
 from groundcloud.services.lambda_.state import MAPPINGS
 from groundcloud.services.lambda_.stream_pollers import StreamPoller
@@ -30,3 +30,9 @@ async def poll(call: Call, mapping: list[str]) -> None:
     if found is not None and found.enabled and found.generation == generation:
         poller = StreamPoller if ":dynamodb:" in found.source_arn else QueuePoller
         await poller(call, found).run()
+
+
+@timer("lambda.provision", background=True)
+async def provision(call: Call, config: list[str]) -> None:
+    """One generation of a provisioned concurrency configuration, from its start to its end."""
+    await provisioning.keep(call, *config)

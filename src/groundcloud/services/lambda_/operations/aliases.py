@@ -9,7 +9,7 @@ from groundcloud.kernel.service import operation
 from groundcloud.services.lambda_ import errors, names
 from groundcloud.services.lambda_.names import FunctionName
 from groundcloud.services.lambda_.operations.functions import ITEMS_MAX
-from groundcloud.services.lambda_.state import ALIASES, FUNCTIONS, INVOKE_CONFIGS, POLICIES, VERSIONS, Alias
+from groundcloud.services.lambda_.state import ALIASES, FUNCTIONS, INVOKE_CONFIGS, POLICIES, PROVISIONED, VERSIONS, Alias
 from groundcloud.store import Transaction
 
 
@@ -61,7 +61,7 @@ def update_alias(call: Call, request: dict[str, Any]) -> dict[str, Any]:
 @operation(resource=_arn_of)
 def delete_alias(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     name, tx = _function(call, request)
-    for table in (ALIASES, POLICIES, INVOKE_CONFIGS):
+    for table in (ALIASES, POLICIES, INVOKE_CONFIGS, PROVISIONED):
         table.delete(tx, name.name, request["Name"])
     return {}
 

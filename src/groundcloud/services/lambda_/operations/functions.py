@@ -13,6 +13,7 @@ from groundcloud.services.lambda_.state import (
     FUNCTIONS,
     INVOKE_CONFIGS,
     POLICIES,
+    PROVISIONED,
     URL_IDS,
     URLS,
     VERSIONS,
@@ -286,11 +287,12 @@ def _drop_version(tx: Transaction, call: Call, version: Version) -> None:
     VERSIONS.delete(tx, version.function_name, version.number)
     POLICIES.delete(tx, version.function_name, version.text)
     INVOKE_CONFIGS.delete(tx, version.function_name, version.text)
+    PROVISIONED.delete(tx, version.function_name, version.text)
 
 
 def _delete_rest(tx: Transaction, name: FunctionName) -> None:
     """Aliases, policies, URLs and the function itself. Event source mappings stay, as on AWS: they find no function any more."""
-    for table in (ALIASES, POLICIES, INVOKE_CONFIGS):
+    for table in (ALIASES, POLICIES, INVOKE_CONFIGS, PROVISIONED):
         for key in list(table.keys(tx, name.name)):
             table.delete(tx, *key)
     for url in list(URLS.scan(tx, name.name)):

@@ -183,9 +183,22 @@ async def _unless_gone(request: Awaitable[Any]) -> None:
             raise
 
 
+async def _provision(call: Call, qualified_arn: str, resource: ResourceRequest) -> None:
+    """Gives a version or alias the provisioned concurrency that its template says, if that is new."""
+    if not resource.changed("ProvisionedConcurrencyConfig"):
+        return
+    function_arn, _, qualifier = qualified_arn.rpartition(":")
+    params: dict[str, Any] = {"FunctionName": function_arn, "Qualifier": qualifier}
+    config = resource.properties.get("ProvisionedConcurrencyConfig")
+    if config:
+        await call.request("lambda", "PutProvisionedConcurrencyConfig", {**params, **config})
+    else:
+        await call.request("lambda", "DeleteProvisionedConcurrencyConfig", params)
+
+
 @resource_type("AWS::Lambda::Version")
 class VersionResource(ResourceType):
-    properties = {"CodeSha256", "Description", "FunctionName", "RuntimePolicy"}
+    properties = {"CodeSha256", "Description", "FunctionName", "ProvisionedConcurrencyConfig", "RuntimePolicy"}
     required = {"FunctionName"}
     replaces = {"CodeSha256", "Description", "FunctionName", "RuntimePolicy"}
 
@@ -196,7 +209,12 @@ class VersionResource(ResourceType):
         if wanted.get("RuntimePolicy"):
             policy = {"FunctionName": published["FunctionArn"], **wanted["RuntimePolicy"]}
             await call.request("lambda", "PutRuntimeManagementConfig", policy)
+        await _provision(call, published["FunctionArn"], resource)
         return Created(published["FunctionArn"], {"Version": published["Version"], "FunctionArn": published["FunctionArn"]})
+
+    async def update(self, call: Call, resource: ResourceRequest) -> Created:
+        await _provision(call, resource.physical_id, resource)
+        return Created(resource.physical_id, {"Version": resource.physical_id.rsplit(":", 1)[-1], "FunctionArn": resource.physical_id})
 
     async def delete(self, call: Call, resource: ResourceRequest) -> None:
         await _unless_gone(call.request("lambda", "DeleteFunction", {"FunctionName": resource.physical_id}))
@@ -204,17 +222,19 @@ class VersionResource(ResourceType):
 
 @resource_type("AWS::Lambda::Alias")
 class AliasResource(ResourceType):
-    properties = {"Description", "FunctionName", "FunctionVersion", "Name", "RoutingConfig"}
+    properties = {"Description", "FunctionName", "FunctionVersion", "Name", "ProvisionedConcurrencyConfig", "RoutingConfig"}
     required = {"FunctionName", "FunctionVersion", "Name"}
     replaces = {"FunctionName", "Name"}
 
     async def create(self, call: Call, resource: ResourceRequest) -> Created:
         made = await call.request("lambda", "CreateAlias", self._params(resource))
+        await _provision(call, made["AliasArn"], resource)
         return Created(made["AliasArn"], {"AliasArn": made["AliasArn"]})
 
     async def update(self, call: Call, resource: ResourceRequest) -> Created:
         params = {"Description": "", "RoutingConfig": {}, **self._params(resource)}
         made = await call.request("lambda", "UpdateAlias", params)
+        await _provision(call, made["AliasArn"], resource)
         return Created(made["AliasArn"], {"AliasArn": made["AliasArn"]})
 
     async def delete(self, call: Call, resource: ResourceRequest) -> None:
@@ -223,7 +243,8 @@ class AliasResource(ResourceType):
 
     def _params(self, resource: ResourceRequest) -> dict[str, Any]:
         wanted = resource.properties
-        params = {member: wanted[member] for member in self.properties - {"RoutingConfig"} if wanted.get(member) is not None}
+        own = self.properties - {"ProvisionedConcurrencyConfig", "RoutingConfig"}
+        params = {member: wanted[member] for member in own if wanted.get(member) is not None}
         weights = (wanted.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or []
         if weights:
             shares = {str(weight["FunctionVersion"]): float(weight["FunctionWeight"]) for weight in weights}

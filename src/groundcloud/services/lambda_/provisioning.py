@@ -1,0 +1,92 @@
+"""Provisioned concurrency: sandboxes that are initialised before anybody calls, and kept so.
+
+A loop a configuration, durable as a background timer: it makes the sandboxes, looks at them again now and then (idle ones would be ended), and follows what the alias points to. It ends when
+its generation of the configuration does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from groundcloud.base.errors import AwsError
+from groundcloud.services.lambda_ import execution
+from groundcloud.services.lambda_.names import FunctionName
+from groundcloud.services.lambda_.state import ALIASES, PROVISIONED, VERSIONS, Provisioned
+
+if TYPE_CHECKING:
+    from groundcloud.kernel.call import Call
+
+LOOK_AGAIN_S = 60
+"""Below the idle time after which a sandbox is ended, on the machine's clock, which is the pool's."""
+
+AT_ONCE = 8
+"""Sandboxes that are initialised at the same time."""
+
+
+class Warm:
+    """What the loops of a server have reached, by account, region, function and qualifier."""
+
+    def __init__(self) -> None:
+        self.available: dict[FunctionName, int] = {}
+        self.failures: dict[FunctionName, str] = {}
+
+
+def of_server(call: Call) -> Warm:
+    return call.own("warm", Warm)
+
+
+async def keep(call: Call, function_name: str, qualifier: str, generation: str) -> None:
+    """The loop."""
+    name = FunctionName(call.account, call.region, function_name, qualifier)
+    warm = of_server(call)
+    while (config := _current(call, name, generation)) is not None:
+        watches = (
+            PROVISIONED.watch(call, function_name, qualifier),
+            ALIASES.watch(call, function_name, qualifier),
+            VERSIONS.watch(call, function_name),
+        )
+        with call.busy():
+            try:
+                warm.available[name] = await _provision(call, name, config.requested)
+                warm.failures.pop(name, None)
+            except AwsError as error:
+                warm.available[name] = 0
+                warm.failures[name] = error.message
+        changed = asyncio.ensure_future(call.wait(*watches))
+        try:
+            # Real time: it is the machine that ends idle sandboxes.
+            await asyncio.wait([changed], timeout=LOOK_AGAIN_S)
+        finally:
+            changed.cancel()
+    if PROVISIONED.get(call.reading(), function_name, qualifier) is None:
+        warm.available.pop(name, None)
+        warm.failures.pop(name, None)
+
+
+def _current(call: Call, name: FunctionName, generation: str) -> Provisioned | None:
+    config = PROVISIONED.get(call.reading(), name.name, name.qualifier)
+    return config if config is not None and config.generation == generation else None
+
+
+async def _provision(call: Call, name: FunctionName, wanted: int) -> int:
+    """Sandboxes of the version that are initialised and not busy elsewhere, `wanted` of them if it can be. Raises AwsError."""
+    executor = execution.of_server(call)
+    prepared = await executor.prepared(call, execution.target(call, name))
+    missing = wanted - (executor.pool.count(prepared.spec.key) - executor.pool.idle_count(prepared.spec.key))
+    taken = []
+    turns = asyncio.Semaphore(AT_ONCE)
+
+    async def make() -> bool:
+        async with turns:
+            sandbox = await executor.acquire(call, prepared, provisioned=True)
+            taken.append(sandbox)
+            return await sandbox.ready()
+
+    try:
+        made = await asyncio.gather(*[make() for _ in range(max(0, missing))])
+    finally:
+        # All are held until the last is there, else one would serve for every turn.
+        for sandbox in taken:
+            executor.pool.release(sandbox)
+    return wanted - max(0, missing) + sum(made)

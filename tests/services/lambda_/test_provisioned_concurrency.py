@@ -1,0 +1,78 @@
+"""Provisioned concurrency: sandboxes that are there before the first call."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+KIND = "import os, time\ndef handler(event, context):\n time.sleep(0.2)\n return os.environ['AWS_LAMBDA_INITIALIZATION_TYPE']"
+
+
+def invoke(lambda_: Any, name: str, qualifier: str = "1") -> tuple[str, bool]:
+    """The kind of its initialisation, and whether the sandbox was started for the call."""
+    response = lambda_.invoke(FunctionName=name, Qualifier=qualifier, LogType="Tail")
+    return json.loads(response["Payload"].read()), b"Init Duration" in base64.b64decode(response["LogResult"])
+
+
+@pytest.fixture
+def published(function: Callable[..., str], lambda_: Any) -> str:
+    name = function(KIND)
+    lambda_.publish_version(FunctionName=name)
+    return name
+
+
+def test_provisioned_sandboxes_wait_for_their_calls(published: str, lambda_: Any, clock: Any) -> None:
+    put = lambda_.put_provisioned_concurrency_config(FunctionName=published, Qualifier="1", ProvisionedConcurrentExecutions=3)
+    assert (put["Status"], put["AvailableProvisionedConcurrentExecutions"]) == ("IN_PROGRESS", 0)
+    clock.settle()
+    shown = lambda_.get_provisioned_concurrency_config(FunctionName=published, Qualifier="1")
+    assert (shown["Status"], shown["AvailableProvisionedConcurrentExecutions"]) == ("READY", 3)
+    with ThreadPoolExecutor(3) as three:
+        results = list(three.map(lambda _: invoke(lambda_, published)[0], range(3)))
+    assert results == ["provisioned-concurrency"] * 3
+
+
+def test_an_alias_takes_its_provisioned_concurrency_to_the_version_it_is_moved_to(published: str, lambda_: Any, clock: Any) -> None:
+    lambda_.create_alias(FunctionName=published, Name="live", FunctionVersion="1")
+    lambda_.put_provisioned_concurrency_config(FunctionName=published, Qualifier="live", ProvisionedConcurrentExecutions=1)
+    clock.settle()
+    assert invoke(lambda_, published, "live")[0] == "provisioned-concurrency"
+    lambda_.update_function_configuration(FunctionName=published, Description="second")
+    lambda_.publish_version(FunctionName=published)
+    lambda_.update_alias(FunctionName=published, Name="live", FunctionVersion="2")
+    clock.settle()
+    assert invoke(lambda_, published, "live")[0] == "provisioned-concurrency"
+
+
+def test_a_configuration_is_listed_and_removed(published: str, lambda_: Any, account: str) -> None:
+    lambda_.put_provisioned_concurrency_config(FunctionName=published, Qualifier="1", ProvisionedConcurrentExecutions=1)
+    (listed,) = lambda_.list_provisioned_concurrency_configs(FunctionName=published)["ProvisionedConcurrencyConfigs"]
+    assert listed["FunctionArn"] == f"arn:aws:lambda:us-east-1:{account}:function:{published}:1"
+    lambda_.delete_provisioned_concurrency_config(FunctionName=published, Qualifier="1")
+    with pytest.raises(ClientError, match="No Provisioned Concurrency Config found for this function"):
+        lambda_.get_provisioned_concurrency_config(FunctionName=published, Qualifier="1")
+
+
+def test_what_cannot_be_provisioned_is_refused(published: str, lambda_: Any) -> None:
+    for qualifier, wanted, sentence in (
+        ("$LATEST", 1, "cannot be applied to unpublished function versions"),
+        ("1", 901, "unreserved concurrency"),
+    ):
+        with pytest.raises(ClientError, match=sentence):
+            lambda_.put_provisioned_concurrency_config(FunctionName=published, Qualifier=qualifier, ProvisionedConcurrentExecutions=wanted)
+
+
+def test_a_streamed_answer_comes_in_pieces_and_is_completed(function: Callable[..., str], lambda_: Any) -> None:
+    name = function("def handler(event, context): return {'sum': 1 / event['n']}")
+    good = list(lambda_.invoke_with_response_stream(FunctionName=name, Payload=b'{"n": 2}', LogType="Tail")["EventStream"])
+    assert good[0] == {"PayloadChunk": {"Payload": b'{"sum": 0.5}'}}
+    assert base64.b64decode(good[1]["InvokeComplete"]["LogResult"]).startswith(b"START RequestId: ")
+    (bad,) = lambda_.invoke_with_response_stream(FunctionName=name, Payload=b'{"n": 0}')["EventStream"]
+    assert bad["InvokeComplete"]["ErrorCode"] == "Unhandled"
+    assert json.loads(bad["InvokeComplete"]["ErrorDetails"])["errorType"] == "ZeroDivisionError"
