@@ -106,6 +106,15 @@ def test_a_function_that_never_answers_runs_out_of_time(cloud: Any, adder: str, 
     assert cloud.reasons("mute", "CREATE_FAILED")[0].startswith("CloudFormation did not receive a response from your Custom Resource.")
 
 
+def test_an_attribute_that_was_not_answered_fails_the_stack(cloud: Any, adder: str) -> None:
+    template = TEMPLATE.format(properties="A: 1").replace("Thing.Sum", "Thing.Nothing")
+    cloud.create("none", template, Parameters=[{"ParameterKey": "Token", "ParameterValue": adder}])
+    reason = cloud.reasons("none", "ROLLBACK_IN_PROGRESS")[0]
+    assert reason.startswith(
+        "CustomResource attribute error: Vendor response doesn't contain Nothing key in object arn:aws:cloudformation:"
+    )
+
+
 def test_a_topic_is_refused_by_name(cloud: Any) -> None:
     assert run(cloud, "create", "arn:aws:sns:us-east-1:000000000000:topic", "sns", "A: 1") == "ROLLBACK_COMPLETE"
     assert "is not supported by Groundcloud" in cloud.reasons("sns", "CREATE_FAILED")[0]

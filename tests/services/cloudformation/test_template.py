@@ -83,6 +83,7 @@ def test_keys_are_strings_whatever_they_look_like() -> None:
         ("- a", "Template format error: unsupported structure."),
         ("{}", "Template format error: At least one Resources member must be defined."),
         ("Resources: {A: {Type: T}}\nFoo: 1", "Invalid template property or properties [Foo]"),
+        ("Resources: {A: {Type: T}}\nGlobals: {Function: {}}", "Invalid template property or properties [Globals]"),
         ("Resources: {A: {}}", "Template format error: [/Resources/A] Every Resources object must contain a Type member."),
         ("Resources: {A: {Type: {Ref: B}}}", "Template format error: [/Resources/A] Every Type member must be a string."),
         ("Resources: {A-B: {Type: T}}", "Template format error: Resource name A-B is non alphanumeric."),

@@ -109,12 +109,16 @@ def bound(tx: Any, stack: Stack, scope: Scope) -> Scope:
         return found
 
     def attribute(logical_id: str, name: str) -> Any:
-        attributes = resource(logical_id).attributes
+        found = resource(logical_id)
+        attributes = found.attributes
         if name in attributes:
             return attributes[name]
         value: Any = attributes
         for part in name.split("."):
             if not isinstance(value, dict) or part not in value:
+                if found.resource_type.startswith(("Custom::", "AWS::CloudFormation::CustomResource")):
+                    key = f"{name} key in object {stack.stack_id}|{logical_id}"
+                    raise errors.validation(f"CustomResource attribute error: Vendor response doesn't contain {key}")
                 raise errors.template_error(f"resource {logical_id} does not support attribute type {name} in Fn::GetAtt")
             value = value[part]
         return value

@@ -41,7 +41,6 @@ _SECTIONS = {
     "Transform",
     "Resources",
     "Outputs",
-    "Globals",
 }
 _RESOURCE_MEMBERS = {
     "Type",
