@@ -4,7 +4,6 @@ import time
 
 import pytest
 from botocore.exceptions import ClientError
-
 from tests.services.apigateway.integrations import mock
 
 KEYED = mock() | {"method": {"apiKeyRequired": True}}
@@ -168,7 +167,9 @@ def test_quotas_outlive_the_server(process, tmp_path):
     gateway.put_method(**place, authorizationType="NONE", apiKeyRequired=True)
     gateway.put_integration(**place, type="MOCK")
     gateway.create_deployment(restApiId=api["id"], stageName="prod")
-    plan_id = gateway.create_usage_plan(name="p", apiStages=[{"apiId": api["id"], "stage": "prod"}], quota={"limit": 5, "period": "WEEK"})["id"]
+    plan_id = gateway.create_usage_plan(name="p", apiStages=[{"apiId": api["id"], "stage": "prod"}], quota={"limit": 5, "period": "WEEK"})[
+        "id"
+    ]
     key = gateway.create_api_key(enabled=True)
     gateway.create_usage_plan_key(usagePlanId=plan_id, keyId=key["id"], keyType="API_KEY")
     call(process, api["id"], key["value"])

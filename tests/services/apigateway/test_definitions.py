@@ -4,7 +4,6 @@ import json
 
 import pytest
 from botocore.exceptions import ClientError
-
 from tests.services.apigateway.integrations import invocation_uri
 
 ECHO = "import json\ndef handler(event, context):\n    return {'statusCode': 200, 'body': json.dumps(event)}\n"
@@ -165,7 +164,9 @@ def sam_http_body(function_arn):
         "paths": {
             "/products/{product_id}": {"get": {"x-amazon-apigateway-integration": proxy, "responses": {}}},
             "/all": {"x-amazon-apigateway-any-method": {"x-amazon-apigateway-integration": proxy, "responses": {}}},
-            "/$default": {"x-amazon-apigateway-any-method": {"isDefaultRoute": True, "x-amazon-apigateway-integration": proxy, "responses": {}}},
+            "/$default": {
+                "x-amazon-apigateway-any-method": {"isDefaultRoute": True, "x-amazon-apigateway-integration": proxy, "responses": {}}
+            },
         },
         "x-amazon-apigateway-cors": {"allowOrigins": ["*"], "allowMethods": ["GET"], "maxAge": 600},
         "tags": [{"name": "httpapi:createdBy", "x-amazon-apigateway-tag-value": "SAM"}],

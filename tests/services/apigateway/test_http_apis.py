@@ -144,7 +144,9 @@ def test_stages_and_deployments(gateway):
     gateway.create_route(ApiId=api_id, RouteKey="GET /")
     deployment = gateway.create_deployment(ApiId=api_id, Description="first")
     assert (deployment["DeploymentStatus"], deployment["AutoDeployed"]) == ("DEPLOYED", False)
-    stage = gateway.create_stage(ApiId=api_id, StageName="dev", DeploymentId=deployment["DeploymentId"], StageVariables={"a": "1", "b": "2"})
+    stage = gateway.create_stage(
+        ApiId=api_id, StageName="dev", DeploymentId=deployment["DeploymentId"], StageVariables={"a": "1", "b": "2"}
+    )
     assert (stage["AutoDeploy"], stage["DefaultRouteSettings"], stage["RouteSettings"]) == (False, {"DetailedMetricsEnabled": False}, {})
     assert refusal(gateway.create_stage, ApiId=api_id, StageName="dev") == ("ConflictException", "Stage already exists", 409)
     changed = gateway.update_stage(ApiId=api_id, StageName="dev", StageVariables={"a": "", "c": "3"}, Description="d")

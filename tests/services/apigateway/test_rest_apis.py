@@ -4,7 +4,6 @@ import json
 
 import pytest
 from botocore.exceptions import ClientError
-
 from tests.services.apigateway.integrations import lambda_proxy, mock
 
 FUNCTION = "arn:aws:lambda:us-east-1:123456789012:function:f"
@@ -25,10 +24,16 @@ def gateway(client):
 def test_an_api_is_created_read_changed_and_deleted(gateway):
     api = gateway.create_rest_api(name="pets", description="d", version="1", binaryMediaTypes=["image/png"], tags={"team": "a"})
     assert len(api["id"]) == 10 and len(api["rootResourceId"]) == 10
-    assert (api["name"], api["apiKeySource"], api["endpointConfiguration"]) == ("pets", "HEADER", {"types": ["EDGE"], "ipAddressType": "ipv4"})
+    assert (api["name"], api["apiKeySource"], api["endpointConfiguration"]) == (
+        "pets",
+        "HEADER",
+        {"types": ["EDGE"], "ipAddressType": "ipv4"},
+    )
     assert api["disableExecuteApiEndpoint"] is False
     found = gateway.get_rest_api(restApiId=api["id"])
-    assert {name: found[name] for name in api if name != "ResponseMetadata"} == {name: api[name] for name in api if name != "ResponseMetadata"}
+    assert {name: found[name] for name in api if name != "ResponseMetadata"} == {
+        name: api[name] for name in api if name != "ResponseMetadata"
+    }
     changed = gateway.update_rest_api(
         restApiId=api["id"],
         patchOperations=[
@@ -38,7 +43,11 @@ def test_an_api_is_created_read_changed_and_deleted(gateway):
             {"op": "replace", "path": "/minimumCompressionSize", "value": "1024"},
         ],
     )
-    assert (changed["name"], changed["binaryMediaTypes"], changed["minimumCompressionSize"]) == ("animals", ["image/png", "image/gif"], 1024)
+    assert (changed["name"], changed["binaryMediaTypes"], changed["minimumCompressionSize"]) == (
+        "animals",
+        ["image/png", "image/gif"],
+        1024,
+    )
     assert "description" not in changed
     assert [each["id"] for each in gateway.get_rest_apis()["items"]] == [api["id"]]
     gateway.delete_rest_api(restApiId=api["id"])
@@ -68,17 +77,25 @@ def test_resources_make_a_tree(gateway):
     again = refusal(gateway.create_resource, **place, parentId=api["rootResourceId"], pathPart="pets")
     assert again == ("ConflictException", "Another resource with the same parent already has this name: pets", 409)
     sibling = refusal(gateway.create_resource, **place, parentId=pets["id"], pathPart="{name}")
-    assert sibling[0] == "BadRequestException" and sibling[1].startswith("A sibling ({id}) of this resource already has a variable path part")
+    assert sibling[0] == "BadRequestException" and sibling[1].startswith(
+        "A sibling ({id}) of this resource already has a variable path part"
+    )
     greedy = gateway.create_resource(**place, parentId=pets["id"], pathPart="{proxy+}")
     assert refusal(gateway.create_resource, **place, parentId=greedy["id"], pathPart="x")[0] == "BadRequestException"
     assert refusal(gateway.create_resource, **place, parentId=api["rootResourceId"], pathPart="a b")[0] == "BadRequestException"
-    moved = gateway.update_resource(**place, resourceId=pets["id"], patchOperations=[{"op": "replace", "path": "/pathPart", "value": "animals"}])
+    moved = gateway.update_resource(
+        **place, resourceId=pets["id"], patchOperations=[{"op": "replace", "path": "/pathPart", "value": "animals"}]
+    )
     assert moved["path"] == "/animals"
     paths = sorted(each["path"] for each in gateway.get_resources(**place)["items"])
     assert paths == ["/", "/animals", "/animals/{id}", "/animals/{proxy+}"]
     gateway.delete_resource(**place, resourceId=pets["id"])
     assert [each["path"] for each in gateway.get_resources(**place)["items"]] == ["/"]
-    assert refusal(gateway.get_resource, **place, resourceId=one["id"]) == ("NotFoundException", "Invalid Resource identifier specified", 404)
+    assert refusal(gateway.get_resource, **place, resourceId=one["id"]) == (
+        "NotFoundException",
+        "Invalid Resource identifier specified",
+        404,
+    )
     assert refusal(gateway.delete_resource, **place, resourceId=api["rootResourceId"])[0] == "BadRequestException"
 
 
@@ -148,10 +165,18 @@ def test_deployments_and_stages(gateway, rest_api):
     whole = gateway.get_deployment(restApiId=api_id, deploymentId=deployment["id"], embed=["apisummary"])
     assert whole["apiSummary"] == {"/pets": {"GET": {"authorizationType": "NONE", "apiKeyRequired": False}}}
     stage = gateway.create_stage(restApiId=api_id, stageName="beta", deploymentId=deployment["id"], variables={"a": "b"}, tags={"t": "1"})
-    assert (stage["stageName"], stage["variables"], stage["cacheClusterEnabled"], stage["tracingEnabled"]) == ("beta", {"a": "b"}, False, False)
+    assert (stage["stageName"], stage["variables"], stage["cacheClusterEnabled"], stage["tracingEnabled"]) == (
+        "beta",
+        {"a": "b"},
+        False,
+        False,
+    )
     again = refusal(gateway.create_stage, restApiId=api_id, stageName="beta", deploymentId=deployment["id"])
     assert again == ("ConflictException", "Stage already exists", 409)
-    assert refusal(gateway.create_stage, restApiId=api_id, stageName="b c", deploymentId=deployment["id"])[1] == "Stage name only allows a-zA-Z0-9_-"
+    assert (
+        refusal(gateway.create_stage, restApiId=api_id, stageName="b c", deploymentId=deployment["id"])[1]
+        == "Stage name only allows a-zA-Z0-9_-"
+    )
     assert refusal(gateway.create_stage, restApiId=api_id, stageName="x", deploymentId="nothing")[1] == "Deployment id does not exist"
     active = refusal(gateway.delete_deployment, restApiId=api_id, deploymentId=deployment["id"])
     assert active[1] == "Active stages pointing to this deployment must be moved or deleted"
@@ -159,7 +184,11 @@ def test_deployments_and_stages(gateway, rest_api):
     assert [each["stageName"] for each in gateway.get_stages(restApiId=api_id, deploymentId=deployment["id"])["item"]] == ["beta"]
     gateway.delete_stage(restApiId=api_id, stageName="beta")
     gateway.delete_deployment(restApiId=api_id, deploymentId=deployment["id"])
-    assert refusal(gateway.get_stage, restApiId=api_id, stageName="beta") == ("NotFoundException", "Invalid stage identifier specified", 404)
+    assert refusal(gateway.get_stage, restApiId=api_id, stageName="beta") == (
+        "NotFoundException",
+        "Invalid stage identifier specified",
+        404,
+    )
     assert len(gateway.get_deployments(restApiId=api_id)["items"]) == 1
 
 
@@ -206,7 +235,9 @@ def test_models_and_validators(gateway):
     api_id = gateway.create_rest_api(name="pets")["id"]
     model = gateway.create_model(restApiId=api_id, name="Pet", contentType="application/json", schema='{"type": "object"}')
     assert gateway.get_model(restApiId=api_id, modelName="Pet")["id"] == model["id"]
-    assert refusal(gateway.create_model, restApiId=api_id, name="Bad", contentType="application/json", schema="{")[0] == "BadRequestException"
+    assert (
+        refusal(gateway.create_model, restApiId=api_id, name="Bad", contentType="application/json", schema="{")[0] == "BadRequestException"
+    )
     assert refusal(gateway.create_model, restApiId=api_id, name="Pet", contentType="application/json")[0] == "ConflictException"
     gateway.update_model(restApiId=api_id, modelName="Pet", patchOperations=[{"op": "replace", "path": "/description", "value": "d"}])
     assert gateway.get_models(restApiId=api_id)["items"][0]["description"] == "d"

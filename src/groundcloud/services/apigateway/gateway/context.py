@@ -15,7 +15,8 @@ from groundcloud.services.apigateway.gateway.exchange import Exchange
 
 Getter = Callable[[Exchange], Any]
 
-_VARIABLE = re.compile(r"\$\{?context\.([A-Za-z0-9_.:-]*[A-Za-z0-9_])\}?|\$\{?stageVariables\.([A-Za-z0-9_]+)\}?")
+_NAME = r"(context|stageVariables)\.([A-Za-z0-9_.:-]*[A-Za-z0-9_])"
+_VARIABLE = re.compile(rf"\$(?:\{{{_NAME}\}}|{_NAME})")
 
 
 def _latency(exchange: Exchange) -> Any:
@@ -105,7 +106,8 @@ class Format:
         for match in _VARIABLE.finditer(source):
             if match.start() > position:
                 self._pieces.append(source[position : match.start()])
-            self._pieces.append(getter_of(match[1]) if match[1] else _stage_variable(match[2]))
+            space, name = (match[1], match[2]) if match[1] else (match[3], match[4])
+            self._pieces.append(getter_of(name) if space == "context" else _stage_variable(name))
             position = match.end()
         if position < len(source):
             self._pieces.append(source[position:])

@@ -22,7 +22,8 @@ from groundcloud.wire.message import HttpResponse
 
 _HOP_BY_HOP = {"connection", "content-length", "expect", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"}
 _PLACEHOLDER = re.compile(r"\{([^{}+]+)\+?\}")
-_EXPRESSION = re.compile(r"\$\{?((?:request|context|stageVariables|response)(?:\.[A-Za-z0-9_\-]+)+)\}?")
+_NAME = r"((?:request|context|stageVariables|response)(?:\.[A-Za-z0-9_\-]+)+)"
+_EXPRESSION = re.compile(rf"\$(?:\{{{_NAME}\}}|{_NAME})")
 
 
 class Unreachable(Exception):
@@ -134,7 +135,7 @@ def mapped_value(exchange: Exchange, source: str) -> str | None:
 
 def evaluated(exchange: Exchange, source: str, response: HttpResponse | None = None) -> str:
     """An HTTP API's parameter value: text with `$request.header.name`, `${context.requestId}` and the like put in."""
-    return _EXPRESSION.sub(lambda match: _reference(exchange, match[1], response), source) if "$" in source else source
+    return _EXPRESSION.sub(lambda match: _reference(exchange, match[1] or match[2], response), source) if "$" in source else source
 
 
 def status_of_body(body: bytes) -> int:
