@@ -127,10 +127,11 @@ def deploy(connection: Connection, template: Path, stack: str, parameters: dict[
     outcome["seconds"] = round(time.monotonic() - began, 3)
     if outcome["succeeded"]:
         count = len(outcome["changed"])
-        say(
-            click.style(f"{stack} is deployed", fg="green", bold=True)
-            + f" in {outcome['seconds']:.2f} s ({count} resource{'' if count == 1 else 's'} changed)"
-        )
+        if count:
+            say(
+                click.style(f"{stack} is deployed", fg="green", bold=True)
+                + f" in {outcome['seconds']:.2f} s ({count} resource{'' if count == 1 else 's'} changed)"
+            )
         width = max((len(key) for key in outcome["outputs"]), default=0)
         for key, value in sorted(outcome["outputs"].items()):
             say(f"  {key:<{width}}  {value}")
@@ -306,8 +307,8 @@ def _watch(connection: Connection, template: Path, stack: str, parameters: dict[
             changes = next(iter(watch(*sources, debounce=60, step=20, raise_interrupt=False)), None)
             if changes is None:
                 return
-            for _, path in sorted(changes)[:3]:
-                click.echo(f"  saved {Path(path).name}")
+            saved = sorted({Path(path).name for _, path in changes if Path(path).exists()})
+            click.echo(f"  saved {', '.join(saved[:3])}")
             deploy(connection, template, stack, parameters, install=not no_build, quiet=False)
         except ClientError as error:
             click.secho(explained(error), fg="red", err=True)
