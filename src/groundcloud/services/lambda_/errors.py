@@ -126,3 +126,12 @@ def not_provisioned() -> AwsError:
     return AwsError(
         "ProvisionedConcurrencyConfigNotFoundException", "No Provisioned Concurrency Config found for this function", fields=_USER
     )
+
+
+def recursive() -> AwsError:
+    return AwsError(
+        "RecursiveInvocationException",
+        "Lambda has detected your function being invoked in a recursive loop with other Amazon Web Services resources and stopped your "
+        "function's invocation.",
+        fields=_USER,
+    )

@@ -26,7 +26,7 @@ from groundcloud.runtime import (
     ZygoteFailed,
     resolve_runtime,
 )
-from groundcloud.services.lambda_ import concurrency, errors, logs, packages
+from groundcloud.services.lambda_ import concurrency, errors, lineage, logs, packages
 from groundcloud.services.lambda_.names import LATEST, FunctionName
 from groundcloud.services.lambda_.state import ALIASES, FUNCTIONS, VERSIONS, Function, Version
 
@@ -87,6 +87,7 @@ class Executor:
         self.pool = Pool(PoolSettings(wall_ms=call.clock.now_ms))
         self.writer: logs.LogWriter = call.own("log-writer", lambda: logs.LogWriter(call.ground))
         self.gates = concurrency.of_server(call)
+        self._packages = packages.of_server(call)
         self._prepared: dict[tuple[str, str, str, int], Prepared] = {}
         self._warming: set[asyncio.Task[None]] = set()
 
@@ -126,7 +127,11 @@ class Executor:
     async def retire(self, name: FunctionName, version: Version) -> None:
         """Code or configuration was replaced: sandboxes of `version` take no further invocation, and end when they are idle."""
         self._prepared.pop((name.account, name.region, name.name, version.number), None)
-        await self.pool.retire(_key(name, version))
+        key = _key(name, version)
+        await self.pool.retire(key)
+        if not self.pool.count(key):
+            for code in (version.code, *(layer.code for layer in version.layers)):
+                self._packages.release(code.digest, key)
 
     async def acquire(self, call: Call, prepared: Prepared, *, provisioned: bool = False) -> Sandbox:
         """A sandbox with credentials that last. Raises AwsError where it cannot be had."""
@@ -224,9 +229,12 @@ async def run(
     client_context: dict[str, Any] | None = None,
     trace: str = "",
 ) -> Outcome:
-    """Runs the handler. Raises TooManyRequestsException, and AwsError for what keeps the function from starting."""
+    """Runs the handler. Raises TooManyRequestsException, RecursiveInvocationException, and AwsError for what keeps the function from starting."""
     executor = of_server(call)
     name, function, _ = target
+    trace, loops = lineage.advance(trace, name.arn)
+    if loops > lineage.LOOPS_MAX and function.recursion == "Terminate":
+        raise errors.recursive()
     gate = executor.gates.of(call.reading().at(name.account, name.region))
     name_call(call, target)
     concurrent = gate.enter(function)

@@ -67,6 +67,14 @@ class Packages:
             await self.unpack_new(digest, self._blobs.path(blob))
         return path
 
+    def release(self, digest: str, key: str) -> None:
+        """No sandbox of that key is left."""
+        keys = self._keys.get(digest)
+        if keys is not None:
+            keys.discard(key)
+            if not keys:
+                del self._keys[digest]
+
     async def unpack_new(self, digest: str, source: Path | bytes) -> int:
         """The bytes unpacked. Raises PackageRefused."""
         async with self._unpacking.setdefault(digest, asyncio.Lock()):

@@ -78,7 +78,7 @@ class Poller:
                 self.mapping = mapping.replace(last_result=result)
                 MAPPINGS.put(tx, self.mapping)
 
-    async def invoke(self, payload: bytes, give_up_ms: int | None) -> tuple[execution.Outcome | None, AwsError | None]:
+    async def invoke(self, payload: bytes, give_up_ms: int | None, trace: str = "") -> tuple[execution.Outcome | None, AwsError | None]:
         """Runs the function. While it is throttled tries again, until virtual time reaches `give_up_ms`."""
         wait_ms = THROTTLED_FIRST_MS
         while True:
@@ -88,7 +88,7 @@ class Poller:
             outcome, error = None, None
             with call.busy():
                 try:
-                    outcome = await execution.run(call, target, payload, call.request_id)
+                    outcome = await execution.run(call, target, payload, call.request_id, trace=trace)
                 except AwsError as refused:
                     error = refused
             execution.record(call, target, began_ns, outcome, error, "lambda.amazonaws.com")

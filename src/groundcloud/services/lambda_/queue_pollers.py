@@ -123,7 +123,9 @@ class QueuePoller(Poller):
         payload = json.dumps({"Records": records}, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass")
         # When the visibility timeout has passed, the messages are somebody else's.
         give_up_ms = self.call.clock.now_ms() + 1000 * self.mapping.settings.get("VisibilityTimeout", 30)
-        outcome, _ = await self.invoke(payload, give_up_ms)
+        # One trace for the batch: that of its first message, as on AWS.
+        trace = records[0]["attributes"].get("AWSTraceHeader", "")
+        outcome, _ = await self.invoke(payload, give_up_ms, trace)
         if outcome is None or outcome.failed:
             return
         done = [record["messageId"] for record in records]
