@@ -222,3 +222,18 @@ def test_a_second_mapping_of_the_same_queue_and_function_is_refused(line: Line) 
     line.connect()
     with pytest.raises(ClientError, match=r"already exists\. Please update or delete the existing mapping with UUID"):
         line.lambda_.create_event_source_mapping(FunctionName=line.name, EventSourceArn=line.arn)
+
+
+def test_a_week_without_messages_passes_quickly_and_the_next_message_is_handled(line: Line) -> None:
+    line.connect()
+    line.clock.advance("7d")
+    receives = [
+        record for record in line.clock.ground.telemetry.recent if record.operation == "ReceiveMessage" and line.arn in record.resource
+    ]
+    assert len(receives) < 10
+    line.send("at last")
+    assert line.bodies() == ["at last"]
+    line.send("bad")
+    assert line.bodies() == ["bad"]
+    line.clock.advance("31s")
+    assert line.bodies() == ["bad"]

@@ -12,12 +12,13 @@ from groundcloud.base.errors import AwsError
 from groundcloud.services.lambda_ import execution, filters
 from groundcloud.services.lambda_.names import FunctionName
 from groundcloud.services.lambda_.state import FUNCTIONS, MAPPINGS, VERSIONS, Mapping
+from groundcloud.store import Watch, keys
 
 if TYPE_CHECKING:
     from groundcloud.kernel.call import Call
 
 PROBLEM_FIRST_MS = 1_000
-PROBLEM_MS_MAX = 60_000
+PROBLEM_MS_MAX = 300_000
 THROTTLED_FIRST_MS = 100
 THROTTLED_MS_MAX = 5_000
 PAYLOAD_BYTES_MAX = 6_291_456
@@ -36,6 +37,14 @@ class Poller:
         self.partial = "ReportBatchItemFailures" in (mapping.settings.get("FunctionResponseTypes") or ())
         self.filters = filters.compile_all(mapping.settings.get("FilterCriteria"))
         self._problem_ms = PROBLEM_FIRST_MS
+
+    def commits_of(self, service: str) -> Watch:
+        """Any commit of the source's room in the source's place: tables are named "<service>/<noun>"."""
+        return Watch(keys.pack((self.source_account, self.source_region)) + b"\x02" + f"{service}/".encode())
+
+    def changes(self) -> Watch:
+        """Any change of the mapping."""
+        return MAPPINGS.watch(self.call, self.mapping.mapping_id)
 
     async def run(self) -> None:
         """Until the mapping is changed, switched off or deleted; batches under way are finished."""
@@ -58,7 +67,7 @@ class Poller:
         self.say(f"PROBLEM: {error.message}")
         call = self.call
         watches = (
-            MAPPINGS.watch(call, self.mapping.mapping_id),
+            self.changes(),
             FUNCTIONS.watch(call, self.name.name),
             VERSIONS.watch(call, self.name.name),
         )

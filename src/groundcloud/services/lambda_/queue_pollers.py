@@ -27,6 +27,12 @@ BATCHES_MAX = 100
 
 SLOT_WAIT_S = 0.1
 
+EMPTY_POLLS = 3
+"""After so many long polls without a message the loop sleeps until something happens in SQS, rather than ask every twenty seconds of (virtual) time."""
+
+
+_COUNTS = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible", "ApproximateNumberOfMessagesDelayed")
+
 
 class QueuePoller(Poller):
     """Reads one queue."""
@@ -40,12 +46,14 @@ class QueuePoller(Poller):
         self._at_once_max = ceiling or BATCHES_MAX
         self._at_once = min(BATCHES_FIRST, self._at_once_max)
         self._running: set[asyncio.Task[None]] = set()
+        self._empty = 0
 
     async def run(self) -> None:
         try:
             while self.is_current():
                 await self._slot()
                 try:
+                    await self._rest()
                     messages = await self._collect()
                 except AwsError as error:
                     await self.problem(error)
@@ -71,11 +79,28 @@ class QueuePoller(Poller):
             if not done and self._at_once < self._at_once_max:
                 self._at_once = min(self._at_once + BATCHES_FIRST, self._at_once_max)
 
+    async def _rest(self) -> None:
+        """Once the queue has long been empty, with nothing in flight or delayed: until a commit in SQS, or a change of the mapping."""
+        if self._empty < EMPTY_POLLS:
+            return
+        self._empty = 0
+        store, commits = self.call.ground.store, self.commits_of("sqs")
+        # Before asking: what is committed meanwhile must not be missed.
+        changed = store.watch(commits.prefix)
+        try:
+            params = {"QueueUrl": self._queue_url, "AttributeNames": list(_COUNTS)}
+            counts = (await self.request("sqs", "GetQueueAttributes", params))["Attributes"]
+            if all(counts.get(name) == "0" for name in _COUNTS) and not changed.done() and self.is_current():
+                await self.call.wait(commits, self.changes())
+        finally:
+            store.unwatch(commits.prefix, changed)
+
     # Receiving
 
     async def _collect(self) -> list[dict[str, Any]]:
         """The messages of the next batch: what is there at once, or what comes within the batching window."""
         messages = await self._receive(min(self._batch_size, RECEIVE_MAX), WAIT_S)
+        self._empty = 0 if messages else self._empty + 1
         if not messages or not self._window_ms:
             return messages
         until_ms = self.call.clock.now_ms() + self._window_ms

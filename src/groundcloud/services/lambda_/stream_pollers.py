@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from groundcloud.base.errors import AwsError
 from groundcloud.services.lambda_ import batches, execution, filters
 from groundcloud.services.lambda_.pollers import PAYLOAD_BYTES_MAX, Poller
-from groundcloud.services.lambda_.state import CHECKPOINTS, MAPPINGS, Checkpoint, Mapping
-from groundcloud.store import Watch, keys
+from groundcloud.services.lambda_.state import CHECKPOINTS, Checkpoint, Mapping
 
 if TYPE_CHECKING:
     from groundcloud.kernel.call import Call
@@ -26,7 +25,9 @@ if TYPE_CHECKING:
 RECORDS_MAX = 1000
 """Of one GetRecords."""
 
-LOOK_AGAIN_MS = 60_000
+LOOK_AGAIN_MS = 600_000
+"""For new shards; and an iterator is good for fifteen minutes."""
+
 RETRY_FIRST_MS = 1_000
 RETRY_MS_MAX = 60_000
 
@@ -54,8 +55,7 @@ class StreamPoller(Poller):
         self._age_ms_max: int = settings.get("MaximumRecordAgeInSeconds", -1) * 1000
         self._bisects = bool(settings.get("BisectBatchOnFunctionError"))
         self._destination = ((settings.get("DestinationConfig") or {}).get("OnFailure") or {}).get("Destination") or ""
-        # Any commit of the source's room in its place: tables are named "<service>/<noun>".
-        self._source = Watch(keys.pack((self.source_account, self.source_region)) + b"\x02dynamodb/")
+        self._source = self.commits_of("dynamodb")
         self._shards: dict[str, asyncio.Task[None]] = {}
         self._first = True
 
@@ -77,7 +77,7 @@ class StreamPoller(Poller):
     async def _wait(self) -> None:
         """Until a shard ends, the mapping changes, or it is time to look for new shards."""
         call = self.call
-        looked = asyncio.get_running_loop().create_task(call.wait(self._changes(), until_ms=call.clock.now_ms() + LOOK_AGAIN_MS))
+        looked = asyncio.get_running_loop().create_task(call.wait(self.changes(), until_ms=call.clock.now_ms() + LOOK_AGAIN_MS))
         try:
             await asyncio.wait([looked, *self._shards.values()], return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -87,9 +87,6 @@ class StreamPoller(Poller):
                 del self._shards[shard_id]
                 if not task.cancelled() and task.exception() is not None:
                     call.log.error("event source mapping %s failed on %s", self.mapping.mapping_id, shard_id, exc_info=task.exception())
-
-    def _changes(self) -> Watch:
-        return MAPPINGS.watch(self.call, self.mapping.mapping_id)
 
     async def _start_shards(self) -> None:
         """A loop for every shard that is not read to its end and whose parent is."""
@@ -168,7 +165,7 @@ class StreamPoller(Poller):
 
     async def _collect(self, iterator: str) -> tuple[Records, str | None]:
         """The next records, at least one unless the shard ends or an hour has passed; and the iterator behind them."""
-        records, following = await self._next(iterator, wait_until_ms=self.call.clock.now_ms() + LOOK_AGAIN_MS * 60)
+        records, following = await self._next(iterator, wait_until_ms=self.call.clock.now_ms() + LOOK_AGAIN_MS * 6)
         if not records or following is None or not self._window_ms:
             return records, following
         until_ms = self.call.clock.now_ms() + self._window_ms
@@ -192,9 +189,8 @@ class StreamPoller(Poller):
                 if answer["Records"] or following is None or call.clock.now_ms() >= wait_until_ms or not self.is_current():
                     return answer["Records"], following
                 if not changed.done():
-                    # An iterator is good for fifteen minutes; a new one comes with each answer.
-                    look_again_ms = min(wait_until_ms, call.clock.now_ms() + 10 * LOOK_AGAIN_MS)
-                    await call.wait(self._source, self._changes(), until_ms=look_again_ms)
+                    look_again_ms = min(wait_until_ms, call.clock.now_ms() + LOOK_AGAIN_MS)
+                    await call.wait(self._source, self.changes(), until_ms=look_again_ms)
             finally:
                 store.unwatch(self._source.prefix, changed)
 
