@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import random
 import time
 import urllib.request
+import zipfile
 from typing import Any
 
 import pytest
@@ -82,3 +84,53 @@ def test_a_stack_is_whole_whenever_the_server_is_killed(process: Any, seed: int)
     stack_id = process.client("cloudformation").list_stacks()["StackSummaries"][0]["StackId"]
     assert settled(process.client("cloudformation"), stack_id) == "DELETE_COMPLETE"
     assert queues(process) == []
+
+
+FUNCTION = """
+  F{number}:
+    Type: AWS::Serverless::Function
+    Properties:
+      FunctionName: fn-{number}
+      CodeUri: {{Bucket: code, Key: app.zip}}
+      AutoPublishAlias: live
+      Policies: [{{SQSPollerPolicy: {{QueueName: !GetAtt Q.QueueName}}}}]
+      Events: {{In: {{Type: SQS, Properties: {{Queue: !GetAtt Q.Arn}}}}}}
+"""
+APPLICATION = """
+Transform: AWS::Serverless-2016-10-31
+Globals: {Function: {Runtime: python3.12, Handler: app.handler}}
+Resources:
+  Q: {Type: AWS::SQS::Queue}
+  B: {Type: AWS::S3::Bucket}
+  T: {Type: AWS::Serverless::SimpleTable, Properties: {TableName: fixed-name}}
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+def test_an_application_is_whole_whenever_the_server_is_killed(process: Any, seed: int) -> None:
+    chance = random.Random(seed)
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("app.py", "def handler(event, context): return 1\n")
+    s3 = process.client("s3")
+    s3.create_bucket(Bucket="code")
+    s3.put_object(Bucket="code", Key="app.zip", Body=packed.getvalue())
+    template = APPLICATION + "".join(FUNCTION.format(number=number) for number in range(4))
+    capabilities = ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
+    process.client("cloudformation").create_stack(StackName="app", TemplateBody=template, Capabilities=capabilities)
+    for _ in range(3):
+        time.sleep(chance.uniform(0, 0.1))
+        process.restart()
+    assert settled(process.client("cloudformation"), "app") == "CREATE_COMPLETE"
+    functions = process.client("lambda")
+    assert len(functions.list_functions()["Functions"]) == 4
+    assert len(functions.list_event_source_mappings()["EventSourceMappings"]) == 4
+    assert [len(functions.list_versions_by_function(FunctionName=f"fn-{number}")["Versions"]) for number in range(4)] == [2] * 4
+    assert len(process.client("s3").list_buckets()["Buckets"]) == 2
+    process.client("cloudformation").delete_stack(StackName="app")
+    time.sleep(chance.uniform(0, 0.05))
+    process.restart()
+    stack_id = process.client("cloudformation").list_stacks()["StackSummaries"][0]["StackId"]
+    assert settled(process.client("cloudformation"), stack_id) == "DELETE_COMPLETE"
+    assert process.client("lambda").list_functions()["Functions"] == [] and len(process.client("s3").list_buckets()["Buckets"]) == 1
