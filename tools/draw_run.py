@@ -5,6 +5,7 @@ python tools/draw_run.py                  # runs examples/run.py --once in a ter
 
 from __future__ import annotations
 
+import io
 import os
 import pty
 import re
@@ -35,7 +36,7 @@ def main() -> None:
         if status:
             raise SystemExit("the run failed; no picture of it is drawn")
     text = b"".join(output).decode(errors="replace").replace("\r\n", "\n").replace(folder + "/", "")
-    console = Console(record=True, width=WIDTH, file=open(os.devnull, "w"), force_terminal=True)
+    console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True)
     console.print(Text.from_ansi("$ make run\n" + _shortened(text)), soft_wrap=False, no_wrap=True, overflow="ellipsis")
     PICTURE.write_text(re.sub(r"[ \t]+$", "", console.export_svg(title="make run"), flags=re.M))
 
