@@ -128,3 +128,31 @@ def test_settings_that_are_refused(client, settings, sentence):
 
 def test_a_format_without_variables_is_itself():
     assert Format("plain {} $other").render(None) == "plain {} $other"  # type: ignore[arg-type]
+
+
+def test_execution_logs_tell_the_steps_of_a_request(rest_api, send, client, clock):
+    api_id = rest_api({"GET /pets/{id}": mock('{"a": 1}'), "GET /gone": forward("http://127.0.0.1:1/")})
+    name_role(client)
+    patches = [
+        {"op": "replace", "path": "/*/*/logging/loglevel", "value": "INFO"},
+        {"op": "replace", "path": "/*/*/logging/dataTrace", "value": "true"},
+        {"op": "replace", "path": "/~1gone/GET/logging/loglevel", "value": "ERROR"},
+    ]
+    client("apigateway").update_stage(restApiId=api_id, stageName="prod", patchOperations=patches)
+    fine = send(api_id, "GET", "/prod/pets/7?x=1", {"authorization": "secret"}).headers["x-amzn-requestid"]
+    failed = send(api_id, "GET", "/prod/gone").headers["x-amzn-requestid"]
+    clock.settle()
+    group = f"API-Gateway-Execution-Logs_{api_id}/prod"
+    lines = [event["message"] for event in client("logs").filter_log_events(logGroupName=group)["events"]]
+    mine = [line.removeprefix(f"({fine}) ") for line in lines if fine in line]
+    assert mine[1:5] == [
+        f"Starting execution for request: {fine}",
+        "HTTP Method: GET, Resource Path: /pets/7",
+        'Method request path: {"id":"7"}',
+        "Method request query string: x=1",
+    ]
+    assert mine[-2:] == ["Successfully completed execution", "Method completed with status: 200"]
+    assert "secret" not in "".join(mine)
+    errors = [line.removeprefix(f"({failed}) ") for line in lines if failed in line]
+    assert errors[0].startswith("Execution failed: Network error communicating with endpoint: ")
+    assert errors[1:] == ["Gateway response type: INTEGRATION_FAILURE with status code: 502"]

@@ -61,6 +61,9 @@ def test_what_a_rest_api_answers(document, status, headers, body):
         packed({"statusCode": 200, "headers": []}),
         packed({"statusCode": 200, "headers": {"a": {}}}),
         packed({"statusCode": 200, "multiValueHeaders": {"a": "b"}}),
+        packed({"statusCode": 200, "headers": {"a b": "c"}}),
+        packed({"statusCode": 200, "headers": {"a\r\nb": "c"}}),
+        packed({"statusCode": 200, "headers": {"ü": "c"}}),
     ],
 )
 def test_what_a_rest_api_calls_malformed(payload):

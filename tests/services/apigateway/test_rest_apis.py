@@ -201,18 +201,21 @@ def test_a_stage_is_patched(gateway, rest_api):
             {"op": "replace", "path": "/description", "value": "live"},
             {"op": "replace", "path": "/variables/colour", "value": "blue"},
             {"op": "replace", "path": "/tracingEnabled", "value": "true"},
-            {"op": "replace", "path": "/*/*/logging/loglevel", "value": "INFO"},
+            {"op": "replace", "path": "/*/*/logging/dataTrace", "value": "true"},
             {"op": "replace", "path": "/~1pets/GET/metrics/enabled", "value": "true"},
             {"op": "replace", "path": "/~1pets/GET/throttling/rateLimit", "value": "5"},
         ],
     )
     assert (stage["description"], stage["variables"], stage["tracingEnabled"]) == ("live", {"colour": "blue"}, True)
-    assert stage["methodSettings"]["*/*"] == {"loggingLevel": "INFO"}
+    assert stage["methodSettings"]["*/*"] == {"dataTraceEnabled": True}
     assert stage["methodSettings"]["~1pets/GET"] == {"metricsEnabled": True, "throttlingRateLimit": 5.0}
     stage = gateway.update_stage(restApiId=api_id, stageName="prod", patchOperations=[{"op": "remove", "path": "/~1pets/GET"}])
     assert set(stage["methodSettings"]) == {"*/*"}
     bad = {"op": "replace", "path": "/variables/a-b", "value": "x"}
     assert refusal(gateway.update_stage, restApiId=api_id, stageName="prod", patchOperations=[bad])[0] == "BadRequestException"
+    loud = {"op": "replace", "path": "/*/*/logging/loglevel", "value": "INFO"}
+    refused = refusal(gateway.update_stage, restApiId=api_id, stageName="prod", patchOperations=[loud])
+    assert refused[1] == "CloudWatch Logs role ARN must be set in account settings to enable logging"
     bad = {"op": "replace", "path": "/*/*/nonsense", "value": "x"}
     assert "Invalid patch path" in refusal(gateway.update_stage, restApiId=api_id, stageName="prod", patchOperations=[bad])[1]
 

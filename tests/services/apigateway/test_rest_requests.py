@@ -1,5 +1,6 @@
 """Requests to REST APIs: routing, mocks, forwarding, the gateway's own answers."""
 
+import gzip
 from urllib.parse import urlsplit
 
 import pytest
@@ -275,3 +276,31 @@ def test_validators_check_parameters_and_bodies(rest_api, send, client, echo):
         assert (wrong.status, wrong.document) == (400, {"message": "Invalid request body"})
         assert wrong.headers["x-amzn-errortype"] == "BadRequestException"
     assert send(api_id, "POST", "/prod/pets?owner=me", json_type, b'{"name": "rex"}').status == 200
+
+
+def test_answers_are_compressed_for_clients_that_accept_it(rest_api, send):
+    api_id = rest_api({"GET /long": mock('"' + "x" * 500 + '"'), "GET /short": mock('"x"')}, minimumCompressionSize=100)
+    reply = send(api_id, "GET", "/prod/long", {"accept-encoding": "br, gzip"})
+    assert reply.headers["content-encoding"] == "gzip" and gzip.decompress(reply.body) == b'"' + b"x" * 500 + b'"'
+    for path, accepted in (("/prod/short", "gzip"), ("/prod/long", "br"), ("/prod/long", "gzip;q=0")):
+        assert "content-encoding" not in send(api_id, "GET", path, {"accept-encoding": accepted}).headers
+
+
+def test_an_api_that_compresses_unpacks_too(rest_api, send, echo):
+    api_id = rest_api({"POST /": forward(echo)}, minimumCompressionSize=100_000)
+    seen = send(api_id, "POST", "/prod", {"content-encoding": "gzip"}, gzip.compress(b"hello")).document
+    assert seen["body"] == "hello" and "content-encoding" not in seen["headers"]
+    assert send(api_id, "POST", "/prod", {"content-encoding": "gzip"}, b"no gzip").status == 400
+    bomb = gzip.compress(b"\0" * (11 * 1024 * 1024))
+    assert send(api_id, "POST", "/prod", {"content-encoding": "gzip"}, bomb).status == 413
+
+
+def test_a_query_string_that_is_no_text_is_a_bad_request(rest_api, send, echo):
+    reply = send(rest_api({"GET /": forward(echo)}), "GET", "/prod?a=%ff")
+    assert (reply.status, reply.document) == (400, {"message": "Bad Request"})
+
+
+def test_an_integration_may_name_the_host_that_its_endpoint_sees(rest_api, send, echo):
+    parameters = {"integration.request.header.Host": "'inner.example'", "integration.request.header.bad name": "'x'"}
+    seen = send(rest_api({"GET /": forward(echo, requestParameters=parameters)}), "GET", "/prod").document
+    assert seen["headers"]["host"] == "inner.example" and "bad name" not in seen["headers"]

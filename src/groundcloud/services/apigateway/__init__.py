@@ -3,7 +3,7 @@
 `rest_operations` and `http_operations` are the two control planes, `gateway` is the data plane, `openapi` reads definitions.
 
 Missing: mapping templates beyond fixed ones (so the AWS and HTTP non-proxy integrations are refused by name), WebSocket APIs, custom domain names, VPC links,
-canary releases, caching, client certificates, documentation parts, SDKs, exports, execution logs (levels are kept), usage plan keys imported from a file.
+canary releases, caching, client certificates, documentation parts, SDKs, usage plan keys imported from a file, integrations under the caller's own credentials.
 """
 
 from groundcloud.base.errors import AwsError

@@ -16,6 +16,8 @@ TIMEOUT_MS_DEFAULT = 29_000
 TIMEOUT_MS_MAX = 29_000
 """REST integrations; AWS: "Quotas for configuring and running a REST API"."""
 TIMEOUT_MS_MIN = 50
+CALLERS_OWN = "arn:aws:iam::*:user/*"
+"""The credentials of an integration that mean: whoever called."""
 HTTP_METHODS = {"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "ANY"}
 AUTHORIZATION_TYPES = {"NONE", "AWS_IAM", "CUSTOM", "COGNITO_USER_POOLS"}
 
@@ -67,6 +69,8 @@ def integration(document: dict[str, Any], method: str) -> dict[str, Any]:
         )
     if document.get("connectionType") == "VPC_LINK":
         raise errors.missing("VPC links")
+    if document.get("credentials") == CALLERS_OWN:
+        raise errors.missing("integrations under the caller's own credentials")
     if document.get("responseTransferMode") == "STREAM":
         raise errors.missing("response streaming")
     uri = document.get("uri")

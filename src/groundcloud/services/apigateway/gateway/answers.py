@@ -6,6 +6,7 @@ AWS: "Output format of a Lambda function for proxy integration"; 2.0: "Lambda fu
 from __future__ import annotations
 
 import binascii
+import re
 from base64 import b64decode
 from typing import Any
 
@@ -17,7 +18,12 @@ from groundcloud.wire.message import HttpResponse
 _MEMBERS = {"statusCode", "headers", "multiValueHeaders", "body", "isBase64Encoded", "cookies"}
 _REMAPPED = {"authorization", "connection", "content-length", "content-md5", "date", "host", "server", "www-authenticate"}
 """REST APIs hand these on as `x-amzn-remapped-...`. AWS: "Amazon API Gateway important notes for REST APIs"."""
+_BODILESS = (204, 304)
 _HOP_BY_HOP = {"connection", "content-length", "date", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"}
+
+
+HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+"""RFC 9110, a token."""
 
 
 class Malformed(Exception):
@@ -34,7 +40,7 @@ def rest_answer(payload: bytes, binary: BinaryTypes, accept: str | None) -> Http
     if content_type is None:
         content_type = "application/json"
         headers.append(("content-type", content_type))
-    body = _text(found.get("body"))
+    body = _text(found.get("body")) if status not in _BODILESS else ""
     if found.get("isBase64Encoded") is True and binary.answers(accept, content_type):
         return HttpResponse(status, headers, _unpacked(body))
     return HttpResponse(status, headers, body.encode())
@@ -53,7 +59,7 @@ def http_answer_2(payload: bytes) -> HttpResponse:
     if not isinstance(found, dict) or "statusCode" not in found:
         body = found.encode() if isinstance(found, str) else payload
         return HttpResponse(200, [("content-type", "application/json")], b"" if found is None else body)
-    headers = [(name.lower(), _header_text(value)) for name, value in _map(found.get("headers")).items()]
+    headers = [(name.lower(), _header_text(value)) for name, value in _named(found.get("headers")).items()]
     for cookie in found.get("cookies") or []:
         headers.append(("set-cookie", str(cookie)))
     return _http_answer(found, [(name, value) for name, value in headers if name not in _HOP_BY_HOP])
@@ -64,6 +70,8 @@ def _http_answer(found: dict[str, Any], headers: list[tuple[str, str]]) -> HttpR
     body = found.get("body")
     text = body if isinstance(body, str) else "" if body is None else msgspec.json.encode(body).decode()
     content = _unpacked(text) if found.get("isBase64Encoded") is True else text.encode()
+    if status in _BODILESS:
+        content = b""
     if not any(name == "content-type" for name, _ in headers):
         headers.append(("content-type", "text/plain; charset=utf-8"))
     return HttpResponse(status, headers, content)
@@ -86,20 +94,23 @@ def _status(value: Any) -> int:
     return value
 
 
-def _map(value: Any) -> dict[str, Any]:
+def _named(value: Any) -> dict[str, Any]:
     if value is None:
         return {}
     if not isinstance(value, dict):
         raise Malformed("headers is not a map")
+    for name in value:
+        if not HEADER_NAME.fullmatch(name):
+            raise Malformed(f"not the name of a header: {name!r}")
     return value
 
 
 def _headers(found: dict[str, Any], *, remap: bool) -> list[tuple[str, str]]:
     """Of `headers` and `multiValueHeaders`; what stands in both is the list's, once. Values that are no scalars are malformed."""
     headers: list[tuple[str, str]] = []
-    many = _map(found.get("multiValueHeaders"))
+    many = _named(found.get("multiValueHeaders"))
     names = {name.lower() for name in many}
-    for name, value in _map(found.get("headers")).items():
+    for name, value in _named(found.get("headers")).items():
         if name.lower() not in names or str(value) not in [str(each) for each in _values(many, name)]:
             headers.append((name.lower(), _header_text(value)))
     for name, values in many.items():

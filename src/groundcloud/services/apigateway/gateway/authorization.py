@@ -47,6 +47,8 @@ async def http(exchange: Exchange, stage: CompiledStage, route: CompiledRoute) -
             _decide(exchange, stage, principal, session)
         except Refusal as refusal:
             raise Refusal("FORBIDDEN", reason=refusal.message or refusal.reason) from None
+        if route.format_2:
+            exchange.authorizer = {"iam": _iam_context(exchange.identity)}
     elif route.authorization == "JWT":
         await tokens.check(exchange, route)
     elif route.authorization == "CUSTOM":
@@ -102,6 +104,19 @@ async def _signer(exchange: Exchange) -> tuple[Principal, Session | None]:
         "userArn": principal.arn,
     }
     return principal, identity.session
+
+
+def _iam_context(identity: dict[str, str]) -> dict[str, str | None]:
+    """`requestContext.authorizer.iam` of payload 2.0."""
+    return {
+        "accessKey": identity["accessKey"],
+        "accountId": identity["accountId"],
+        "callerId": identity["caller"],
+        "cognitoIdentity": None,
+        "principalOrgId": None,
+        "userArn": identity["userArn"],
+        "userId": identity["user"],
+    }
 
 
 def _not_signed(fault: SignatureError) -> Refusal:

@@ -61,6 +61,8 @@ class CompiledRoute:
         self.credentials: str | None = None
         self.throttle: Throttle | None = None
         self.format_2 = False
+        self.log_level = "OFF"
+        self.data_trace = False
         self.request_parameters: dict[str, str] = {}
         self.authorization = "NONE"
         self.authorizer: Authorizer | HttpAuthorizer | None = None
@@ -98,16 +100,16 @@ class CompiledStage:
         # REST APIs
         self.binary = BinaryTypes([])
         self.api_key_source = "HEADER"
+        self.compression_bytes_min: int | None = None
         self.gateway_responses: dict[str, GatewayResponse] = {}
         # HTTP APIs
         self.default_route: CompiledRoute | None = None
         self.cors: dict[str, Any] | None = None
 
-    def logs_to(self, settings: dict[str, str] | None, destination: str, format_member: str, role: str | None) -> None:
+    def logs_to(self, settings: dict[str, str] | None, destination: str, format_member: str) -> None:
         if settings and settings.get(destination) and settings.get(format_member):
             self.log_format = Format(settings[format_member])
             self.log_destination = settings[destination].removesuffix(":*")
-            self.log_role = role
 
 
 class Stages:
@@ -152,8 +154,10 @@ def _rest_stage(tx: Transaction, execute: Execute, name: str) -> CompiledStage |
     stage.policy = snapshot.api.policy
     stage.binary = BinaryTypes(snapshot.api.binary_media_types)
     stage.api_key_source = snapshot.api.api_key_source
+    stage.compression_bytes_min = snapshot.api.minimum_compression_size
     stage.gateway_responses = {response.response_type: response for response in snapshot.gateway_responses}
-    stage.logs_to(record.access_log_settings, "destinationArn", "format", account_settings(tx).cloudwatch_role_arn)
+    stage.log_role = account_settings(tx).cloudwatch_role_arn
+    stage.logs_to(record.access_log_settings, "destinationArn", "format")
     resources = {resource.resource_id: resource.path for resource in snapshot.resources}
     validators = {validator.validator_id: validator for validator in snapshot.validators}
     authorizers = {authorizer.authorizer_id: authorizer for authorizer in snapshot.authorizers}
@@ -161,7 +165,10 @@ def _rest_stage(tx: Transaction, execute: Execute, name: str) -> CompiledStage |
     for method in snapshot.methods:
         path = resources[method.resource_id]
         route = _rest_route(stage, method, path)
-        route.throttle = _rest_throttle(record.method_settings, path, method.http_method)
+        settings = _settings_of(record.method_settings, path, method.http_method)
+        route.throttle = _rest_throttle(settings)
+        route.log_level = settings.get("loggingLevel", "OFF") if stage.log_role else "OFF"
+        route.data_trace = bool(settings.get("dataTraceEnabled"))
         route.authorizer = authorizers.get(method.authorizer_id or "")
         route.validator = validators.get(method.request_validator_id or "")
         route.schemas = {media_type: schemas.get(model) for media_type, model in method.request_models.items()}
@@ -197,16 +204,15 @@ def _rest_route(stage: CompiledStage, method: Method, path: str) -> CompiledRout
     return route
 
 
-def _rest_throttle(settings: dict[str, dict[str, Any]], path: str, http_method: str) -> Throttle | None:
-    """The method's own, else the stage's default."""
-    own = (
-        settings.get(f"{path.replace('/', '~1')}/{http_method}")
-        or settings.get(f"{path.lstrip('/').replace('/', '~1')}/{http_method}")
-        or {}
-    )
-    default = settings.get("*/*") or {}
-    rate = own.get("throttlingRateLimit", default.get("throttlingRateLimit"))
-    burst = own.get("throttlingBurstLimit", default.get("throttlingBurstLimit"))
+def _settings_of(settings: dict[str, dict[str, Any]], path: str, http_method: str) -> dict[str, Any]:
+    """The stage's defaults with the method's own over them."""
+    escaped = path.replace("/", "~1")
+    own = settings.get(f"{escaped}/{http_method}") or settings.get(f"{escaped.removeprefix('~1')}/{http_method}") or {}
+    return (settings.get("*/*") or {}) | own
+
+
+def _rest_throttle(settings: dict[str, Any]) -> Throttle | None:
+    rate, burst = settings.get("throttlingRateLimit"), settings.get("throttlingBurstLimit")
     if (rate is None and burst is None) or (rate == -1 and burst == -1):
         return None
     return Throttle(10_000.0 if rate is None else float(rate), 5_000.0 if burst is None else float(burst))
@@ -223,7 +229,7 @@ def _http_stage(tx: Transaction, execute: Execute, name: str) -> CompiledStage |
     stage.api_name = api.name
     stage.disabled = api.disable_execute_api_endpoint
     stage.cors = api.cors_configuration
-    stage.logs_to(record.access_log_settings, "DestinationArn", "Format", None)
+    stage.logs_to(record.access_log_settings, "DestinationArn", "Format")
     integrations = {integration.integration_id: integration for integration in snapshot.integrations}
     authorizers = {authorizer.authorizer_id: authorizer for authorizer in snapshot.authorizers}
     for each in snapshot.routes:

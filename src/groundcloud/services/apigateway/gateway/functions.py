@@ -13,8 +13,6 @@ from groundcloud.services.apigateway.gateway.compiled import CompiledRoute
 from groundcloud.services.apigateway.gateway.exchange import Exchange
 
 PRINCIPAL = "apigateway.amazonaws.com"
-CALLERS_OWN = "arn:aws:iam::*:user/*"
-"""The credentials of an integration that mean: whoever called."""
 
 
 class FunctionFailed(Exception):
@@ -34,8 +32,6 @@ async def invoke(
     call = exchange.call
     function_arn, account, region = target
     principal = credentials or PRINCIPAL
-    if credentials == CALLERS_OWN:
-        raise FunctionFailed("denied", "Groundcloud does not implement integrations under the caller's own credentials yet")
     try:
         async with asyncio.timeout(timeout_s):
             answer = await call.request(

@@ -19,6 +19,7 @@ BODY_BYTES_MAX = 10 * 1024 * 1024
 """AWS: "Quotas for configuring and running an HTTP API", payload size."""
 
 _GATEWAY: dict[str, tuple[int, str]] = {
+    "BAD_REQUEST": (400, "Bad Request"),
     "FORBIDDEN": (403, "Forbidden"),
     "INTERNAL": (500, "Internal Server Error"),
     "NOT_FOUND": (404, "Not Found"),
@@ -57,6 +58,8 @@ async def answer(call: Call, http: HttpRequest, execute: Execute, stages: Stages
             response = await _walk(exchange, stage)
         except Refusal as refusal:
             response = _refused(exchange, refusal)
+        except AwsError as error:
+            response = _refused(exchange, Refusal("BAD_REQUEST", reason=error.message))
         if stage.cors is not None:
             cors.dress(exchange, stage.cors, response)
     response.headers.append(("apigw-requestid", exchange.extended_request_id))

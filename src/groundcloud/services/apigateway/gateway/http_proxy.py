@@ -14,6 +14,7 @@ from urllib.parse import quote, quote_plus, urlsplit
 import msgspec
 
 from groundcloud.services.apigateway.gateway import context
+from groundcloud.services.apigateway.gateway.answers import HEADER_NAME
 from groundcloud.services.apigateway.gateway.backend import Answer, AnswerTooLarge, Backend
 from groundcloud.services.apigateway.gateway.compiled import CompiledRoute
 from groundcloud.services.apigateway.gateway.events import headers_of
@@ -194,9 +195,10 @@ async def _send(
     pairs = [(name, value) for name, values in query.items() for value in values]
     asked = "&".join([*([parts.query] if parts.query else []), *(f"{quote_plus(name)}={quote_plus(value)}" for name, value in pairs)])
     target = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~-._") + (f"?{asked}" if asked else "")
+    own_host = headers.pop("host", None) or parts.netloc.rpartition("@")[2]
     lines = [
-        ("host", parts.netloc.rpartition("@")[2]),
-        *((name, value.replace("\r", " ").replace("\n", " ")) for name, value in headers.items()),
+        ("host", own_host),
+        *((name, value.replace("\r", " ").replace("\n", " ")) for name, value in headers.items() if HEADER_NAME.fullmatch(name)),
     ]
     backend = exchange.call.own("backend", Backend)
     began_ns = time.perf_counter_ns()

@@ -1,12 +1,13 @@
-"""What every exchange leaves behind, whichever kind of API it was for: a record for metrics, a line for the access log."""
+"""What every exchange leaves behind, whichever kind of API it was for: a record for metrics, lines for its logs."""
 
 from __future__ import annotations
 
 import time
 
 from groundcloud.kernel.telemetry import CallRecord
-from groundcloud.services.apigateway.gateway.access_logs import AccessLogs
+from groundcloud.services.apigateway.gateway import execution_logs
 from groundcloud.services.apigateway.gateway.exchange import Exchange
+from groundcloud.services.apigateway.gateway.log_lines import LogLines, access_log_of
 from groundcloud.wire.message import HttpResponse
 
 SERVICE = "execute-api"
@@ -48,4 +49,8 @@ def note(exchange: Exchange, response: HttpResponse) -> None:
         )
     )
     if stage.log_format is not None:
-        call.own("access-logs", AccessLogs).add(call, stage, stage.log_format.render(exchange))
+        call.own("log-lines", LogLines).add(call, access_log_of(stage), (stage.log_format.render(exchange),))
+    if route is not None and route.log_level != "OFF":
+        lines = execution_logs.lines_of(exchange, response)
+        if lines:
+            call.own("log-lines", LogLines).add(call, execution_logs.destination_of(stage), lines)

@@ -6,6 +6,9 @@ AWS: "Gateway response types for API Gateway".
 
 from __future__ import annotations
 
+import gzip
+import re
+import zlib
 from typing import Any
 
 import msgspec
@@ -23,6 +26,9 @@ from groundcloud.wire.message import HttpRequest, HttpResponse
 
 BODY_BYTES_MAX = 10 * 1024 * 1024
 """AWS: "Quotas for configuring and running a REST API", payload size."""
+
+COMPRESSED_HERE_BYTES_MAX = 128 * 1024
+"""Compressing more takes over a few milliseconds and goes to a thread."""
 
 GATEWAY: dict[str, tuple[int, str, str]] = {
     "ACCESS_DENIED": (403, "User is not authorized to access this resource", "AccessDeniedException"),
@@ -62,6 +68,11 @@ async def answer(call: Call, http: HttpRequest, execute: Execute, stages: Stages
         response = await _walk(exchange, stage)
     except Refusal as refusal:
         response = gateway_response(exchange, stage, refusal)
+    except AwsError as error:
+        # What the request itself lacks: a query string that is no text, a body cut short.
+        response = gateway_response(exchange, stage, Refusal("BAD_REQUEST_PARAMETERS", "Bad Request", error.message))
+    if stage.compression_bytes_min is not None:
+        await _compress(exchange, stage.compression_bytes_min, response)
     headers = response.headers
     headers.append(("x-amzn-requestid", exchange.request_id))
     headers.append(("x-amz-apigw-id", exchange.extended_request_id))
@@ -86,7 +97,7 @@ async def _walk(exchange: Exchange, stage: CompiledStage) -> HttpResponse:
         raise Refusal("THROTTLED")
     if not throttles.take((stage.account, stage.region), ACCOUNT_RATE, ACCOUNT_BURST, call.now_ms):
         raise Refusal("THROTTLED")
-    await _read_body(exchange)
+    await _read_body(exchange, stage)
     if route.validator is not None:
         validation.check(exchange, route)
     return await _INTEGRATORS[route.kind](exchange, stage, route)  # type: ignore[no-any-return]
@@ -112,15 +123,43 @@ def _IF_ANY(methods: paths.Methods) -> paths.Methods | None:
     return methods or None
 
 
-async def _read_body(exchange: Exchange) -> None:
+async def _read_body(exchange: Exchange, stage: CompiledStage) -> None:
+    """Whole; unpacked where the API compresses and the client did too."""
     body = exchange.http.body
-    if body.whole is not None:
-        exchange.body = body.whole
-        return
     try:
-        exchange.body = await body.read(BODY_BYTES_MAX)
+        exchange.body = body.whole if body.whole is not None else await body.read(BODY_BYTES_MAX)
     except AwsError:
         raise Refusal("REQUEST_TOO_LARGE", f"HTTP content length exceeded {BODY_BYTES_MAX} bytes.") from None
+    headers = exchange.http.headers
+    if stage.compression_bytes_min is not None and exchange.body and headers.get("content-encoding", "").lower() == "gzip":
+        unpacker = zlib.decompressobj(wbits=31)
+        try:
+            exchange.body = unpacker.decompress(exchange.body, BODY_BYTES_MAX)
+        except zlib.error:
+            raise Refusal("BAD_REQUEST_BODY") from None
+        if unpacker.unconsumed_tail:
+            raise Refusal("REQUEST_TOO_LARGE", f"HTTP content length exceeded {BODY_BYTES_MAX} bytes.")
+        del headers["content-encoding"]
+
+
+async def _compress(exchange: Exchange, bytes_min: int, response: HttpResponse) -> None:
+    """For a client that accepts gzip. AWS: "Payload compression for REST APIs in API Gateway"."""
+    body = response.body
+    accepted = exchange.http.headers.get("accept-encoding", "")
+    if (
+        not isinstance(body, bytes)
+        or not body
+        or len(body) < bytes_min
+        or not re.search(r"\bgzip\b(?!\s*;\s*q=0(?:\.0*)?\s*(?:,|$))", accepted)
+    ):
+        return
+    if any(name == "content-encoding" for name, _ in response.headers):
+        return
+    if len(body) > COMPRESSED_HERE_BYTES_MAX:
+        response.body = await exchange.call.in_thread(gzip.compress, body, 5)
+    else:
+        response.body = gzip.compress(body, 5)
+    response.headers.append(("content-encoding", "gzip"))
 
 
 async def _function(exchange: Exchange, stage: CompiledStage, route: CompiledRoute) -> HttpResponse:

@@ -142,9 +142,12 @@ def _check(call: Call, stage: Stage, document: dict[str, Any]) -> None:
         raise errors.bad_request("Deployment id does not exist")
     definitions.stage_variables(stage.variables)
     logs = stage.access_log_settings
+    levels = {settings.get("loggingLevel", "OFF") for settings in stage.method_settings.values()}
+    if not levels <= {"OFF", "ERROR", "INFO"}:
+        raise errors.bad_request("Invalid logging level. Must be one of: [OFF, ERROR, INFO]")
+    if (logs or levels & {"ERROR", "INFO"}) and not state.account_settings(call.tx).cloudwatch_role_arn:
+        raise errors.bad_request("CloudWatch Logs role ARN must be set in account settings to enable logging")
     if logs:
-        if not state.account_settings(call.tx).cloudwatch_role_arn:
-            raise errors.bad_request("CloudWatch Logs role ARN must be set in account settings to enable logging")
         destination = logs.get("destinationArn", "")
         if destination:
             check_log_destination(destination)
