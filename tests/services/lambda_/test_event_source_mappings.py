@@ -237,3 +237,34 @@ def test_a_week_without_messages_passes_quickly_and_the_next_message_is_handled(
     assert line.bodies() == ["bad"]
     line.clock.advance("31s")
     assert line.bodies() == ["bad"]
+
+
+SLOW = "import time\ndef handler(event, context): time.sleep(0.1)"
+
+
+def _slow(line: Line, reserved: int | None = None, **options: Any) -> list[float]:
+    """Sends eight messages to a function that takes a while; how many invocations ran at once, for each of them."""
+    line.connect(BatchSize=1, Enabled=False)
+    name = make_function(line.lambda_, line.role, SLOW)
+    if reserved is not None:
+        line.lambda_.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=reserved)
+    line.lambda_.update_event_source_mapping(UUID=line.mapping_id, FunctionName=name, Enabled=True, **options)
+    for number in range(8):
+        line.send(str(number))
+    line.clock.settle()
+    line.clock.advance("20s")
+    assert line.left() == (0, 0)
+    records = line.clock.ground.telemetry.recent
+    return [r.units["concurrent"] for r in records if r.dimensions.get("FunctionName") == name and "concurrent" in r.units]
+
+
+def test_no_more_batches_run_at_once_than_the_maximum_concurrency(line: Line) -> None:
+    concurrent = _slow(line, ScalingConfig={"MaximumConcurrency": 2})
+    assert len(concurrent) == 8
+    assert max(concurrent) == 2
+
+
+def test_messages_wait_while_the_function_is_throttled(line: Line) -> None:
+    concurrent = _slow(line, reserved=1)
+    assert len(concurrent) == 8
+    assert max(concurrent) == 1

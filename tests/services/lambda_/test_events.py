@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -130,6 +131,22 @@ def test_a_destination_may_be_a_function(post: Post, account: str) -> None:
     post.invoke(first, {"n": 1})
     (message,) = post.take(post.seen_url)
     assert json.loads(message["Body"])["responsePayload"] == 2
+
+
+def test_a_failure_may_be_kept_in_a_bucket(post: Post, client: Callable[..., Any], account: str) -> None:
+    s3 = client("s3")
+    s3.create_bucket(Bucket=f"failed-{account}")
+    grant = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": ["s3:PutObject", "s3:ListBucket"], "Resource": "*"}]}
+    client("iam").put_role_policy(RoleName="poster", PolicyName="s3", PolicyDocument=json.dumps(grant))
+    name = post.function()
+    destination = {"OnFailure": {"Destination": f"arn:aws:s3:::failed-{account}"}}
+    post.lambda_.put_function_event_invoke_config(FunctionName=name, MaximumRetryAttempts=0, DestinationConfig=destination)
+    post.invoke(name, {"fail": True})
+    post.clock.settle()
+    (found,) = s3.list_objects_v2(Bucket=f"failed-{account}")["Contents"]
+    assert re.fullmatch(rf"aws/lambda/async/{name}/\d{{4}}/\d\d/\d\d/\d{{4}}-\d\d-\d\dT\d\d\.\d\d\.\d\d-[0-9a-f-]{{36}}", found["Key"])
+    record = json.loads(s3.get_object(Bucket=f"failed-{account}", Key=found["Key"])["Body"].read())
+    assert record["requestContext"]["condition"] == "RetriesExhausted"
 
 
 def test_an_event_older_than_its_maximum_age_is_given_up(post: Post) -> None:

@@ -18,7 +18,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from groundcloud.base.errors import AwsError
-from groundcloud.services.lambda_ import execution
+from groundcloud.services.lambda_ import destinations, execution
 from groundcloud.services.lambda_.names import FunctionName
 from groundcloud.services.lambda_.state import EVENTS, FUNCTIONS, INVOKE_CONFIGS, Event, EventInvokeConfig
 from groundcloud.store import Transaction
@@ -179,16 +179,13 @@ def _end(
         EVENTS.delete(tx, event.event_id)
         failed = condition != "Success"
         destination = None if config is None else config.on_failure if failed else config.on_success
+        given: dict[str, Any] = {"role_arn": target.version.role, "source_arn": target.name.arn, "folder": f"async/{target.name.name}"}
         if destination:
-            _deliver(call, target, destination, json.dumps(destination_record(call, target, event, outcome, condition)), {})
+            record = destination_record(call, target, event, outcome, condition)
+            destinations.deliver(call, tx, destination, json.dumps(record), **given)
         if failed and target.version.dead_letter_arn:
-            _deliver(call, target, target.version.dead_letter_arn, event.payload, dead_letter_attributes(event, outcome, condition))
-
-
-def _deliver(call: Call, target: execution.Target, arn: str, payload: str | bytes, attributes: dict[str, str]) -> None:
-    call.deliver(
-        arn, payload, principal=target.version.role, source_arn=target.name.arn, attributes=attributes, max_age_s=AGE_S_MAX, max_attempts=10
-    )
+            attributes = dead_letter_attributes(event, outcome, condition)
+            destinations.deliver(call, tx, target.version.dead_letter_arn, event.payload, attributes=attributes, **given)
 
 
 def dead_letter_attributes(event: Event, outcome: execution.Outcome | None, condition: str) -> dict[str, str]:

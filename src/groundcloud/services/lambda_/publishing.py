@@ -114,7 +114,7 @@ def check_sender(call: Call, target_arn: str, role_arn: str) -> None:
     action, words = _SEND.get(service, ("", ""))
     if service not in call.ground.rooms:
         raise errors.invalid_parameter(f"Groundcloud does not implement destinations of {service} yet ({target_arn}).")
-    if not role_may(call, role_arn, action, target_arn):
+    if not role_may(call, role_arn, action, f"{target_arn}/*" if service == "s3" else target_arn):
         raise errors.invalid_parameter(f"The provided execution role does not have permissions to call {words}")
 
 

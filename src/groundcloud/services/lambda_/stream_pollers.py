@@ -15,7 +15,7 @@ import zlib
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from groundcloud.base.errors import AwsError
-from groundcloud.services.lambda_ import batches, execution, filters
+from groundcloud.services.lambda_ import batches, destinations, execution, filters
 from groundcloud.services.lambda_.pollers import PAYLOAD_BYTES_MAX, Poller
 from groundcloud.services.lambda_.state import CHECKPOINTS, Checkpoint, Mapping
 
@@ -291,9 +291,18 @@ class StreamPoller(Poller):
                 "streamArn": self.mapping.source_arn,
             },
         }
+        if self._destination.split(":")[2] == "s3":
+            # A bucket has room for the records themselves.
+            record["payload"] = json.dumps({"Records": records}, ensure_ascii=False)
         with self.call.transaction() as tx:
-            self.call.deliver(
-                self._destination, json.dumps(record), principal=target.version.role, source_arn=self.name.arn, max_attempts=10, tx=tx
+            destinations.deliver(
+                self.call,
+                tx,
+                self._destination,
+                json.dumps(record),
+                role_arn=target.version.role,
+                source_arn=self.name.arn,
+                folder=f"{self.mapping.mapping_id}/{shard_id}",
             )
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from groundcloud.kernel.call import Call, Delivery
 from groundcloud.kernel.service import target, timer
-from groundcloud.services.lambda_ import events, names, provisioning
+from groundcloud.services.lambda_ import destinations, events, names, provisioning
 from groundcloud.services.lambda_.queue_pollers import QueuePoller
 from groundcloud.services.lambda_.state import MAPPINGS
 from groundcloud.services.lambda_.stream_pollers import StreamPoller
@@ -36,3 +38,9 @@ async def poll(call: Call, mapping: list[str]) -> None:
 async def provision(call: Call, config: list[str]) -> None:
     """One generation of a provisioned concurrency configuration, from its start to its end."""
     await provisioning.keep(call, *config)
+
+
+@timer("lambda.to-bucket")
+async def to_bucket(call: Call, record: list[Any]) -> None:
+    """A destination's record for a bucket; tried again until it is there."""
+    await destinations.to_bucket(call, *record)

@@ -99,8 +99,6 @@ def _check_destination(call: Call, name: FunctionName, role_arn: str, destinatio
         raise errors.invalid_parameter(f"The provided destination config DestinationConfig is not valid: {destination_arn}")
     if destination_arn in (name.arn, name.qualified_arn):
         raise errors.invalid_parameter("You can't specify the function as a destination for itself.")
-    if service == "s3":
-        raise errors.invalid_parameter("Groundcloud does not implement destinations of s3 yet.")
     publishing.check_sender(call, destination_arn, role_arn)
 
 
