@@ -91,3 +91,15 @@ def test_a_change_set_needs_a_stack_of_the_right_kind(cloud: Any) -> None:
         create(cloud, "yes", "c", TEMPLATE, ChangeSetType="CREATE")
     with pytest.raises(ClientError, match="ChangeSetType IMPORT is not supported by Groundcloud"):
         create(cloud, "yes", "c", TEMPLATE, ChangeSetType="IMPORT", ResourcesToImport=[])
+
+
+def test_a_change_set_is_obsolete_once_the_stack_is_updated(cloud: Any) -> None:
+    cloud.create("moved", TEMPLATE)
+    create(cloud, "moved", "c", TEMPLATE.replace("  B:", "  D:"))
+    cloud.update("moved", TEMPLATE, Parameters=[{"ParameterKey": "Text", "ParameterValue": "z"}])
+    with pytest.raises(ClientError) as caught:
+        cloud.client.execute_change_set(ChangeSetName="c", StackName="moved")
+    assert caught.value.response["Error"]["Code"] == "InvalidChangeSetStatus"
+    assert caught.value.response["Error"]["Message"].endswith("cannot be executed in its current status of [OBSOLETE]")
+    again = create(cloud, "moved", "c", TEMPLATE.replace("  B:", "  D:"))
+    assert again["ExecutionStatus"] == "AVAILABLE"

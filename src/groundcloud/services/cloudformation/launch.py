@@ -106,6 +106,9 @@ def begin_update(call: Call, tx: Any, stack: Stack, updated: Stack, source: Sour
     made_of = state.SOURCES.get(tx, stack.stack_id, state.TARGET)
     if made_of is not None and state.SOURCES.get(tx, stack.stack_id, state.CURRENT) is None:
         state.SOURCES.put(tx, made_of.replace(slot=state.CURRENT))  # of a creation that was left as it failed
+    for change_set in list(state.CHANGE_SETS.scan(tx, stack.stack_id)):
+        if change_set.execution_status == "AVAILABLE":  # it was made for a stack that will not be so any more
+            state.CHANGE_SETS.put(tx, change_set.replace(execution_status="OBSOLETE"))
     begin(call, tx, updated, "UPDATE", deployment.FORWARD, source=source, on_failure=on_failure, token=token, before=before)
 
 

@@ -24,22 +24,13 @@ _CHANGE_SET_ARN = re.compile(r"arn:[^:]+:cloudformation:[^:]*:[^:]*:changeSet/.+
 async def create_change_set(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     """Computes the change set before it answers: clients that poll find it complete, or failed, at once."""
     name, kind = request["ChangeSetName"], request.get("ChangeSetType", "UPDATE")
-    if not _NAME.fullmatch(name):
-        raise errors.validation(
-            f"1 validation error detected: Value '{name}' at 'changeSetName' failed to satisfy constraint: "
-            "Member must satisfy regular expression pattern: [a-zA-Z][-a-zA-Z0-9]*"
-        )
-    if kind == "IMPORT":
-        raise errors.not_implemented("ChangeSetType IMPORT")
-    launch.refuse_unsupported(request)
-    characters.refuse_unwritable("Description", request.get("Description", ""))
+    _check_request(request, name, kind)
     stack, is_new = _stack_for(call, request, kind)
     known = state.CHANGE_SETS.get(call.reading(), stack.stack_id, name)
     # The AWS CLI names its change sets by the second, and here two deployments fit into one: what can no longer be executed gives way.
     if known is not None and known.execution_status == "AVAILABLE":
         raise errors.change_set_exists(name)
     text = await preparation.template_text(call, request, None if is_new else launch.previous_text(call, stack))
-    updated = stack if kind == "CREATE" else launch.updated_stack(call, request, stack)
     change_set = ChangeSet(
         stack_id=stack.stack_id,
         change_set_name=name,
@@ -52,25 +43,9 @@ async def create_change_set(call: Call, request: dict[str, Any]) -> dict[str, An
         description=request.get("Description"),
         on_failure=request.get("OnStackFailure"),
         include_nested=request.get("IncludeNestedStacks", False),
-        stack=updated,
+        stack=stack if kind == "CREATE" else launch.updated_stack(call, request, stack),
     )
-    source = Source(owner=change_set.change_set_id, slot=state.TARGET, text=text, document={})
-    try:
-        prepared = await launch.prepare(call, text, request, updated, None if kind == "CREATE" else stack.parameters, expand=False)
-        updated = launch.of_prepared(updated, prepared)
-        changes = launch.changes_of(call, prepared, stack, updated)
-    except AwsError as error:
-        # AWS looks at a plain template before it answers, at what transforms make of it after.
-        if error.code != "ValidationError" or not await _has_transforms(call, text):
-            raise
-        change_set = change_set.replace(status_reason=error.message)
-    else:
-        source = source.replace(document=prepared.template.document)
-        change_set = change_set.replace(stack=updated, changes=changes)
-        if changes or launch.differs(call, prepared, stack, updated):
-            change_set = change_set.replace(status="CREATE_COMPLETE", execution_status="AVAILABLE")
-        else:
-            change_set = change_set.replace(status_reason=NO_CHANGES)
+    change_set, source = await _computed(call, request, stack, change_set, text)
     with call.transaction() as tx:
         if is_new and state.NAMES.get(tx, stack.stack_name) is None:
             state.NAMES.put(tx, stack.stack_name, stack.stack_id)
@@ -82,6 +57,40 @@ async def create_change_set(call: Call, request: dict[str, Any]) -> dict[str, An
         state.CHANGE_SET_IDS.put(tx, change_set.change_set_id, (stack.stack_id, name))
         state.SOURCES.put(tx, source)
     return {"Id": change_set.change_set_id, "StackId": stack.stack_id}
+
+
+def _check_request(request: Mapping[str, Any], name: str, kind: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise errors.validation(
+            f"1 validation error detected: Value '{name}' at 'changeSetName' failed to satisfy constraint: "
+            "Member must satisfy regular expression pattern: [a-zA-Z][-a-zA-Z0-9]*"
+        )
+    if kind == "IMPORT":
+        raise errors.not_implemented("ChangeSetType IMPORT")
+    launch.refuse_unsupported(request)
+    characters.refuse_unwritable("Description", request.get("Description", ""))
+
+
+async def _computed(call: Call, request: Mapping[str, Any], stack: Stack, change_set: ChangeSet, text: str) -> tuple[ChangeSet, Source]:
+    """The change set with its changes, or with the reason why there are none to make; and the template that it is of."""
+    source = Source(owner=change_set.change_set_id, slot=state.TARGET, text=text, document={})
+    updated = change_set.stack
+    assert updated is not None
+    previous = None if change_set.kind == "CREATE" else stack.parameters
+    try:
+        prepared = await launch.prepare(call, text, request, updated, previous, expand=False)
+        updated = launch.of_prepared(updated, prepared)
+        changes = launch.changes_of(call, prepared, stack, updated)
+    except AwsError as error:
+        # AWS looks at a plain template before it answers, at what transforms make of it after.
+        if error.code != "ValidationError" or not await _has_transforms(call, text):
+            raise
+        return change_set.replace(status_reason=error.message), source
+    source = source.replace(document=prepared.template.document)
+    change_set = change_set.replace(stack=updated, changes=changes)
+    if not changes and not launch.differs(call, prepared, stack, updated):
+        return change_set.replace(status_reason=NO_CHANGES), source
+    return change_set.replace(status="CREATE_COMPLETE", execution_status="AVAILABLE"), source
 
 
 @operation(resource=stack_arn)
@@ -170,11 +179,7 @@ def execute_change_set(call: Call, request: dict[str, Any]) -> dict[str, Any]:
         # Whatever the stack has become since is what a rollback returns to; a change set of an older state is obsolete by then.
         target = target.replace(status="UPDATE_IN_PROGRESS", status_reason=None, updated_ms=call.now_ms, outputs=stack.outputs)
         launch.begin_update(call, tx, stack, target, source, "DO_NOTHING" if on_failure == "DO_NOTHING" else "ROLLBACK", token)
-    for other in list(state.CHANGE_SETS.scan(tx, stack.stack_id)):
-        if other.change_set_id == change_set.change_set_id:
-            state.CHANGE_SETS.put(tx, other.replace(execution_status="EXECUTE_COMPLETE"))
-        elif other.execution_status == "AVAILABLE":
-            state.CHANGE_SETS.put(tx, other.replace(execution_status="OBSOLETE"))
+    state.CHANGE_SETS.put(tx, change_set.replace(execution_status="EXECUTE_COMPLETE"))
     return {}
 
 
