@@ -59,6 +59,15 @@ def test_a_configuration_is_listed_and_removed(published: str, lambda_: Any, acc
         lambda_.get_provisioned_concurrency_config(FunctionName=published, Qualifier="1")
 
 
+def test_a_function_that_does_not_initialise_fails_its_provisioning(function: Callable[..., str], lambda_: Any, clock: Any) -> None:
+    name = function("raise ValueError('no')")
+    lambda_.publish_version(FunctionName=name)
+    lambda_.put_provisioned_concurrency_config(FunctionName=name, Qualifier="1", ProvisionedConcurrentExecutions=2)
+    clock.settle()
+    shown = lambda_.get_provisioned_concurrency_config(FunctionName=name, Qualifier="1")
+    assert (shown["Status"], shown["StatusReason"]) == ("FAILED", "FUNCTION_ERROR_INIT_FAILURE")
+
+
 def test_what_cannot_be_provisioned_is_refused(published: str, lambda_: Any) -> None:
     for qualifier, wanted, sentence in (
         ("$LATEST", 1, "cannot be applied to unpublished function versions"),

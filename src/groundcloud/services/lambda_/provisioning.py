@@ -24,6 +24,9 @@ AT_ONCE = 8
 """Sandboxes that are initialised at the same time."""
 
 
+INIT_FAILURE = "FUNCTION_ERROR_INIT_FAILURE"
+
+
 class Warm:
     """What the loops of a server have reached, by account, region, function and qualifier."""
 
@@ -50,6 +53,8 @@ async def keep(call: Call, function_name: str, qualifier: str, generation: str) 
             try:
                 warm.available[name] = await _provision(call, name, config.requested)
                 warm.failures.pop(name, None)
+                if warm.available[name] < config.requested:
+                    warm.failures[name] = INIT_FAILURE
             except AwsError as error:
                 warm.available[name] = 0
                 warm.failures[name] = error.message
