@@ -199,3 +199,46 @@ def test_importing_again_replaces_routes_and_deploys(client, send, function):
     assert (api["ApiId"], api["Name"], "CorsConfiguration" in api) == (api_id, "renamed", False)
     assert send(api_id, "GET", "/other").status == 404
     assert send(api_id, "GET", "/all").status == 200
+
+
+@pytest.mark.parametrize(
+    ("kind", "accepts"), [("oas30", "application/json"), ("swagger", "application/json"), ("oas30", "application/yaml")]
+)
+def test_an_exported_rest_api_is_imported_as_the_same(client, kind, accepts):
+    gateway = client("apigateway")
+    api_id = gateway.import_rest_api(body=json.dumps(sam_rest_body("arn:aws:lambda:us-east-1:123456789012:function:f")))["id"]
+    gateway.create_deployment(restApiId=api_id, stageName="v1")
+
+    def export(each):
+        answer = gateway.get_export(
+            restApiId=each, stageName="v1", exportType=kind, accepts=accepts, parameters={"extensions": "apigateway"}
+        )
+        assert answer["contentType"] == accepts
+        return answer["body"].read()
+
+    first = export(api_id)
+    again = gateway.import_rest_api(body=first)["id"]
+    gateway.create_deployment(restApiId=again, stageName="v1")
+    assert export(again).replace(again.encode(), b"ID") == first.replace(api_id.encode(), b"ID")
+    plain = gateway.get_export(restApiId=api_id, stageName="v1", exportType=kind)["body"].read()
+    assert b"x-amazon-apigateway-integration" not in plain and b"/products/{product_id}/terms" in plain
+    assert refusal(gateway.get_export, restApiId=api_id, stageName="v1", exportType="wsdl") == (
+        "BadRequestException",
+        "No API exporter for type 'wsdl'",
+    )
+
+
+def test_an_exported_http_api_is_imported_as_the_same(client):
+    gateway = client("apigatewayv2")
+    api_id = gateway.import_api(Body=json.dumps(sam_http_body("arn:aws:lambda:us-east-1:123456789012:function:f")))["ApiId"]
+
+    def export(each, **more):
+        return json.loads(gateway.export_api(ApiId=each, Specification="OAS30", OutputType="JSON", **more)["body"].read())
+
+    first = export(api_id)
+    again = export(gateway.import_api(Body=json.dumps(first))["ApiId"])
+    assert (again["paths"], again["x-amazon-apigateway-cors"]) == (first["paths"], first["x-amazon-apigateway-cors"])
+    assert first["info"] == {"title": "web", "version": "1.0"}
+    gateway.create_stage(ApiId=api_id, StageName="dev", AutoDeploy=True)
+    staged = export(api_id, StageName="dev", IncludeExtensions=False)
+    assert staged["servers"][0]["url"].endswith("/dev") and "x-amazon" not in json.dumps(staged["paths"]["/products/{product_id}"])

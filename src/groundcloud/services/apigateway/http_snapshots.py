@@ -36,14 +36,17 @@ def auto_deploy(call: Call, api_id: str) -> None:
 
 def deploy(call: Call, api_id: str, description: str | None, *, automatic: bool = False) -> HttpDeployment:
     deployment = HttpDeployment(api_id, short_id(call.random, 6), call.now_s, description=description, auto_deployed=automatic)
-    snapshot = HttpSnapshot(
-        list(ROUTES.scan(call.tx, api_id)), list(INTEGRATIONS.scan(call.tx, api_id)), list(HTTP_AUTHORIZERS.scan(call.tx, api_id))
-    )
     HTTP_DEPLOYMENTS.put(call.tx, deployment)
-    HTTP_SNAPSHOTS.put(call.tx, api_id, deployment.deployment_id, snapshot)
+    HTTP_SNAPSHOTS.put(call.tx, api_id, deployment.deployment_id, as_it_is(call, api_id))
     return deployment
 
 
 def forget(call: Call, api_id: str, deployment_id: str) -> None:
     HTTP_DEPLOYMENTS.delete(call.tx, api_id, deployment_id)
     HTTP_SNAPSHOTS.delete(call.tx, api_id, deployment_id)
+
+
+def as_it_is(call: Call, api_id: str) -> HttpSnapshot:
+    return HttpSnapshot(
+        list(ROUTES.scan(call.tx, api_id)), list(INTEGRATIONS.scan(call.tx, api_id)), list(HTTP_AUTHORIZERS.scan(call.tx, api_id))
+    )
