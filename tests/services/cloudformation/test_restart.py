@@ -44,19 +44,27 @@ def queues(process: Any) -> list[str]:
 
 
 @pytest.mark.slow
-def test_a_creation_that_was_killed_goes_on(process: Any) -> None:
+@pytest.mark.parametrize("end", ["kill", "stop"])
+def test_a_creation_goes_on_after_the_server_ended(process: Any, end: str) -> None:
     process.client("cloudformation").create_stack(StackName="held", TemplateBody=HELD)
     url = ""
     while not url:
         found = process.client("cloudformation").describe_stack_resources(StackName="held")["StackResources"]
         url = next((item.get("PhysicalResourceId", "") for item in found if item["LogicalResourceId"] == "Handle"), "")
-    process.restart()
+    getattr(process, end)()
+    process.start()
     url = process.endpoint + "/?" + url.partition("/?")[2]
     request = urllib.request.Request(url, method="PUT", data=json.dumps({"Status": "SUCCESS", "UniqueId": "u"}).encode())
     with urllib.request.urlopen(request, timeout=5):
         pass
     assert settled(process.client("cloudformation"), "held") == "CREATE_COMPLETE"
     assert len(queues(process)) == 2
+    events = process.client("cloudformation").describe_stack_events(StackName="held")["StackEvents"]
+    assert [event["ResourceStatus"] for event in events if event["LogicalResourceId"] == "Wait"][::-1] == [
+        "CREATE_IN_PROGRESS",
+        "CREATE_IN_PROGRESS",
+        "CREATE_COMPLETE",
+    ]
 
 
 @pytest.mark.slow
@@ -64,9 +72,10 @@ def test_a_creation_that_was_killed_goes_on(process: Any) -> None:
 def test_a_stack_is_whole_whenever_the_server_is_killed(process: Any, seed: int) -> None:
     chance = random.Random(seed)
     process.client("cloudformation").create_stack(StackName="long", TemplateBody=chain(60))
-    for _ in range(3):
+    for end in ("kill", "stop", "kill"):
         time.sleep(chance.uniform(0.01, 0.15))
-        process.restart()
+        getattr(process, end)()
+        process.start()
     cloud = process.client("cloudformation")
     assert settled(cloud, "long") == "CREATE_COMPLETE"
     listed = list(cloud.get_paginator("list_stack_resources").paginate(StackName="long"))
