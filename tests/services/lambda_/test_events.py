@@ -67,6 +67,12 @@ def test_an_event_is_accepted_and_handled_later(post: Post) -> None:
     assert json.loads(message["Body"]) == {"n": 1}
 
 
+def test_the_operation_of_old_accepts_events_too(post: Post) -> None:
+    assert post.lambda_.invoke_async(FunctionName=post.function(), InvokeArgs=b'{"n": 2}')["Status"] == 202
+    (message,) = post.take(post.seen_url)
+    assert json.loads(message["Body"]) == {"n": 2}
+
+
 def test_a_failing_event_is_tried_again_after_one_and_after_two_minutes(post: Post) -> None:
     post.invoke(post.function(), {"fail": True})
     assert post.seen() == 1

@@ -7,6 +7,8 @@ import hashlib
 import io
 import json
 import re
+import threading
+import time
 import urllib.request
 import zipfile
 from collections.abc import Callable
@@ -212,6 +214,22 @@ def test_a_dry_run_changes_nothing(function: Callable[..., str], lambda_: Any, a
     name = function(ECHO)
     lambda_.update_function_code(FunctionName=name, ZipFile=zipped("def handler(event, context): return 'new'"), DryRun=True)
     assert answer(name, "same") == "same"
+
+
+def test_nothing_is_left_of_packages_that_nothing_names(function: Callable[..., str], lambda_: Any, ground: Any, account: str) -> None:
+    name = function("def handler(event, context): return 'only here' # " + "x" * 70_000)
+    lambda_.update_function_code(FunctionName=name, ZipFile=zipped("# never used"), DryRun=True)
+    lambda_.invoke(FunctionName=name)
+    directory = ground.ground.settings.data_dir / "functions"
+    digests = {
+        base64.b64decode(lambda_.get_function(FunctionName=name)["Configuration"]["CodeSha256"]).hex(),
+        hashlib.sha256(zipped("# never used")).hexdigest(),
+    }
+    lambda_.delete_function(FunctionName=name)
+    give_up = time.monotonic() + 10
+    while left := [digest for digest in digests if (directory / digest).exists()]:
+        assert time.monotonic() < give_up, left
+        threading.Event().wait(0.05)  # the server looks once a second of its machine's time
 
 
 def test_a_revision_that_is_not_the_latest_is_refused(function: Callable[..., str], lambda_: Any) -> None:

@@ -10,14 +10,15 @@ import asyncio
 import shutil
 from base64 import b64encode
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from groundcloud.base.errors import AwsError
 from groundcloud.runtime import UNPACKED_BYTES_MAX, PackageRefused, Pool, unpack
 from groundcloud.services.lambda_ import errors
 from groundcloud.services.lambda_.state import PACKAGES, Code, Package
-from groundcloud.store import Blob, Blobs, Transaction
+from groundcloud.store import Blob, Blobs, Content, Transaction
 
 if TYPE_CHECKING:
     from groundcloud.kernel.call import Call
@@ -29,11 +30,15 @@ _DROP_POLL_S = 1.0
 _DROP_POLLS_MAX = 1000  # a function runs for 15 minutes at most
 
 
-class Taken(NamedTuple):
-    """A package on disk that no record names yet."""
+class Taken:
+    """A package on disk that no record names yet, unless `named`."""
 
-    content: Any
-    code: Code
+    __slots__ = ("code", "content", "named")
+
+    def __init__(self, content: Content, code: Code) -> None:
+        self.content = content
+        self.code = code
+        self.named = False
 
 
 class Packages:
@@ -83,17 +88,18 @@ class Packages:
             finally:
                 self._unpacking.pop(digest, None)
 
-    def drop_later(self, digest: str, pool: Pool, call: Call) -> None:
-        """Removes the directory once no sandbox holds it, unless it was named again meanwhile."""
+    def drop_later(self, digest: str, pool: Pool | None, call: Call) -> None:
+        """Removes the directory once no sandbox of `pool` holds it, unless it was named again meanwhile."""
 
         async def drop() -> None:
-            keys = self._keys.pop(digest, set())
+            keys = set(self._keys.get(digest, ()))
             for _ in range(_DROP_POLLS_MAX):
                 # First the wait: an invocation that found the old version may be about to start.
                 await asyncio.sleep(_DROP_POLL_S)
-                if not any(pool.count(key) for key in keys):
+                if pool is None or not any(pool.count(key) for key in keys):
                     break
             if not PACKAGES.has(call.ground.store.transaction(), digest):
+                self._keys.pop(digest, None)
                 await asyncio.get_running_loop().run_in_executor(None, shutil.rmtree, self._directory / digest, True)
 
         task = asyncio.get_running_loop().create_task(drop())
@@ -110,8 +116,22 @@ def _open(call: Call) -> Packages:
     return Packages(call.settings.data_dir / "functions", call.blobs, known)
 
 
-async def take(call: Call, source: dict[str, Any], operation: str) -> Taken:
-    """The package that a request's Code (ZipFile, or S3Bucket and S3Key) or Content names: kept, checked and unpacked. Raises AwsError."""
+@asynccontextmanager
+async def taken(call: Call, source: dict[str, Any], operation: str) -> AsyncIterator[Taken]:
+    """The package that a request's Code (ZipFile, or S3Bucket and S3Key) or Content holds: kept, checked and unpacked. Raises AwsError.
+
+    `name` it inside; what is not named by the end is forgotten.
+    """
+    package = await _take(call, source, operation)
+    try:
+        yield package
+    finally:
+        if not package.named:
+            call.blobs.writer().discard(package.content)
+            of_server(call).drop_later(package.code.digest, None, call)
+
+
+async def _take(call: Call, source: dict[str, Any], operation: str) -> Taken:
     if source.get("ImageUri"):
         raise errors.invalid_parameter("Groundcloud does not implement functions from container images (ImageUri) yet.")
     if source.get("ZipFile") is not None:
@@ -172,13 +192,14 @@ async def _once(data: bytes) -> AsyncIterator[bytes]:
     yield data
 
 
-def name(tx: Transaction, call: Call, taken: Taken) -> Code:
+def name(tx: Transaction, call: Call, package: Taken) -> Code:
     """Names the package once more, in the transaction that stores who uses it."""
-    blob = call.blobs.link(tx, taken.content)
-    package = PACKAGES.get(tx, blob.digest)
-    uses = package.uses if package is not None else 0
-    PACKAGES.put(tx, Package(digest=blob.digest, blob=blob, unpacked_bytes=taken.code.unpacked_bytes, uses=uses + 1))
-    return taken.code
+    blob = call.blobs.link(tx, package.content)
+    known = PACKAGES.get(tx, blob.digest)
+    uses = known.uses if known is not None else 0
+    PACKAGES.put(tx, Package(digest=blob.digest, blob=blob, unpacked_bytes=package.code.unpacked_bytes, uses=uses + 1))
+    tx.after_commit(lambda: setattr(package, "named", True))
+    return package.code
 
 
 def name_again(tx: Transaction, call: Call, code: Code) -> Code:

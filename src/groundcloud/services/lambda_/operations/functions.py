@@ -45,25 +45,25 @@ async def create_function(call: Call, request: dict[str, Any]) -> dict[str, Any]
         raise errors.function_exists(name.name)
     configuration.check_role(call, request["Role"])
     publishing.check_destination(call, request, request["Role"])
-    taken = await packages.take(call, request["Code"], call.operation)
-    layers = publishing.layers_of(call, request.get("Layers") or (), taken.code)
     executor = execution.of_server(call)
-    with call.transaction() as tx:
-        if FUNCTIONS.has(tx, name.name):
-            raise errors.function_exists(name.name)
-        function = Function(
-            function_name=name.name,
-            created_ms=call.now_ms,
-            tags=request.get("Tags") or {},
-            code_signing_config_arn=request.get("CodeSigningConfigArn") or "",
-        )
-        code = packages.name(tx, call, taken)
-        version = configuration.version_of(request, name, code, call.now_ms, call.token(16), call.new_id(), layers)
-        _name_layers(tx, call, version)
-        FUNCTIONS.put(tx, function)
-        VERSIONS.put(tx, version)
-        if request.get("Publish"):
-            version = publishing.publish(tx, call, function, version, version.description)
+    async with packages.taken(call, request["Code"], call.operation) as package:
+        layers = publishing.layers_of(call, request.get("Layers") or (), package.code)
+        with call.transaction() as tx:
+            if FUNCTIONS.has(tx, name.name):
+                raise errors.function_exists(name.name)
+            function = Function(
+                function_name=name.name,
+                created_ms=call.now_ms,
+                tags=request.get("Tags") or {},
+                code_signing_config_arn=request.get("CodeSigningConfigArn") or "",
+            )
+            code = packages.name(tx, call, package)
+            version = configuration.version_of(request, name, code, call.now_ms, call.token(16), call.new_id(), layers)
+            _name_layers(tx, call, version)
+            FUNCTIONS.put(tx, function)
+            VERSIONS.put(tx, version)
+            if request.get("Publish"):
+                version = publishing.publish(tx, call, function, version, version.description)
     executor.warm(call, version.runtime)
     return configuration.being_created(configuration.document(name, function, version))
 
@@ -167,27 +167,27 @@ async def update_function_code(call: Call, request: dict[str, Any]) -> dict[str,
     name, _, latest = load(call, unqualified(names.of(call, request)))
     configuration.check({member: request.get(member) for member in ("ImageUri", "PublishTo")})
     _check_revision(latest, request)
-    taken = await packages.take(call, request, call.operation)
-    publishing.check_total(taken.code, latest.layers)
     executor = execution.of_server(call)
-    with call.transaction() as tx:
-        # What was read before the package came may have changed meanwhile.
-        _, function, old = load(call, name)
-        _check_revision(old, request)
-        new = old.replace(
-            code=taken.code,
-            generation=call.token(16),
-            revision_id=call.new_id(),
-            last_modified_ms=call.now_ms,
-            architecture=(request.get("Architectures") or [old.architecture])[0],
-        )
-        if request.get("DryRun"):
-            return configuration.document(name, function, new)
-        here = tx.at(name.account, name.region)
-        packages.name(here, call, taken)
-        packages.forget(here, call, old.code, executor.pool)
-        VERSIONS.put(here, new)
-        shown = publishing.publish(here, call, function, new, new.description) if request.get("Publish") else new
+    async with packages.taken(call, request, call.operation) as package:
+        publishing.check_total(package.code, latest.layers)
+        with call.transaction() as tx:
+            # What was read before the package came may have changed meanwhile.
+            _, function, old = load(call, name)
+            _check_revision(old, request)
+            new = old.replace(
+                code=package.code,
+                generation=call.token(16),
+                revision_id=call.new_id(),
+                last_modified_ms=call.now_ms,
+                architecture=(request.get("Architectures") or [old.architecture])[0],
+            )
+            if request.get("DryRun"):
+                return configuration.document(name, function, new)
+            here = tx.at(name.account, name.region)
+            packages.name(here, call, package)
+            packages.forget(here, call, old.code, executor.pool)
+            VERSIONS.put(here, new)
+            shown = publishing.publish(here, call, function, new, new.description) if request.get("Publish") else new
     await executor.retire(name, old)
     return configuration.being_updated(configuration.document(name, function, shown))
 

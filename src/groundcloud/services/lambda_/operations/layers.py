@@ -49,21 +49,21 @@ async def publish_layer_version(call: Call, request: dict[str, Any]) -> dict[str
     place = _place(call, request["LayerName"])
     if place[0] != call.account:
         raise errors.invalid_parameter("A layer of another account cannot be changed.")
-    taken = await packages.take(call, request["Content"], call.operation)
-    with call.transaction() as tx:
-        layer = LAYERS.get(tx, place[2]) or Layer(place[2])
-        version = LayerVersion(
-            layer_name=place[2],
-            number=layer.last_version + 1,
-            code=packages.name(tx, call, taken),
-            created_ms=call.now_ms,
-            description=request.get("Description") or "",
-            license=request.get("LicenseInfo") or "",
-            runtimes=tuple(request.get("CompatibleRuntimes") or ()),
-            architectures=tuple(request.get("CompatibleArchitectures") or ()),
-        )
-        LAYERS.put(tx, layer.replace(last_version=version.number))
-        LAYER_VERSIONS.put(tx, version)
+    async with packages.taken(call, request["Content"], call.operation) as package:
+        with call.transaction() as tx:
+            layer = LAYERS.get(tx, place[2]) or Layer(place[2])
+            version = LayerVersion(
+                layer_name=place[2],
+                number=layer.last_version + 1,
+                code=packages.name(tx, call, package),
+                created_ms=call.now_ms,
+                description=request.get("Description") or "",
+                license=request.get("LicenseInfo") or "",
+                runtimes=tuple(request.get("CompatibleRuntimes") or ()),
+                architectures=tuple(request.get("CompatibleArchitectures") or ()),
+            )
+            LAYERS.put(tx, layer.replace(last_version=version.number))
+            LAYER_VERSIONS.put(tx, version)
     return _document(call, place, version)
 
 
