@@ -157,7 +157,7 @@ def test_a_token_authorizer(guarded, send):
         assert (reply.status, reply.document) == (status, document), headers
 
 
-def test_a_request_authorizer_and_its_cache(guarded, send, clock, ground):
+def test_a_request_authorizer_and_its_cache(guarded, send, clock, ground, client):
     api_id = guarded("REQUEST", identitySource="method.request.header.x-token", authorizerResultTtlInSeconds=60)
 
     def invokes():
@@ -169,6 +169,9 @@ def test_a_request_authorizer_and_its_cache(guarded, send, clock, ground):
     clock.advance("61s")
     assert send(api_id, "GET", "/prod", {"x-token": "good2"}).status == 200
     assert invokes() - before == 6
+    client("apigateway").flush_stage_authorizers_cache(restApiId=api_id, stageName="prod")
+    assert send(api_id, "GET", "/prod", {"x-token": "good2"}).status == 200
+    assert invokes() - before == 8
     assert send(api_id, "GET", "/prod").status == 401
 
 

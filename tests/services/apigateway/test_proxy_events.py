@@ -203,12 +203,13 @@ def test_a_function_that_is_late(rest_api, http_api, send, function, client):
     assert (reply.status, reply.document) == (504, {"message": "Endpoint request timed out"})
 
 
-def test_an_api_without_permission_is_an_internal_error(rest_api, http_api, send, function):
+def test_an_api_without_permission_is_an_internal_error_that_can_be_explained(rest_api, http_api, send, function, ground):
     arn = function(ECHO, permitted=False)
-    reply = send(rest_api({"GET /": lambda_proxy(arn)}), "GET", "/prod")
-    assert (reply.status, reply.document) == (500, {"message": "Internal server error"})
-    reply = send(http_api(arn), "GET", "/")
-    assert (reply.status, reply.document) == (500, {"message": "Internal Server Error"})
+    replies = send(rest_api({"GET /": lambda_proxy(arn)}), "GET", "/prod"), send(http_api(arn), "GET", "/")
+    assert (replies[0].status, replies[0].document) == (500, {"message": "Internal server error"})
+    assert (replies[1].status, replies[1].document) == (500, {"message": "Internal Server Error"})
+    for request_id in (replies[0].headers["x-amzn-requestid"], replies[1].headers["apigw-requestid"]):
+        assert "lambda:InvokeFunction" in ground.admin("GET", f"/_ground/why/{request_id}")["text"]
 
 
 def test_a_permission_may_name_one_method(rest_api, send, function, client, account):

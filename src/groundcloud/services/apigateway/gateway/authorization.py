@@ -59,7 +59,7 @@ def _decide(exchange: Exchange, stage: CompiledStage, principal: Principal, sess
     """By the caller's own policies and the API's."""
     resource = f"arn:aws:execute-api:{stage.region}:{stage.account}:{stage.api_id}/{stage.name}/{exchange.method}{exchange.path}"
     call = exchange.call.as_principal(principal)
-    call.request_id = exchange.request_id
+    call.request_id = exchange.public_request_id
     call.session = session
     call.http = exchange.http
     document = None

@@ -49,6 +49,10 @@ class Verdicts:
         found = self._kept.get(key)
         return found if found is not None and found.expires_ms > now_ms else None
 
+    def forget(self, api_id: str, stage_name: str) -> None:
+        """A client asked to: everything of one stage."""
+        self._kept = {key: verdict for key, verdict in self._kept.items() if key[1:3] != (api_id, stage_name)}
+
     def put(self, key: tuple[str, ...], verdict: Verdict) -> None:
         if len(self._kept) >= VERDICTS_CACHED:
             self._kept.clear()

@@ -27,7 +27,7 @@ _GETTERS: dict[str, Getter] = {
     "accountId": lambda x: x.call.account,
     "apiId": lambda x: x.api_id,
     "stage": lambda x: x.stage.name,
-    "requestId": lambda x: x.extended_request_id if x.stage.kind == "HTTP" else x.request_id,
+    "requestId": lambda x: x.public_request_id,
     "extendedRequestId": lambda x: x.extended_request_id,
     "httpMethod": lambda x: x.method,
     "path": lambda x: x.request_path,

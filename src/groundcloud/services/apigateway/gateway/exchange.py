@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from base64 import b64encode
+from base64 import urlsafe_b64encode
 from typing import TYPE_CHECKING, Any
 
 from groundcloud.wire.message import HttpRequest, HttpResponse
@@ -73,7 +73,7 @@ class Exchange:
         self.request_path = request_path
         self.began_ns = time.perf_counter_ns()
         self.request_id = call.request_id
-        self.extended_request_id = b64encode(call.random.getrandbits(88).to_bytes(11, "big")).decode()
+        self.extended_request_id = urlsafe_b64encode(call.random.getrandbits(88).to_bytes(11, "big")).decode()
         self.domain_name = http.host if ".execute-api." in http.host else f"{stage.api_id}.execute-api.{call.region}.{http.host}"
         self.trace_id = http.headers.get("x-amzn-trace-id") or f"Root=1-{call.now_s:08x}-{call.random.getrandbits(96):024x}"
         self.body = b""
@@ -97,6 +97,11 @@ class Exchange:
         self.error_message = ""
         self.error_type = ""
         self.error_reason = ""
+
+    @property
+    def public_request_id(self) -> str:
+        """The id that the client reads in the response's headers."""
+        return self.extended_request_id if self.stage.kind == "HTTP" else self.request_id
 
     @property
     def request_time(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from typing import Any
 
@@ -13,6 +14,7 @@ from groundcloud.services.apigateway.gateway.compiled import CompiledRoute
 from groundcloud.services.apigateway.gateway.exchange import Exchange
 
 PRINCIPAL = "apigateway.amazonaws.com"
+_WHY = re.compile(r"\(ground why ([0-9A-Za-z-]+)\)")
 
 
 class FunctionFailed(Exception):
@@ -49,6 +51,7 @@ async def invoke(
     except AwsError as error:
         status = error.status or 400
         if error.code.startswith("AccessDenied"):
+            _explain(exchange, error.message)
             reason = f"Invalid permissions on Lambda function: {error.message}"
             call.log.warning("%s of API %s may not invoke %s: %s", source_arn, exchange.api_id, function_arn, error.message)
             raise FunctionFailed("denied", reason, 403) from None
@@ -61,6 +64,15 @@ async def invoke(
     if answer.get("FunctionError"):
         raise FunctionFailed("error", f"The Lambda function returned the following error: {payload[:1024].decode(errors='replace')}", 200)
     return payload
+
+
+def _explain(exchange: Exchange, message: str) -> None:
+    """Lets `ground why` tell of the denial by the id that the client has."""
+    match = _WHY.search(message)
+    decisions = exchange.call.ground.decisions
+    for explanation in decisions.of(match[1]) if match else ():
+        if explanation.decision is not None:
+            decisions.keep(exchange.public_request_id, explanation.decision)
 
 
 async def integrate(exchange: Exchange, route: CompiledRoute, event: dict[str, Any]) -> bytes:

@@ -9,6 +9,7 @@ from groundcloud.kernel.service import operation
 from groundcloud.services.apigateway import definitions, errors, state
 from groundcloud.services.apigateway.access import by_path
 from groundcloud.services.apigateway.documents import http_document, http_fields, page
+from groundcloud.services.apigateway.gateway.authorizers import Verdicts
 from groundcloud.services.apigateway.http_definitions import checked_stage_name
 from groundcloud.services.apigateway.http_operations.apis import limit_of, load_api
 from groundcloud.services.apigateway.http_snapshots import auto_deploy
@@ -68,6 +69,12 @@ def delete_route_settings(call: Call, request: dict[str, Any]) -> None:
     left = {name: settings for name, settings in stage.route_settings.items() if name != key}
     HTTP_STAGES.put(call.tx, stage.replace(route_settings=left, last_updated_date=call.now_s))
     state.touch(call.tx, stage.api_id)
+
+
+@operation(access=by_path)
+def reset_authorizers_cache(call: Call, request: dict[str, Any]) -> None:
+    stage = _load(call, request)
+    call.own("verdicts", Verdicts).forget(stage.api_id, stage.stage_name)
 
 
 def described(stage: HttpStage) -> dict[str, Any]:

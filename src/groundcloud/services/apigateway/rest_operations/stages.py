@@ -10,6 +10,7 @@ from groundcloud.kernel.service import operation
 from groundcloud.services.apigateway import definitions, errors, patches, state
 from groundcloud.services.apigateway.access import by_path
 from groundcloud.services.apigateway.documents import rest_document, restored
+from groundcloud.services.apigateway.gateway.authorizers import Verdicts
 from groundcloud.services.apigateway.rest_operations.rest_apis import load_api
 from groundcloud.services.apigateway.state import DEPLOYMENTS, STAGES, Stage
 
@@ -99,6 +100,12 @@ def delete_stage(call: Call, request: dict[str, Any]) -> None:
         )
     STAGES.delete(call.tx, stage.api_id, stage.stage_name)
     state.touch(call.tx, stage.api_id)
+
+
+@operation(access=by_path)
+def flush_stage_authorizers_cache(call: Call, request: dict[str, Any]) -> None:
+    stage = load_stage(call, request["restApiId"], request["stageName"])
+    call.own("verdicts", Verdicts).forget(stage.api_id, stage.stage_name)
 
 
 def make_stage(call: Call, request: dict[str, Any]) -> Stage:
