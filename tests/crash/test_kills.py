@@ -56,7 +56,9 @@ def found_in(endpoint, queue_url):
     connection = http.client.HTTPConnection("127.0.0.1", int(host.rpartition(":")[2]), timeout=10)
     counts, bodies = {}, set()
     while True:
-        status, answer = call(connection, host, "ReceiveMessage", {"QueueUrl": queue_url, "MaxNumberOfMessages": 10, "VisibilityTimeout": 3600})
+        status, answer = call(
+            connection, host, "ReceiveMessage", {"QueueUrl": queue_url, "MaxNumberOfMessages": 10, "VisibilityTimeout": 3600}
+        )
         assert status == 200
         if not answer.get("Messages"):
             return counts

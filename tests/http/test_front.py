@@ -46,7 +46,9 @@ class Wire:
         return status, headers, body
 
     def signed(self, headers, body=b"{}"):
-        return signing.sign(signing.Credentials("test", "test"), "us-east-1", "sqs", "POST", "/", "", {"host": self.host, **headers}, body, time.time())
+        return signing.sign(
+            signing.Credentials("test", "test"), "us-east-1", "sqs", "POST", "/", "", {"host": self.host, **headers}, body, time.time()
+        )
 
 
 @pytest.fixture
@@ -101,7 +103,12 @@ def test_a_body_cut_short_leaves_nothing_and_the_server_goes_on(wire, ground):
 
 @pytest.mark.parametrize(
     "junk",
-    [b"\x00\x01\x02\r\n\r\n", b"GET\r\n\r\n", b"POST / HTTP/1.1\r\ncontent-length: -5\r\n\r\n", b"POST / HTTP/1.1\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\nhello"],
+    [
+        b"\x00\x01\x02\r\n\r\n",
+        b"GET\r\n\r\n",
+        b"POST / HTTP/1.1\r\ncontent-length: -5\r\n\r\n",
+        b"POST / HTTP/1.1\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\nhello",
+    ],
 )
 def test_what_is_not_http_is_refused(wire, ground, junk):
     wire.send(junk)
