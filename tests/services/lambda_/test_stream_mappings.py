@@ -109,6 +109,17 @@ def test_what_was_written_before_is_read_from_the_horizon_and_not_from_the_lates
     assert stream.seen() == [["after"]]
 
 
+def test_the_latest_is_where_the_mapping_began_even_if_it_is_interrupted_before_a_first_record(stream: Stream) -> None:
+    stream.put("before")
+    stream.clock.advance("2s")
+    stream.connect(position="LATEST")
+    stream.clock.settle()
+    stream.lambda_.update_event_source_mapping(UUID=stream.mapping_id, Enabled=False)
+    stream.put("meanwhile")
+    stream.lambda_.update_event_source_mapping(UUID=stream.mapping_id, Enabled=True)
+    assert stream.seen() == [["meanwhile"]]
+
+
 def test_a_mapping_that_is_switched_on_again_goes_on_where_it_was(stream: Stream) -> None:
     stream.connect()
     stream.put("a")

@@ -153,12 +153,15 @@ class Mapping(Record, kw_only=True):
 
 
 class Checkpoint(Record, kw_only=True):
-    """`sequence_number` is the last one that is done with; "" where none is. `finished`: the shard is read to its end."""
+    """`sequence_number` is the last one that is done with; "" where none is: then records from before `since_ms` are not wanted.
+    `finished`: the shard is read to its end.
+    """
 
     mapping_id: str
     shard_id: str
     sequence_number: str
     finished: bool = False
+    since_ms: int = 0
 
 
 class Provisioned(Record, kw_only=True):

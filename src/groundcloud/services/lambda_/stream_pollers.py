@@ -57,7 +57,6 @@ class StreamPoller(Poller):
         self._destination = ((settings.get("DestinationConfig") or {}).get("OnFailure") or {}).get("Destination") or ""
         self._source = self.commits_of("dynamodb")
         self._shards: dict[str, asyncio.Task[None]] = {}
-        self._first = True
 
     async def run(self) -> None:
         try:
@@ -99,8 +98,10 @@ class StreamPoller(Poller):
                 break
             params["ExclusiveStartShardId"] = description["LastEvaluatedShardId"]
         known = {shard["ShardId"] for shard in shards}
-        latest = self._first and self.mapping.settings["StartingPosition"] == "LATEST"
         tx = self.call.reading()
+        # Only at the very beginning: shards that come later are children of those, and read from their start.
+        fresh = next(CHECKPOINTS.keys(tx, self.mapping.mapping_id, limit=1), None) is None
+        latest = fresh and self.mapping.settings["StartingPosition"] == "LATEST"
         for shard in shards:
             shard_id = shard["ShardId"]
             checkpoint = CHECKPOINTS.get(tx, self.mapping.mapping_id, shard_id)
@@ -115,8 +116,10 @@ class StreamPoller(Poller):
                 self._keep(shard_id, "", finished=True)
                 continue
             iterator = await self._iterator(shard_id, checkpoint, latest)
+            if latest:
+                # Where LATEST is, holds from now on, whatever happens before the first record.
+                self._keep(shard_id, "", since_ms=self.call.clock.now_ms())
             self._shards[shard_id] = asyncio.get_running_loop().create_task(self._read(shard_id, iterator))
-        self._first = False
 
     async def _iterator(self, shard_id: str, checkpoint: Checkpoint | None, latest: bool) -> str:
         params = {"StreamArn": self.mapping.source_arn, "ShardId": shard_id}
@@ -133,17 +136,23 @@ class StreamPoller(Poller):
             answer = await self.request("dynamodbstreams", "GetShardIterator", trimmed)
         return str(answer["ShardIterator"])
 
-    def _keep(self, shard_id: str, sequence_number: str, *, finished: bool = False) -> None:
+    def _keep(self, shard_id: str, sequence_number: str, *, finished: bool = False, since_ms: int = 0) -> None:
+        checkpoint = Checkpoint(
+            mapping_id=self.mapping.mapping_id,
+            shard_id=shard_id,
+            sequence_number=sequence_number,
+            finished=finished,
+            since_ms=since_ms,
+        )
         with self.call.transaction() as tx:
-            CHECKPOINTS.put(
-                tx,
-                Checkpoint(mapping_id=self.mapping.mapping_id, shard_id=shard_id, sequence_number=sequence_number, finished=finished),
-            )
+            CHECKPOINTS.put(tx, checkpoint)
 
     # One shard
 
     async def _read(self, shard_id: str, iterator: str) -> None:
         """Until the shard's end, or the mapping's."""
+        checkpoint = CHECKPOINTS.get(self.call.reading(), self.mapping.mapping_id, shard_id)
+        since_ms = checkpoint.since_ms if checkpoint is not None else 0
         while self.is_current():
             try:
                 records, following = await self._collect(iterator)
@@ -152,7 +161,10 @@ class StreamPoller(Poller):
                 iterator = await self._iterator(shard_id, CHECKPOINTS.get(self.call.reading(), self.mapping.mapping_id, shard_id), False)
                 continue
             if records:
-                await self._handle(shard_id, records)
+                # The stream tells seconds.
+                await self._handle(
+                    shard_id, [one for one in records if one["dynamodb"]["ApproximateCreationDateTime"] * 1000 + 999 >= since_ms]
+                )
                 if not self.is_current():
                     return
                 self._keep(shard_id, records[-1]["dynamodb"]["SequenceNumber"])
