@@ -210,8 +210,11 @@ def test_a_runtime_identifier_is_resolved_to_that_version_or_the_nearest_newer_o
     assert old.warning is not None and old.warning.startswith("python2.7 is not installed")
     newest = resolve_runtime("python3.19")
     assert newest.warning is not None and newest.own
-    with pytest.raises(RuntimeNotAvailable, match=r"nodejs22\.x"):
-        resolve_runtime("nodejs22.x")
+    assert resolve_runtime("provided.al2023").language == "provided"
+    with pytest.raises(RuntimeNotAvailable, match=r"java21"):
+        resolve_runtime("java21")
+    with pytest.raises(RuntimeNotAvailable, match=r"Strict runtimes: python2\.7 is not installed.*uv python install 2\.7"):
+        resolve_runtime("python2.7", strict=True)
 
 
 def test_a_closed_pool_starts_nothing(tmp_path: Path) -> None:

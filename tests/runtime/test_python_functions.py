@@ -39,6 +39,7 @@ def test_the_environment_is_awss(house: Any) -> None:
     found = house.answer(spec, trace_id="Root=1-5759e988-bd862e3fe1be46a994272793")
     stream = found.pop("AWS_LAMBDA_LOG_STREAM_NAME")
     assert re.fullmatch(r"2026/01/01/\[\$LATEST\][0-9a-f]{32}", stream)
+    assert re.fullmatch(r"127\.[\d.]+:\d+", found.pop("AWS_LAMBDA_RUNTIME_API"))
     assert found == {
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_ENDPOINT_URL": "http://localhost:1",
@@ -50,6 +51,7 @@ def test_the_environment_is_awss(house: Any) -> None:
         "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{spec.function_name}",
         "AWS_REGION": "us-east-1",
         "AWS_XRAY_CONTEXT_MISSING": "LOG_ERROR",
+        "AWS_XRAY_DAEMON_ADDRESS": "127.0.0.1:2000",
         "LAMBDA_RUNTIME_DIR": "/var/runtime",
         "LAMBDA_TASK_ROOT": "/var/task",
         "LANG": "en_US.UTF-8",

@@ -42,7 +42,6 @@ def talk(conversation: Callable[[RuntimeApi, Client], Awaitable[Any]]) -> Any:
             return await asyncio.wait_for(conversation(api, client), 10)
         finally:
             client.writer.close()
-            api.close()
             server.close()
 
     return asyncio.run(run())

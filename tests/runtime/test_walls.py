@@ -65,6 +65,7 @@ def test_the_root_directory_holds_nothing_of_the_host(house: Any) -> None:
         "usr",
         "var",
         "nix",
+        "node_modules",
     }
     assert code == "/var/task/app.py"
 

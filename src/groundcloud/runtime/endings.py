@@ -54,3 +54,12 @@ def with_request_id(document: bytes, request_id: str) -> bytes:
 
 def stamp(ms: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(ms // 1000)) + f".{ms % 1000:03d}Z"
+
+
+def platform_error(document: bytes) -> str:
+    """The sentence in the platform's own error document of a runtime that could not be started."""
+    try:
+        fields = json.loads(document)
+    except (ValueError, RecursionError):
+        return ""
+    return str(fields.get("errorMessage", "")) if isinstance(fields, dict) else ""

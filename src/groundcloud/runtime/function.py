@@ -11,6 +11,8 @@ from typing import Any, Literal
 # AWS: Lambda quotas and "Init phase": ten seconds, after which the initialisation counts as part of the first invocation.
 INIT_MS_MAX = 10_000
 PROVISIONED_INIT_S_MAX = 900.0
+# AWS: Lambda quotas, response streaming.
+STREAM_BYTES_MAX = 209_715_200
 LOG_TAIL_BYTES_MAX = 4096
 LOG_LINE_BYTES_MAX = 256 * 1024
 
@@ -113,31 +115,3 @@ class PoolSettings:
     """Seconds; decides idleness alone. Time limits of invocations are the machine's."""
     wall_ms: Callable[[], int] = lambda: int(time.time() * 1000)
     """Stamps the line of a timeout."""
-
-
-def environment(spec: FunctionSpec, start: SandboxStart, task_root: str) -> dict[str, str]:
-    """The variables that a function finds. AWS: Defined runtime environment variables."""
-    variables = {
-        "LANG": "en_US.UTF-8",
-        "TZ": ":UTC",
-        "PATH": "/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:/opt/bin",
-        "LD_LIBRARY_PATH": "/var/lang/lib:/lib64:/usr/lib64:/var/runtime:/var/runtime/lib:/var/task:/var/task/lib:/opt/lib",
-        "PYTHONPATH": "/var/runtime",
-        "AWS_XRAY_CONTEXT_MISSING": "LOG_ERROR",
-        **spec.environment,
-        "LAMBDA_TASK_ROOT": task_root,
-        "LAMBDA_RUNTIME_DIR": "/var/runtime",
-        "_HANDLER": spec.handler,
-        "AWS_REGION": spec.region,
-        "AWS_DEFAULT_REGION": spec.region,
-        "AWS_EXECUTION_ENV": f"AWS_Lambda_{spec.runtime}",
-        "AWS_LAMBDA_FUNCTION_NAME": spec.function_name,
-        "AWS_LAMBDA_FUNCTION_VERSION": spec.function_version,
-        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(spec.memory_mb),
-        "AWS_LAMBDA_LOG_GROUP_NAME": spec.log_group_name or f"/aws/lambda/{spec.function_name}",
-        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
-        **start.environment,
-    }
-    if spec.endpoint_url and "AWS_ENDPOINT_URL" not in variables:
-        variables["AWS_ENDPOINT_URL"] = spec.endpoint_url
-    return variables

@@ -21,12 +21,12 @@ def resident_mb(pid: int, group: Group | None, limit_mb: int) -> int:
         return group.resident_bytes() // _MB
     if not pid:
         return 0
-    tree = _tree(pid)
-    total = sum(map(_resident_bytes, tree)) // _MB
-    return total if total <= limit_mb else sum(map(_proportional_bytes, tree)) // _MB
+    processes = tree(pid)
+    total = sum(map(_resident_bytes, processes)) // _MB
+    return total if total <= limit_mb else sum(map(_proportional_bytes, processes)) // _MB
 
 
-def _tree(pid: int) -> list[int]:
+def tree(pid: int) -> list[int]:
     """The process and its descendants. Orphans are children of init, so none is missed."""
     found = [pid]
     for current in found:

@@ -12,8 +12,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from groundcloud.runtime import launch
 from groundcloud.runtime.control_groups import ControlGroups
-from groundcloud.runtime.function import FunctionSpec, PoolSettings, PrepareStart, SandboxStart, environment
+from groundcloud.runtime.function import FunctionSpec, PoolSettings, PrepareStart, SandboxStart
 from groundcloud.runtime.interpreters import RuntimeChoice, RuntimeNotAvailable, resolve_runtime
 from groundcloud.runtime.sandbox import Sandbox, new_id
 from groundcloud.runtime.zygote import Zygote, ZygoteFailed
@@ -21,8 +22,19 @@ from groundcloud.runtime.zygote import Zygote, ZygoteFailed
 _SWEEP_S = 5.0
 _DESCRIPTORS_WANTED = 65536
 # Above what systemd and container engines hand out; each sandbox of a root server has a user of its own.
+# What must be there before Node.js or its wrapper runs; the rest comes through the channel.
+_FROM_THE_START = (
+    "NODE_OPTIONS",
+    "NODE_PATH",
+    "LD_LIBRARY_PATH",
+    "LD_PRELOAD",
+    "PATH",
+    "TZ",
+    "LANG",
+    "AWS_LAMBDA_RUNTIME_API",
+    "NODE_EXTRA_CA_CERTS",
+)
 _UID_BASE, _UID_COUNT = 0x7100_0000, 65536
-_ADDRESS_SPACE_SLACK_MB = 4096
 
 
 class PoolFull(Exception):
@@ -50,7 +62,10 @@ class Pool:
         self._all: dict[str, Sandbox] = {}
         self._sweeper: asyncio.TimerHandle | None = None
         self._freezer: asyncio.TimerHandle | None = None
-        self._uids = itertools.cycle(_host_uids())
+        users = _host_uids()
+        self._uids = itertools.cycle(users)
+        self._own_users = len(users) > 1  # each sandbox has one
+        self._users_taken: set[int] = set()
         self._closed = False
 
     async def start(self) -> None:
@@ -182,34 +197,33 @@ class Pool:
             zygote = await self._zygote(choice)
         sandbox_id = new_id()
         start = prepare(sandbox_id) if prepare is not None else SandboxStart()
-        sandbox = Sandbox(spec, start, sandbox_id, wall_ms=self.settings.wall_ms, log_rate=self.settings.log_bytes_per_s_max)
+        sandbox = Sandbox(
+            spec,
+            start,
+            sandbox_id,
+            wall_ms=self.settings.wall_ms,
+            log_rate=self.settings.log_bytes_per_s_max,
+            speaks_api=choice.language == "provided",
+        )
         self._all[sandbox_id] = sandbox
         sandbox.on_death = self._forget
         sandbox.group = self._groups.take(spec.memory_mb, spec.ephemeral_mb) if self._groups is not None else None
-        self._ask(zygote, sandbox, start)
+        self._ask(zygote, sandbox, start, choice)
         return sandbox
 
-    def _ask(self, zygote: Zygote, sandbox: Sandbox, start: SandboxStart) -> None:
+    def _ask(self, zygote: Zygote, sandbox: Sandbox, start: SandboxStart, choice: RuntimeChoice) -> None:
         spec, namespaces = sandbox.spec, zygote.hello.namespaces
-        task_root = "/var/task" if namespaces else str(spec.code_path)
-        layer_root = "" if not spec.layers else "/opt" if namespaces else str(spec.layers[-1])
         descriptors = sandbox.open()
         group_descriptors, into_cgroup = sandbox.group.descriptors() if sandbox.group is not None else ([], False)
         descriptors += group_descriptors
         limited = sandbox.group is not None and "memory" in sandbox.group.paths
-        request = {
-            "runtime": spec.runtime,
-            "handler": spec.handler,
-            "code": str(spec.code_path),
-            "layers": [str(path) for path in spec.layers],
-            "environment": environment(spec, start, task_root),
-            "task_root": task_root,
-            "layer_root": layer_root,
-            "ephemeral_mb": spec.ephemeral_mb,
-            "address_space_mb": None if limited else spec.memory_mb + _ADDRESS_SPACE_SLACK_MB,
-            "uid": next(self._uids) if namespaces else 0,
-            "into_cgroup": into_cgroup,
-        }
+        uid = self._user(sandbox) if namespaces else 0
+        root = launch.task_root(spec, namespaces)
+        variables = launch.environment(spec, start, choice, root, sandbox.api.address)
+        request = launch.request(spec, variables, choice, namespaces=namespaces, limited=limited, uid=uid, into_cgroup=into_cgroup)
+        if choice.language == "node":
+            request["environment"] = {name: variables[name] for name in _FROM_THE_START if name in variables}
+            sandbox.set_up(launch.set_up(spec, variables, root))
         future = zygote.spawn(request, descriptors)
 
         def started(done: asyncio.Future[tuple[int, int]]) -> None:
@@ -223,6 +237,16 @@ class Pool:
 
         future.add_done_callback(started)
 
+    def _user(self, sandbox: Sandbox) -> int:
+        """The user that the sandbox runs as outside: one that no other has now, where there are enough."""
+        uid = next(self._uids)
+        if self._own_users:
+            while uid in self._users_taken:
+                uid = next(self._uids)
+            self._users_taken.add(uid)
+            sandbox.uid = uid
+        return uid
+
     async def _zygote(self, choice: RuntimeChoice) -> Zygote:
         await self.start()
         lock = self._starting.setdefault(choice.path, asyncio.Lock())
@@ -233,7 +257,8 @@ class Pool:
             if zygote is not None:
                 zygote.close()
             plain = "switched off" if self.settings.plain else None if sys.platform == "linux" else f"{sys.platform} has none"
-            zygote = Zygote(choice.path, plain=plain, packages=None if choice.own else [])
+            binds = await asyncio.to_thread(launch.program_binds) if plain is None else []
+            zygote = Zygote(choice.path, plain=plain, packages=None if choice.own else [], binds=binds)
             await zygote.start({})
             if self._closed:
                 zygote.close()
@@ -243,6 +268,8 @@ class Pool:
 
     def _forget(self, sandbox: Sandbox) -> None:
         self._all.pop(sandbox.id, None)
+        if sandbox.uid is not None:
+            self._users_taken.discard(sandbox.uid)
         idle = self._idle.get(sandbox.spec.key)
         if idle and sandbox in idle:
             idle.remove(sandbox)

@@ -1,4 +1,4 @@
-"""The Lambda Runtime API over HTTP/1.1, for runtimes that are programs of their own: one server, one sandbox, one invocation at a time.
+"""The Lambda Runtime API, for runtimes that are programs of their own: one sandbox, one invocation at a time.
 
 AWS: "Using the Lambda runtime API", version 2018-06-01. States of the runtime, and what it may ask for in each:
 
@@ -6,133 +6,103 @@ AWS: "Using the Lambda runtime API", version 2018-06-01. States of the runtime, 
     starting, idle --invocation/next--> waiting --an event--> busy --response, error--> idle
 
 A request that the state does not allow is answered with InvalidStateTransition, one about another invocation with InvalidRequestID.
-The listening socket is the caller's: whoever can connect to it is taken for the sandbox.
+Who may connect is `sandbox_api`'s to say: whoever is let in is taken for the sandbox.
 """
 
 from __future__ import annotations
 
 import asyncio
+import base64
+import binascii
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from groundcloud.runtime.function import Invocation
+from groundcloud.runtime import api_http
+from groundcloud.runtime.api_http import ACCEPTED, METHOD_NOT_ALLOWED, NOT_FOUND, Answer, Request, refusal
+from groundcloud.runtime.endings import error_payload
+from groundcloud.runtime.function import STREAM_BYTES_MAX, Invocation
 from groundcloud.runtime.inside.frames import RESPONSE_BYTES_MAX
 
-_PREFIX = "/2018-06-01/runtime/"
-_HEAD_BYTES_MAX = 64 * 1024
-# An error document may be as large as a response; what is larger is read no further.
-_BODY_BYTES_MAX = RESPONSE_BYTES_MAX
-_REASONS = {
-    200: "OK",
-    202: "Accepted",
-    400: "Bad Request",
-    403: "Forbidden",
-    404: "Not Found",
-    405: "Method Not Allowed",
-    413: "Payload Too Large",
-}
+PREFIX = "/2018-06-01/runtime/"
+_STREAMING = "streaming"
+_TRUNCATED = "Runtime.TruncatedResponse"
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the runtime reported: of an invocation (`response`, `error`), or instead of the first one (`init_error`)."""
+    """What the runtime reported: of an invocation (`response`, `error`), or instead of the first one (`init_error`).
+
+    Of a response that was streamed, the payload has gone through `on_chunk` already.
+    """
 
     kind: Literal["response", "error", "init_error"]
     payload: bytes
     error_type: str | None = None
 
 
-@dataclass(frozen=True)
-class _Request:
-    method: str
-    path: str
-    headers: Mapping[str, str]
-    body: bytes
-    too_large: bool
-
-
-@dataclass(frozen=True)
-class _Answer:
-    status: int
-    body: bytes
-    headers: tuple[tuple[str, str], ...] = ()
-    close: bool = False
-
-
-class _Broken(Exception):
-    """Not HTTP as the API needs it; the connection is closed."""
+OnChunk = Callable[[bytes, str], Awaitable[None]]
+"""Takes a piece of a streamed response and its content type; the function's writes wait for it."""
 
 
 class RuntimeApi:
-    """The API of one sandbox. `ready` is set when the runtime asks for its first event, or fails before it."""
+    """The API of one sandbox. `ready` is set when the runtime asks for its first event, or fails before it; `on_ready` is called then."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_ready: Callable[[], None] | None = None) -> None:
         self.ready = asyncio.Event()
         self.init_error: Outcome | None = None
-        self._state: Literal["starting", "waiting", "busy", "idle", "failed"] = "starting"
+        self.on_ready = on_ready
+        self.on_next: Callable[[], None] | None = None
+        self._state: Literal["starting", "waiting", "busy", "streaming", "idle", "failed"] = "starting"
         self._events: asyncio.Queue[tuple[Invocation, int]] = asyncio.Queue(1)
         self._current: Invocation | None = None
         self._outcome: asyncio.Future[Outcome] | None = None
-        self._connections: set[asyncio.Task[None]] = set()
+        self._on_chunk: OnChunk | None = None
 
-    async def invoke(self, invocation: Invocation, deadline_ms: int) -> Outcome:
+    async def invoke(self, invocation: Invocation, deadline_ms: int, on_chunk: OnChunk | None = None) -> Outcome:
         """Hands the event to the runtime and waits for what it reports. Time limits and the runtime's death are the caller's."""
         if self._outcome is not None:
             raise RuntimeError("a runtime works on one invocation at a time")
         if self.init_error is not None:
             return self.init_error
         self._outcome = asyncio.get_running_loop().create_future()
+        self._on_chunk = on_chunk
         try:
             self._events.put_nowait((invocation, deadline_ms))
             return await self._outcome
         finally:
-            self._outcome = None
+            self._outcome = self._on_chunk = None
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection; pass it to `asyncio.start_server`."""
-        task = asyncio.current_task()
-        if task is not None:
-            self._connections.add(task)
-            task.add_done_callback(self._connections.discard)
-        try:
-            while (request := await _read(reader, writer)) is not None:
-                answer = await self._answer(request)
-                writer.write(_serialized(answer))
-                await writer.drain()
-                if answer.close or request.headers.get("connection", "").lower() == "close":
-                    break
-        except (_Broken, ConnectionError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            writer.close()
+        """One connection that speaks this API alone."""
+        await api_http.serve(reader, writer, self.answer)
 
-    def close(self) -> None:
-        for task in tuple(self._connections):
-            task.cancel()
-
-    async def _answer(self, request: _Request) -> _Answer:
-        parts = request.path.removeprefix(_PREFIX).split("/") if request.path.startswith(_PREFIX) else []
+    async def answer(self, request: Request) -> Answer:
+        parts = request.path.removeprefix(PREFIX).split("/") if request.path.startswith(PREFIX) else []
         match request.method, parts:
             case "GET", ["invocation", "next"]:
                 return await self._next()
             case "POST", ["invocation", request_id, "response"]:
-                return self._finish(request, request_id, "response")
+                return await self._respond(request, request_id)
             case "POST", ["invocation", request_id, "error"]:
-                return self._finish(request, request_id, "error")
+                return await self._finish(request, request_id, "error")
             case "POST", ["init", "error"]:
-                return self._fail(request)
+                return await self._fail(request)
             case _, ["invocation", "next"] | ["invocation", _, "response" | "error"] | ["init", "error"]:
-                return _Answer(405, b"Method Not Allowed", close=True)
-        return _Answer(404, b"404 page not found\n", close=request.too_large)
+                return METHOD_NOT_ALLOWED
+        return NOT_FOUND
 
-    async def _next(self) -> _Answer:
-        if self._state == "waiting" or self._state == "failed":
+    async def _next(self) -> Answer:
+        if self._state in ("waiting", "failed", "streaming"):
             return _refused_transition(self._state, "waiting")
         # A runtime that asks again without an answer has given the invocation up; AWS's does the same as ours: the time limit ends it.
-        self._state = "waiting"
+        first, self._state = self._state == "starting", "waiting"
         self.ready.set()
+        if first and self.on_ready is not None:
+            self.on_ready()
+        if self.on_next is not None:
+            self.on_next()
         try:
             invocation, deadline_ms = await self._events.get()
         except asyncio.CancelledError:
@@ -154,123 +124,105 @@ class RuntimeApi:
             headers.append(("Lambda-Runtime-Cognito-Identity", json.dumps(dict(invocation.identity))))
         if invocation.tenant_id:
             headers.append(("Lambda-Runtime-Aws-Tenant-Id", invocation.tenant_id))
-        return _Answer(200, invocation.payload, tuple(headers))
+        return Answer(200, invocation.payload, tuple(headers))
 
-    def _finish(self, request: _Request, request_id: str, kind: Literal["response", "error"]) -> _Answer:
+    def _refuses(self, request_id: str, wanted: str) -> Answer | None:
         if self._state != "busy" or self._current is None:
-            return _refused_transition(self._state, kind)
+            return _refused_transition(self._state, wanted)
         if request_id != self._current.request_id:
-            return _refusal(400, "InvalidRequestID", "Invalid request ID", close=request.too_large)
-        self._state, self._current = "idle", None
-        if request.too_large:
-            message = f"Response payload size exceeded maximum allowed payload size ({RESPONSE_BYTES_MAX} bytes)."
-            document = json.dumps({"errorType": "Function.ResponseSizeTooLarge", "errorMessage": message}).encode()
-            self._report(Outcome("error", document, "Function.ResponseSizeTooLarge"))
-            return _refusal(
-                413, "RequestEntityTooLarge", f"Exceeded maximum allowed payload size ({RESPONSE_BYTES_MAX} bytes).", close=True
-            )
-        self._report(Outcome(kind, request.body, _error_type(request) if kind == "error" else None))
-        return _ACCEPTED
+            return refusal(400, "InvalidRequestID", "Invalid request ID")
+        return None
 
-    def _fail(self, request: _Request) -> _Answer:
+    async def _respond(self, request: Request, request_id: str) -> Answer:
+        if request.headers.get("lambda-runtime-function-response-mode", "").lower() == _STREAMING:
+            return await self._stream(request, request_id)
+        return await self._finish(request, request_id, "response")
+
+    async def _finish(self, request: Request, request_id: str, kind: Literal["response", "error"]) -> Answer:
+        if refused := self._refuses(request_id, kind):
+            return refused
+        body = await request.read(RESPONSE_BYTES_MAX)
+        if refused := self._refuses(request_id, kind):  # answered meanwhile over another connection
+            return refused
+        self._state, self._current = "idle", None
+        if body is None:
+            self._report(_too_large(RESPONSE_BYTES_MAX))
+            message = f"Exceeded maximum allowed payload size ({RESPONSE_BYTES_MAX} bytes)."
+            return refusal(413, "RequestEntityTooLarge", message, close=True)
+        self._report(Outcome(kind, body, _error_type(request, body) if kind == "error" else None))
+        return ACCEPTED
+
+    async def _stream(self, request: Request, request_id: str) -> Answer:
+        if refused := self._refuses(request_id, "response"):
+            return refused
+        self._state = "streaming"
+        on_chunk, content_type = self._on_chunk, request.headers.get("content-type", "application/octet-stream")
+        limit = STREAM_BYTES_MAX if on_chunk is not None else RESPONSE_BYTES_MAX
+        kept, size, outcome = bytearray(), 0, None
+        try:
+            async for chunk in request.chunks():
+                size += len(chunk)
+                if size > limit:
+                    outcome = _too_large(limit)
+                    break
+                if on_chunk is not None:
+                    await on_chunk(chunk, content_type)
+                else:
+                    kept += chunk
+        except (api_http.Broken, ConnectionError, asyncio.IncompleteReadError):
+            outcome = Outcome("error", error_payload(_TRUNCATED, "Response stream was closed before it was complete."), _TRUNCATED)
+        self._state, self._current = "idle", None
+        if outcome is not None:
+            self._report(outcome)
+            return refusal(413, "RequestEntityTooLarge", f"Exceeded maximum allowed payload size ({limit} bytes).", close=True)
+        self._report(_trailing_error(request) or Outcome("response", bytes(kept)))
+        return ACCEPTED
+
+    async def _fail(self, request: Request) -> Answer:
         if self._state != "starting":
             return _refused_transition(self._state, "init error")
+        body = await request.read(RESPONSE_BYTES_MAX) or b""
         self._state = "failed"
-        self.init_error = Outcome("init_error", request.body, _error_type(request))
+        self.init_error = Outcome("init_error", body, _error_type(request, body))
         self.ready.set()
         self._report(self.init_error)
-        return _ACCEPTED
+        if self.on_ready is not None:
+            self.on_ready()
+        return ACCEPTED
 
     def _report(self, outcome: Outcome) -> None:
         if self._outcome is not None and not self._outcome.done():
             self._outcome.set_result(outcome)
 
 
-_ACCEPTED = _Answer(202, b'{"status":"OK"}\n', (("Content-Type", "application/json"),))
+def _too_large(limit: int) -> Outcome:
+    message = f"Response payload size exceeded maximum allowed payload size ({limit} bytes)."
+    return Outcome("error", error_payload("Function.ResponseSizeTooLarge", message), "Function.ResponseSizeTooLarge")
 
 
-def _refusal(status: int, error_type: str, message: str, *, close: bool = False) -> _Answer:
-    body = json.dumps({"errorMessage": message, "errorType": error_type}).encode()
-    return _Answer(status, body, (("Content-Type", "application/json"),), close)
+def _refused_transition(state: str, wanted: str) -> Answer:
+    return refusal(403, "InvalidStateTransition", f"Transition from {state} to {wanted} is not allowed.", close=True)
 
 
-def _refused_transition(state: str, wanted: str) -> _Answer:
-    return _refusal(403, "InvalidStateTransition", f"Transition from {state} to {wanted} is not allowed.", close=True)
-
-
-def _error_type(request: _Request) -> str:
+def _error_type(request: Request, body: bytes) -> str:
     """The header's, else the document's, else AWS's word for neither."""
     named = request.headers.get("lambda-runtime-function-error-type")
     if named:
         return named
     try:
-        document = json.loads(request.body)
+        fields = json.loads(body)
     except (ValueError, RecursionError):
         return "Runtime.Unknown"
-    return str(document.get("errorType") or "Runtime.Unknown") if isinstance(document, dict) else "Runtime.Unknown"
+    return str(fields.get("errorType") or "Runtime.Unknown") if isinstance(fields, dict) else "Runtime.Unknown"
 
 
-async def _read(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> _Request | None:
-    """The next request of the connection, None at its end."""
+def _trailing_error(request: Request) -> Outcome | None:
+    """What the trailers say of a function that failed in the middle of its stream."""
+    error_type = request.trailers.get("lambda-runtime-function-error-type")
+    if not error_type:
+        return None
     try:
-        head = await reader.readuntil(b"\r\n\r\n")
-    except asyncio.IncompleteReadError as error:
-        if not error.partial:
-            return None
-        raise _Broken from error
-    except asyncio.LimitOverrunError as error:
-        raise _Broken from error
-    if len(head) > _HEAD_BYTES_MAX:
-        raise _Broken
-    first, *lines = head[:-4].decode("latin-1").split("\r\n")
-    words = first.split(" ")
-    if len(words) != 3 or not words[2].startswith("HTTP/1."):
-        raise _Broken
-    headers: dict[str, str] = {}
-    for line in lines:
-        name, colon, value = line.partition(":")
-        if not colon:
-            raise _Broken
-        headers[name.lower()] = value.strip()
-    if headers.get("expect", "").lower() == "100-continue":
-        writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-    body = await _chunks(reader) if "chunked" in headers.get("transfer-encoding", "").lower() else await _counted(reader, headers)
-    return _Request(words[0], words[1].partition("?")[0], headers, body or b"", body is None)
-
-
-async def _counted(reader: asyncio.StreamReader, headers: Mapping[str, str]) -> bytes | None:
-    """The body by its declared length; None if that is too much (it is left unread)."""
-    declared = headers.get("content-length", "0")
-    if not declared.isdecimal():
-        raise _Broken
-    length = int(declared)
-    return await reader.readexactly(length) if length <= _BODY_BYTES_MAX else None
-
-
-async def _chunks(reader: asyncio.StreamReader) -> bytes | None:
-    body = bytearray()
-    while True:
-        try:
-            size = int((await reader.readuntil(b"\r\n")).partition(b";")[0], 16)
-        except (ValueError, asyncio.LimitOverrunError) as error:
-            raise _Broken from error
-        if size < 0:
-            raise _Broken
-        if len(body) + size > _BODY_BYTES_MAX:
-            return None
-        if size == 0:
-            while await reader.readuntil(b"\r\n") != b"\r\n":  # trailers
-                pass
-            return bytes(body)
-        body += await reader.readexactly(size)
-        if await reader.readexactly(2) != b"\r\n":
-            raise _Broken
-
-
-def _serialized(answer: _Answer) -> bytes:
-    lines = [f"HTTP/1.1 {answer.status} {_REASONS[answer.status]}", f"Content-Length: {len(answer.body)}"]
-    # A line break in a value would let the sender of an event write headers.
-    lines += [f"{name}: {value}".replace("\r", "").replace("\n", "") for name, value in answer.headers]
-    if answer.close:
-        lines.append("Connection: close")
-    return "\r\n".join(lines).encode("utf-8") + b"\r\n\r\n" + answer.body
+        body = base64.b64decode(request.trailers.get("lambda-runtime-function-error-body", ""), validate=True)
+    except (binascii.Error, ValueError):
+        body = b""
+    return Outcome("error", body or error_payload(error_type, ""), error_type)

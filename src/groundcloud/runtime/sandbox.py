@@ -6,15 +6,15 @@ States and what moves them:
     ready <--thaw/freeze--> frozen
     any --INIT_ERROR, status pipe closes, kill--> dead
 
-The process descriptor is init's: it tells when the whole tree is dead. The status pipe is held by init alone; the last thing in it says how the
-runtime ended.
+Runtimes of our own (Python, Node.js) speak frames over the channel; a `bootstrap` speaks the Runtime API, and the same states are moved by
+what it asks for. The process descriptor is init's: it tells when the whole tree is dead. The status pipe is held by init alone; the
+last thing in it says how the runtime ended.
 A time limit, a broken frame, a channel closed by the function: the tree is killed, the invocation gets AWS's error.
 """
 
 from __future__ import annotations
 
 import asyncio
-import errno
 import json
 import os
 import secrets
@@ -24,12 +24,15 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from groundcloud.runtime import memory
+from groundcloud.runtime import memory, peers
+from groundcloud.runtime.api_http import NOT_FOUND, Answer, Request
+from groundcloud.runtime.channel import Channel
 from groundcloud.runtime.control_groups import Group
-from groundcloud.runtime.endings import ending_words, error_payload, stamp, with_request_id
+from groundcloud.runtime.endings import ending_words, error_payload, platform_error, stamp, with_request_id
 from groundcloud.runtime.function import (
     INIT_MS_MAX,
     PROVISIONED_INIT_S_MAX,
+    STREAM_BYTES_MAX,
     FunctionSpec,
     Invocation,
     InvokeKind,
@@ -37,11 +40,13 @@ from groundcloud.runtime.function import (
     SandboxStart,
 )
 from groundcloud.runtime.inside import frames
-from groundcloud.runtime.log_lines import LineAssembler, Tail
+from groundcloud.runtime.log_lines import Tail
+from groundcloud.runtime.log_pipe import LogPipe
+from groundcloud.runtime.runtime_api import PREFIX as RUNTIME_API
+from groundcloud.runtime.runtime_api import Outcome, RuntimeApi
+from groundcloud.runtime.sandbox_api import SandboxApi
+from groundcloud.runtime.streaming import ResponseStream
 
-_READ_BYTES = 256 * 1024
-_LOG_READ_BYTES = 64 * 1024
-_DRAIN_BYTES_MAX = 1024 * 1024
 _WATCH_S = 0.1
 _EXIT_GRACE_S = 0.5  # between the end of the channel and the end of the process
 _STOP, _CONTINUE = signal.SIGUSR1, signal.SIGUSR2
@@ -50,7 +55,17 @@ _STOP, _CONTINUE = signal.SIGUSR1, signal.SIGUSR2
 class Sandbox:
     """Made by the pool. `tag` is the user's own; `id` is 32 hex digits."""
 
-    def __init__(self, spec: FunctionSpec, start: SandboxStart, sandbox_id: str, *, wall_ms: Callable[[], int], log_rate: int) -> None:
+    def __init__(
+        self,
+        spec: FunctionSpec,
+        start: SandboxStart,
+        sandbox_id: str,
+        *,
+        wall_ms: Callable[[], int],
+        log_rate: int,
+        speaks_api: bool = False,
+    ) -> None:
+        """`speaks_api`: its runtime is a program that uses the Runtime API."""
         self.spec = spec
         self.id = sandbox_id
         self.tag: object = None
@@ -60,11 +75,12 @@ class Sandbox:
         self.init_ms: float | None = None
         self.idle_since = 0.0
         self.pid = 0
+        self.uid: int | None = None
+        """The host's user that no other sandbox has, if there is one."""
         self.group: Group | None = None
         self.on_death: Callable[[Sandbox], None] | None = None
         self._on_log = start.on_log
         self._wall_ms = wall_ms
-        self._log_rate = log_rate
         self._loop = asyncio.get_running_loop()
         self._started_at = time.perf_counter()
         self._ready = False
@@ -74,35 +90,34 @@ class Sandbox:
         self._kill_wanted = False
         self._invocation: Invocation | None = None
         self._answer: asyncio.Future[InvokeResult] | None = None
+        self._stream: ResponseStream | None = None
+        self._pieces = bytearray()
+        self._streamed_bytes = 0
         self._invoked_at = 0.0
         self._idle_at = self._loop.time()
         self._timer: asyncio.TimerHandle | None = None
         self._watch: asyncio.TimerHandle | None = None
         self._why: InvokeKind | None = None
         self._init_error: tuple[str, bytes] | None = None
+        self._platform_error = False
         self._rss_mb = 0
-        self._incoming = bytearray()
-        self._outgoing: memoryview | None = None
-        self._lines = LineAssembler()
         self._tail = Tail()
-        self._log_allowance = float(log_rate)
-        self._log_paused: asyncio.TimerHandle | None = None
         self._status = b""
+        self._speaks_api = speaks_api
+        self._turn: asyncio.Task[None] | None = None
+        self._channel = Channel(self._loop, self._received, self.kill, self._channel_ended)
+        self._log = LogPipe(self._loop, self._line, log_rate)
+        self.runtime_api = RuntimeApi(self._runtime_asked)
+        self.api = SandboxApi(self._loop, self._answer_api, self._is_own)
 
     # -- birth ------------------------------------------------------------------------------------------------------
 
     def open(self) -> list[int]:
         """Opens the ends of both sides; returns those of the sandbox, for the zygote."""
-        self._channel, theirs = socket.socketpair()
-        self._channel.setblocking(False)
-        log_read, log_write = os.pipe2(os.O_CLOEXEC) if hasattr(os, "pipe2") else os.pipe()
-        status_read, status_write = os.pipe2(os.O_CLOEXEC) if hasattr(os, "pipe2") else os.pipe()
-        os.set_blocking(log_read, False)
-        os.set_blocking(status_read, False)
-        self._log_fd, self._status_fd = log_read, status_read
-        self._loop.add_reader(self._channel.fileno(), self._channel_readable)
-        self._loop.add_reader(log_read, self._log_readable)
-        return [theirs.detach(), log_write, status_write]
+        self._status_fd, status_write = os.pipe2(os.O_CLOEXEC) if hasattr(os, "pipe2") else os.pipe()
+        os.set_blocking(self._status_fd, False)
+        self.api.listen()
+        return [self._channel.open(), self._log.open(), status_write]
 
     def born(self, pid: int, pidfd: int) -> None:
         """The zygote has started it, and the server holds no end of the sandbox's own any more."""
@@ -110,7 +125,19 @@ class Sandbox:
         # A process descriptor becomes readable when init and all it stood for are gone; without one, the end of the status pipe must do.
         self._loop.add_reader(pidfd if pidfd >= 0 else self._status_fd, self._ended)
         if self._kill_wanted:
-            self.kill()
+            self._kill_tree()
+
+    def set_up(self, head: dict[str, Any]) -> None:
+        """Tells a runtime that was started without its function which one it is."""
+        self._channel.send(frames.frame(frames.SET_UP, json.dumps(head).encode()))
+
+    def _is_own(self, connection: socket.socket) -> bool:
+        return peers.belongs(connection, uid=self.uid, pid=self.pid)
+
+    async def _answer_api(self, request: Request) -> Answer:
+        if self._speaks_api and request.path.startswith(RUNTIME_API):
+            return await self.runtime_api.answer(request)
+        return NOT_FOUND
 
     @property
     def busy(self) -> bool:
@@ -133,14 +160,23 @@ class Sandbox:
 
     # -- one invocation ------------------------------------------------------------------------------------------------
 
-    async def invoke(self, invocation: Invocation) -> InvokeResult:
-        """Runs the handler on one event. One at a time. Whatever the function does, this returns within its limits."""
+    def stream(self, invocation: Invocation) -> ResponseStream:
+        """As `invoke`, for a response that is read while it is written."""
+        stream = ResponseStream()
+        stream.run(self.invoke(invocation, stream))
+        return stream
+
+    async def invoke(self, invocation: Invocation, stream: ResponseStream | None = None) -> InvokeResult:
+        """Runs the handler on one event. One at a time. Whatever the function does, this returns within its limits.
+
+        A streamed response is put together, up to 6 MB, unless it is to go into a `stream` (200 MB).
+        """
         if self._answer is not None:
             raise RuntimeError("a sandbox runs one invocation at a time")
         if self.frozen:
             self.thaw()
         answer = self._answer = self._loop.create_future()
-        self._invocation = invocation
+        self._invocation, self._stream = invocation, stream
         self._invoked_at = time.perf_counter()
         if self.dead:
             self._died()
@@ -158,8 +194,9 @@ class Sandbox:
             self.kill()
             raise
         finally:
-            self._answer = None
-            self._invocation = None
+            self._answer = self._invocation = self._stream = None
+            self._pieces.clear()
+            self._streamed_bytes = 0
             self._idle_at = self._loop.time()
             self._cancel_timers()
 
@@ -178,96 +215,76 @@ class Sandbox:
             deadline_ms = invocation.deadline_ms
             timeout_s = max(0.0, (deadline_ms - now_ms) / 1000)
         self._timer = self._loop.call_later(timeout_s, self._time_out)
+        if self._speaks_api:
+            self._turn = self._loop.create_task(self._converse(invocation, deadline_ms))
+            return
         head: dict[str, Any] = {"request_id": invocation.request_id, "deadline_ms": deadline_ms, "function_arn": invocation.function_arn}
         for name in ("trace_id", "client_context", "identity", "tenant_id", "environment"):
             value = getattr(invocation, name)
             if value:
                 head[name] = value if isinstance(value, str) else dict(value)
-        self._send(frames.frame(frames.INVOKE, json.dumps(head).encode(), invocation.payload))
+        self._channel.send(frames.frame(frames.INVOKE, json.dumps(head).encode(), invocation.payload))
 
-    def _send(self, data: bytes) -> None:
-        try:
-            sent = self._channel.send(data)
-        except BlockingIOError:
-            sent = 0
-        except OSError:  # closed by the function: the reader sees it too
-            return
-        if sent < len(data):
-            self._outgoing = memoryview(data)[sent:]
-            self._loop.add_writer(self._channel.fileno(), self._channel_writable)
+    async def _converse(self, invocation: Invocation, deadline_ms: int) -> None:
+        """The same through the Runtime API."""
+        put = self._stream.put_and_wait if self._stream is not None else None
+        outcome: Outcome = await self.runtime_api.invoke(invocation, deadline_ms, put)
+        self._finish("ok" if outcome.kind == "response" else "error", outcome.payload, error_type=outcome.error_type)
 
-    def _channel_writable(self) -> None:
-        assert self._outgoing is not None
-        try:
-            sent = self._channel.send(self._outgoing)
-        except BlockingIOError:
-            return
-        except OSError:
-            sent = len(self._outgoing)
-        self._outgoing = self._outgoing[sent:]
-        if not self._outgoing:
-            self._outgoing = None
-            self._loop.remove_writer(self._channel.fileno())
+    def _runtime_asked(self) -> None:
+        """A program's first request to the Runtime API: it is ready, or says why it cannot be."""
+        failed = self.runtime_api.init_error
+        if failed is None:
+            self._become_ready()
+        else:
+            self._fail_init(failed.error_type or "Runtime.Unknown", failed.payload)
 
-    def _channel_readable(self) -> None:
-        try:
-            chunk = self._channel.recv(_READ_BYTES)
-        except BlockingIOError:
-            return
-        except OSError:
-            chunk = b""
-        if not chunk:
-            self._loop.remove_reader(self._channel.fileno())
-            if not self.dead and not self._kill_wanted:
-                self._loop.call_later(_EXIT_GRACE_S, self.kill)
-            return
-        self._incoming += chunk
-        size = frames.HEADER.size
-        while len(self._incoming) >= size:
-            kind, head_length, payload_length = frames.HEADER.unpack_from(self._incoming)
-            if head_length > frames.HEAD_BYTES_MAX or payload_length > frames.RESPONSE_BYTES_MAX + 1024:
-                self._broken()
-                return
-            end = size + head_length + payload_length
-            if len(self._incoming) < end:
-                return
-            head_text = bytes(self._incoming[size : size + head_length])
-            payload = bytes(self._incoming[size + head_length : end])
-            del self._incoming[:end]
-            try:
-                head = json.loads(head_text)
-                rss_kb = int(head.get("rss_kb", 0))
-            except (ValueError, AttributeError, TypeError, RecursionError):
-                self._broken()
-                return
-            self._rss_mb = max(self._rss_mb, min(rss_kb // 1024, self.spec.memory_mb))
-            self._received(kind, head, payload)
+    def _channel_ended(self) -> None:
+        if not self._speaks_api and not self.dead and not self._kill_wanted:
+            self._loop.call_later(_EXIT_GRACE_S, self.kill)
 
     def _received(self, kind: int, head: dict[str, Any], payload: bytes) -> None:
-        if kind == frames.READY and not self._ready:
-            self._ready = True
-            self.init_ms = (time.perf_counter() - self._started_at) * 1000
-            self._drain_log()
-            self._release_waiters()
-            if self._invocation is not None:
-                self._begin()
+        self._rss_mb = max(self._rss_mb, min(int(head.get("rss_kb", 0)) // 1024, self.spec.memory_mb))
+        if kind == frames.READY and not self._ready and not self._speaks_api:
+            self._become_ready()
         elif kind == frames.INIT_ERROR and not self._ready:
-            self._init_error = (str(head.get("error_type")), payload)
-            self._why = "init_error"
-            self.kill()
-        elif (
-            kind in (frames.RESPONSE, frames.ERROR)
-            and self._invocation is not None
-            and head.get("request_id") == self._invocation.request_id
-        ):
+            self._platform_error = bool(head.get("platform"))
+            self._fail_init(str(head.get("error_type")), payload)
+        elif self._invocation is None or head.get("request_id") != self._invocation.request_id:
+            self.kill()  # something else than the runtime has written to the channel
+        elif kind == frames.CHUNK:
+            self._take_piece(payload, str(head.get("content_type") or "application/octet-stream"))
+        elif kind in (frames.RESPONSE, frames.ERROR):
+            if head.get("last"):
+                self.retired = True
             error_type = str(head.get("error_type")) if kind == frames.ERROR else None
             self._finish("error" if kind == frames.ERROR else "ok", payload, error_type=error_type)
         else:
-            self._broken()
+            self.kill()
 
-    def _broken(self) -> None:
-        """Something else than the runtime has written to the channel."""
-        self._incoming.clear()
+    def _take_piece(self, piece: bytes, content_type: str) -> None:
+        self._streamed_bytes += len(piece)
+        limit = STREAM_BYTES_MAX if self._stream is not None else frames.RESPONSE_BYTES_MAX
+        if self._streamed_bytes > limit:
+            message = f"Response payload size exceeded maximum allowed payload size ({limit} bytes)."
+            self._finish("error", error_payload("Function.ResponseSizeTooLarge", message), error_type="Function.ResponseSizeTooLarge")
+            self.kill()  # it may go on writing for long
+        elif self._stream is None:
+            self._pieces += piece
+        elif not self._stream.put(piece, content_type, self._channel.resume):
+            self._channel.pause()
+
+    def _become_ready(self) -> None:
+        self._ready = True
+        self.init_ms = (time.perf_counter() - self._started_at) * 1000
+        self._log.drain()
+        self._release_waiters()
+        if self._invocation is not None:
+            self._begin()
+
+    def _fail_init(self, error_type: str, payload: bytes) -> None:
+        self._init_error = (error_type, payload)
+        self._why = "init_error"
         self.kill()
 
     def _finish(self, kind: InvokeKind, payload: bytes, *, error_type: str | None = None, line: str | None = None) -> None:
@@ -275,9 +292,14 @@ class Sandbox:
         if answer is None or answer.done():
             return
         now = time.perf_counter()
-        self._drain_log()
-        for rest in self._lines.flush():
-            self._line(rest)
+        if kind == "ok":
+            if self._pieces:
+                payload = bytes(self._pieces) + payload
+            elif self._stream is not None and not self._stream.begun and payload:
+                self._stream.put(payload, "application/octet-stream")
+                payload = b""
+        self._log.drain()
+        self._log.flush()
         init_ms = None if self._init_reported else self.init_ms
         self._init_reported = True
         answer.set_result(
@@ -316,6 +338,9 @@ class Sandbox:
             return
         self._kill_wanted = True
         self.retired = True
+        self._kill_tree()
+
+    def _kill_tree(self) -> None:
         if self._pidfd >= 0:
             try:
                 signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
@@ -365,20 +390,20 @@ class Sandbox:
         """The tree is dead: reads what is left of the log, answers who waits, closes the descriptors."""
         if self.dead:
             return
-        self._drain_log()
+        self._log.drain()
         self._read_status()
         self.dead = self.retired = True
         if self._why is None and self.group is not None and self.group.ran_out():
             self._why = "oom"
-        for fd in (self._log_fd, self._status_fd, self._channel.fileno(), *([self._pidfd] if self._pidfd >= 0 else [])):
+        for fd in (self._status_fd, *([self._pidfd] if self._pidfd >= 0 else [])):
             self._loop.remove_reader(fd)
-        self._loop.remove_writer(self._channel.fileno())
-        self._channel.close()
-        for fd in (self._log_fd, self._status_fd, *([self._pidfd] if self._pidfd >= 0 else [])):
             os.close(fd)
-        self._log_fd = self._status_fd = self._pidfd = -1
-        if self._log_paused is not None:
-            self._log_paused.cancel()
+        self._status_fd = self._pidfd = -1
+        self._channel.close()
+        self._log.close()
+        self.api.close()
+        if self._turn is not None:
+            self._turn.cancel()
         self._died()
         self._release_waiters()
         if self.on_death is not None:
@@ -392,6 +417,11 @@ class Sandbox:
         request_id = invocation.request_id
         if self._why == "init_error" and self._init_error is not None:
             error_type, payload = self._init_error
+            if self._platform_error:
+                message = f"RequestId: {request_id} Error: {platform_error(payload)}"
+                line = f"{message}\n{error_type}"
+                self._finish("init_error", error_payload(error_type, message), error_type=error_type, line=line)
+                return
             self._finish("init_error", with_request_id(payload, request_id), error_type=error_type)
             return
         if self._why == "timeout":
@@ -426,49 +456,6 @@ class Sandbox:
             if timer is not None:
                 timer.cancel()
         self._timer = self._watch = None
-
-    # -- log ------------------------------------------------------------------------------------------------------------
-
-    def _log_readable(self) -> None:
-        read = self._read_log(_LOG_READ_BYTES)
-        if read == 0:
-            self._loop.remove_reader(self._log_fd)
-            return
-        self._log_allowance -= max(read, 0)
-        if self._log_allowance <= 0:
-            # The pipe fills and the function's writes wait: the server's time is not the function's to take.
-            self._loop.remove_reader(self._log_fd)
-            self._log_paused = self._loop.call_later(_WATCH_S, self._resume_log)
-
-    def _resume_log(self) -> None:
-        self._log_paused = None
-        self._log_allowance = min(self._log_rate, self._log_allowance + self._log_rate * _WATCH_S)
-        self._loop.add_reader(self._log_fd, self._log_readable)
-
-    def _read_log(self, size: int) -> int:
-        """Bytes read: 0 at the end, -1 if there is nothing now."""
-        try:
-            chunk = os.read(self._log_fd, size)
-        except BlockingIOError:
-            return -1
-        except OSError as error:
-            if error.errno == errno.EBADF:
-                return 0
-            raise
-        for line in self._lines.feed(chunk):
-            self._line(line)
-        return len(chunk)
-
-    def _drain_log(self) -> None:
-        """What was written before the answer is in the pipe by now; a thread that goes on writing does not hold it up."""
-        if self._log_fd < 0:
-            return
-        budget = _DRAIN_BYTES_MAX
-        while budget > 0:
-            read = self._read_log(_LOG_READ_BYTES)
-            if read < _LOG_READ_BYTES:
-                return
-            budget -= read
 
     def _line(self, line: bytes) -> None:
         self._tail.add(line)

@@ -63,13 +63,16 @@ def sdk_packages() -> list[str]:
 class Zygote:
     """One zygote process. `failed` is a future that ends with it."""
 
-    def __init__(self, interpreter: Path, *, plain: str | None = None, packages: list[str] | None = None) -> None:
-        """`plain`: the reason not to use namespaces, or None."""
+    def __init__(
+        self, interpreter: Path, *, plain: str | None = None, packages: list[str] | None = None, binds: list[tuple[str, str]] | None = None
+    ) -> None:
+        """`plain`: the reason not to use namespaces, or None. `binds`: directories and where in the sandboxes' root they appear."""
         self.interpreter = interpreter
         self.hello = Hello(False, {}, "", 0)
         self.alive = False
         self._plain = plain
         self._packages = sdk_packages() if packages is None else packages
+        self._binds = binds or []
         self._process: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
         self._answers: dict[int, asyncio.Future[tuple[int, int]]] = {}
@@ -102,6 +105,7 @@ class Zygote:
             "server_pid": os.getpid(),
             "plain": plain,
             "packages": self._packages,
+            "binds": self._binds,
             "missing": missing,
             "control_fd": theirs.fileno(),
         }

@@ -12,10 +12,12 @@ import struct
 HEADER = struct.Struct("!BII")
 
 INVOKE = 1  # head: request_id, deadline_ms, function_arn, trace_id, client_context, identity, tenant_id, environment; payload: the event
+SET_UP = 2  # to a runtime that was started before its function was known; head: environment, handler, runtime, task_root
 READY = 10  # head: rss_kb
 INIT_ERROR = 11  # payload: AWS's error document
 RESPONSE = 12  # head: request_id, rss_kb; payload: the result
-ERROR = 13  # head: request_id, rss_kb, error_type; payload: AWS's error document
+ERROR = 13  # head: request_id, rss_kb, error_type, last (the process ends after this); payload: AWS's error document
+CHUNK = 14  # head: request_id, content_type; payload: a piece of a streamed response, whose end is RESPONSE or ERROR
 
 HEAD_BYTES_MAX = 256 * 1024
 # AWS: Lambda quotas, synchronous response payload of 6 MB; the number is the one in AWS's error message.

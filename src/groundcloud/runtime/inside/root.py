@@ -71,7 +71,7 @@ def may_mount() -> bool:
     return bool(effective >> 21 & 1)  # CAP_SYS_ADMIN
 
 
-def build(packages: list[str]) -> Namespaces:
+def build(packages: list[str], binds: list[tuple[str, str]]) -> Namespaces:
     """Makes M0 and M1 and leaves this process at the root of M1. `packages`: what is importable from /var/runtime."""
     linux.call("unshare", linux.CLONE_NEWNS)
     linux.mount("none", "/", None, linux.MS_REC | linux.MS_PRIVATE)
@@ -85,6 +85,11 @@ def build(packages: list[str]) -> Namespaces:
     _etc(f"{root}/etc")
     for package in packages:
         _bind(package, f"{root}/var/runtime/{os.path.basename(package)}")
+    for source, target in binds:
+        _bind(source, root + target)
+    # Where Node.js looks for the packages that ES modules import, which it does not do along NODE_PATH.
+    os.symlink("/opt/nodejs/node_modules", f"{root}/var/node_modules")
+    os.symlink("/var/runtime/node_modules", f"{root}/node_modules")
     shutil.copytree(os.path.dirname(os.path.abspath(__file__)), f"{root}/var/runtime/_groundcloud")  # compiled files too
     for directory, _, files in os.walk(f"{root}/var/runtime/_groundcloud"):
         os.chmod(directory, 0o755)
@@ -176,4 +181,4 @@ def _etc(etc: str) -> None:
             hosts = file.read()
     except OSError:
         pass
-    _write(f"{etc}/hosts", hosts)
+    _write(f"{etc}/hosts", hosts.rstrip("\n") + "\n127.0.0.1 sandbox sandbox.localdomain\n")

@@ -15,7 +15,7 @@ import socket
 import sys
 from typing import Any
 
-from . import landlock, linux, python_runtime, root, sandbox, sdk, seccomp
+from . import landlock, linux, program, python_runtime, root, sandbox, sdk, seccomp
 
 CONTROL_FD = 3
 _REQUEST_BYTES_MAX = 256 * 1024
@@ -78,7 +78,7 @@ def _first_stage(settings: dict[str, Any]) -> None:
         if os.geteuid() != 0 or not root.may_mount():
             root.enter_user_namespace()
         interpreter = root.interpreter_path()
-        namespaces = root.build(settings["packages"])
+        namespaces = root.build(settings["packages"], settings["binds"])
         settings["stage"].update(namespaces=True, host_fd=namespaces.host_fd, sandbox_fd=namespaces.sandbox_fd)
         linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
         environment = {"LANG": "en_US.UTF-8", "TZ": ":UTC", "PATH": "/var/lang/bin:/usr/bin:/bin", "LD_LIBRARY_PATH": _LIBRARY_PATH}
@@ -169,11 +169,11 @@ def _walls(namespaces: bool, missing: dict[str, str]) -> sandbox.Walls:
         for feature in ("seccomp", "landlock", "own /proc"):
             missing.setdefault(feature, "used only together with namespaces")
         return sandbox.Walls(False, False, None, 0)
-    program = seccomp.program(linux.MACHINE)
-    if program is None:
+    filter_bytes = seccomp.program(linux.MACHINE)
+    if filter_bytes is None:
         missing["seccomp"] = f"no table of system calls for {linux.MACHINE}"
-    elif error := _attempt(lambda: _filter(program)):
-        missing["seccomp"], program = error, None
+    elif error := _attempt(lambda: _filter(filter_bytes)):
+        missing["seccomp"], filter_bytes = error, None
     abi = landlock.version()
     if not abi:
         missing["landlock"] = "the kernel has none, or it is not enabled"
@@ -183,12 +183,12 @@ def _walls(namespaces: bool, missing: dict[str, str]) -> sandbox.Walls:
     proc_error = _attempt(lambda: linux.mount("proc", "/proc", "proc", linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC), flags)
     if proc_error:
         missing["own /proc"] = proc_error
-    return sandbox.Walls(True, not proc_error, program, abi)
+    return sandbox.Walls(True, not proc_error, filter_bytes, abi)
 
 
-def _filter(program: bytes) -> None:
+def _filter(filter_bytes: bytes) -> None:
     linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1)
-    seccomp.install(program)
+    seccomp.install(filter_bytes)
 
 
 def _attempt(action: Any, flags: int = 0) -> str | None:
@@ -242,6 +242,8 @@ def _start(
         pid, pidfd = os.fork(), -1
     if pid == 0:
         fds = sandbox.Descriptors(channel, log, status, rest, code, layers)
+        if request["program"] is not None:
+            sandbox.live(request, fds, walls, lambda fd: program.start(request, fd))
         sandbox.live(request, fds, walls, lambda fd: python_runtime.start(request, fd, standard, preloaded, third_party))
     for fd in (code, layers):
         if fd >= 0:

@@ -1,0 +1,112 @@
+"""What is started in a sandbox for each language: the zygote's request, the program's command line, the variables that a function finds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from groundcloud.runtime.function import FunctionSpec, SandboxStart
+from groundcloud.runtime.interpreters import RuntimeChoice, node_installations
+
+CHANNEL_FD = 1000  # where a program that speaks frames finds its channel
+_INSIDE = Path(__file__).parent / "inside"
+_ADDRESS_SPACE_SLACK_MB = 4096
+_SYSTEM = ("/usr/", "/bin/", "/lib/", "/nix/", "/gnu/")
+_PROGRAMS_ROOT = "/var/programs"
+_PATH = "/usr/local/bin:/usr/bin/:/bin:/opt/bin"
+_LIBRARY_PATH = "/lib64:/usr/lib64:/var/runtime:/var/runtime/lib:/var/task:/var/task/lib:/opt/lib"
+
+
+def program_binds() -> list[tuple[str, str]]:
+    """Directories of programs outside the system's own, and where sandboxes see them."""
+    found = []
+    for path in node_installations().values():
+        if not str(path).startswith(_SYSTEM):
+            prefix = path.parent.parent
+            found.append((str(prefix), _PROGRAMS_ROOT + str(prefix)))
+    return found
+
+
+def _inside(path: Path) -> str:
+    return str(path) if str(path).startswith(_SYSTEM) else _PROGRAMS_ROOT + str(path)
+
+
+def environment(spec: FunctionSpec, start: SandboxStart, choice: RuntimeChoice, task_root: str, api_address: str) -> dict[str, str]:
+    """AWS: Defined runtime environment variables."""
+    variables = {"LANG": "en_US.UTF-8", "TZ": ":UTC", "AWS_XRAY_CONTEXT_MISSING": "LOG_ERROR", "AWS_XRAY_DAEMON_ADDRESS": "127.0.0.1:2000"}
+    if choice.language == "python":
+        variables |= {"PATH": f"/var/lang/bin:{_PATH}", "LD_LIBRARY_PATH": f"/var/lang/lib:{_LIBRARY_PATH}", "PYTHONPATH": "/var/runtime"}
+    else:
+        variables |= {"PATH": _PATH, "LD_LIBRARY_PATH": _LIBRARY_PATH}
+    if choice.language == "node":
+        modules = (
+            f"/opt/nodejs/node{choice.version}/node_modules:/opt/nodejs/node_modules:/var/runtime/node_modules:/var/runtime:{task_root}"
+        )
+        variables["NODE_PATH"] = modules
+    variables |= spec.environment
+    variables |= {
+        "LAMBDA_TASK_ROOT": task_root,
+        "LAMBDA_RUNTIME_DIR": "/var/runtime",
+        "_HANDLER": spec.handler,
+        "AWS_REGION": spec.region,
+        "AWS_DEFAULT_REGION": spec.region,
+        "AWS_LAMBDA_RUNTIME_API": api_address,
+        "AWS_LAMBDA_FUNCTION_NAME": spec.function_name,
+        "AWS_LAMBDA_FUNCTION_VERSION": spec.function_version,
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(spec.memory_mb),
+        "AWS_LAMBDA_LOG_GROUP_NAME": spec.log_group_name or f"/aws/lambda/{spec.function_name}",
+        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+        **start.environment,
+    }
+    if choice.language != "provided":
+        variables["AWS_EXECUTION_ENV"] = f"AWS_Lambda_{spec.runtime}"
+    if spec.endpoint_url and "AWS_ENDPOINT_URL" not in variables:
+        variables["AWS_ENDPOINT_URL"] = spec.endpoint_url
+    return variables
+
+
+def task_root(spec: FunctionSpec, namespaces: bool) -> str:
+    return "/var/task" if namespaces else str(spec.code_path)
+
+
+def set_up(spec: FunctionSpec, variables: Mapping[str, str], root: str) -> dict[str, Any]:
+    """For a runtime that was started without its function."""
+    return {"environment": dict(variables), "handler": spec.handler, "runtime": spec.runtime, "task_root": root}
+
+
+def program(spec: FunctionSpec, choice: RuntimeChoice, namespaces: bool) -> dict[str, Any] | None:
+    """The commands to try, None for the interpreter that the zygote is."""
+    if choice.language == "python":
+        return None
+    if choice.language == "provided":
+        roots = ("/var/task", "/opt") if namespaces else (str(spec.code_path), *map(str, spec.layers[::-1]))
+        return {"channel": False, "candidates": [[f"{root}/bootstrap"] for root in roots]}
+    assert choice.program is not None
+    main = "/var/runtime/_groundcloud/node/main.mjs" if namespaces else str(_INSIDE / "node" / "main.mjs")
+    node = _inside(choice.program) if namespaces else str(choice.program)
+    command = [node, "--no-warnings", main, str(CHANNEL_FD)]
+    wrapper = spec.environment.get("AWS_LAMBDA_EXEC_WRAPPER")
+    return {"channel": True, "candidates": [[wrapper, *command] if wrapper else command]}
+
+
+def request(
+    spec: FunctionSpec, variables: dict[str, str], choice: RuntimeChoice, *, namespaces: bool, limited: bool, uid: int, into_cgroup: bool
+) -> dict[str, Any]:
+    """What the zygote is asked for. `limited`: a control group limits the memory."""
+    wanted = program(spec, choice, namespaces)
+    return {
+        "runtime": spec.runtime,
+        "handler": spec.handler,
+        "code": str(spec.code_path),
+        "layers": [str(path) for path in spec.layers],
+        "environment": variables,
+        "task_root": task_root(spec, namespaces),
+        "layer_root": "" if not spec.layers else "/opt" if namespaces else str(spec.layers[-1]),
+        "ephemeral_mb": spec.ephemeral_mb,
+        # A program such as Node.js reserves far more than it uses.
+        "address_space_mb": None if limited or wanted is not None else spec.memory_mb + _ADDRESS_SPACE_SLACK_MB,
+        "uid": uid,
+        "into_cgroup": into_cgroup,
+        "program": wanted,
+    }
