@@ -180,6 +180,13 @@ def test_a_mock_chooses_its_response_by_status(rest_api, send):
     assert send(rest_api({"GET /": integration}), "GET", "/prod").status == 418
 
 
+@pytest.mark.parametrize("template", ["{statusCode:204}", "{ statusCode: 204 }", "{'statusCode': '204'}", '{"statusCode" : 204}\n'])
+def test_a_mocks_template_need_not_be_json(rest_api, send, template):
+    integration = mock("", status="204") | {"requestTemplates": {"application/json": template}}
+    reply = send(rest_api({"OPTIONS /": integration}), "OPTIONS", "/prod")
+    assert (reply.status, reply.body) == (204, b"")
+
+
 def test_a_mock_without_an_answer_is_a_configuration_error(rest_api, send):
     api_id = rest_api({"GET /": {"type": "MOCK", "requestTemplates": {"application/json": '{"statusCode": 200}'}}})
     reply = send(api_id, "GET", "/prod")

@@ -93,7 +93,8 @@ def put_integration_response(call: Call, request: dict[str, Any]) -> dict[str, A
     code = request["statusCode"]
     if code not in method.method_responses:
         raise errors.not_found("Invalid Response status code specified")
-    response = definitions.integration_response({name: request[name] for name in _RESPONSE_MEMBERS if request.get(name) is not None})
+    given = {name: request[name] for name in _RESPONSE_MEMBERS if request.get(name) is not None}
+    response = definitions.integration_response(given, _integration(method)["type"])
     _put_response(call, method, code, response)
     return response
 
@@ -108,7 +109,7 @@ def update_integration_response(call: Call, request: dict[str, Any]) -> dict[str
     method = load_method(call, request)
     code = request["statusCode"]
     changed = patches.apply(dict(_response(method, code)), request.get("patchOperations") or [], _RESPONSE_PATCHES)
-    _put_response(call, method, code, definitions.integration_response(changed))
+    _put_response(call, method, code, definitions.integration_response(changed, _integration(method)["type"]))
     return changed
 
 
