@@ -183,6 +183,40 @@ def test_each_key_keeps_its_order_when_batches_run_in_parallel(stream: Stream) -
     assert all(sorted(numbers) == ["0", "1", "2", "3", "4"] for numbers in found.values())
 
 
+SUM = """
+    import boto3, json, os
+    sqs = boto3.client("sqs")
+    def handler(event, context):
+        state = {"count": event["state"].get("count", 0) + len(event["Records"])}
+        if event["isFinalInvokeForWindow"]:
+            sqs.send_message(QueueUrl=os.environ["SEEN"], MessageBody=json.dumps(event))
+        return {"state": state}
+"""
+
+
+def test_a_tumbling_window_sums_up_over_invocations_and_interruptions(stream: Stream) -> None:
+    name = make_function(stream.lambda_, stream.role, SUM, Environment={"Variables": {"SEEN": stream.seen_url}})
+    stream.mapping_id = stream.lambda_.create_event_source_mapping(
+        FunctionName=name, EventSourceArn=stream.arn, StartingPosition="TRIM_HORIZON", BatchSize=2, TumblingWindowInSeconds=900
+    )["UUID"]
+    until_next = 900 - stream.clock.now_s() % 900
+    stream.clock.advance(f"{int(until_next) + 1}s")
+    stream.put("a", "b", "c")
+    stream.clock.settle()
+    stream.lambda_.update_event_source_mapping(UUID=stream.mapping_id, Enabled=False)
+    stream.lambda_.update_event_source_mapping(UUID=stream.mapping_id, Enabled=True)
+    stream.put("d")
+    stream.clock.advance("15m")
+    stream.put("e")
+    stream.clock.advance("15m")
+    messages = stream.sqs.receive_message(QueueUrl=stream.seen_url, MaxNumberOfMessages=10)["Messages"]
+    finals = sorted((json.loads(message["Body"]) for message in messages), key=lambda event: event["window"]["start"])
+    assert [event["state"]["count"] for event in finals] == [4, 1]
+    assert finals[0]["Records"] == []
+    assert finals[0]["window"]["end"] == finals[1]["window"]["start"]
+    assert finals[0]["eventSourceARN"] == stream.arn
+
+
 def test_a_role_that_may_not_read_is_refused(stream: Stream, client: Callable[..., Any]) -> None:
     name = make_function(stream.lambda_, make_role(client("iam"), "powerless"), NOTE)
     with pytest.raises(ClientError, match="Please ensure the role can perform the GetRecords"):

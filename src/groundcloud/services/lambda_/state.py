@@ -154,7 +154,7 @@ class Mapping(Record, kw_only=True):
 
 class Checkpoint(Record, kw_only=True):
     """`sequence_number` is the last one that is done with; "" where none is: then records from before `since_ms` are not wanted.
-    `finished`: the shard is read to its end.
+    `finished`: the shard is read to its end. `window_start_s` and `state`: the tumbling window that is open, 0 where none is.
     """
 
     mapping_id: str
@@ -162,6 +162,8 @@ class Checkpoint(Record, kw_only=True):
     sequence_number: str
     finished: bool = False
     since_ms: int = 0
+    window_start_s: int = 0
+    state: dict[str, Any] = {}
 
 
 class Provisioned(Record, kw_only=True):

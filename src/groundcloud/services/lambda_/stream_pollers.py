@@ -15,9 +15,10 @@ import zlib
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from groundcloud.base.errors import AwsError
-from groundcloud.services.lambda_ import batches, destinations, execution, filters
+from groundcloud.services.lambda_ import batches, destinations, execution, filters, tumbling
 from groundcloud.services.lambda_.pollers import PAYLOAD_BYTES_MAX, Poller
 from groundcloud.services.lambda_.state import CHECKPOINTS, Checkpoint, Mapping
+from groundcloud.services.lambda_.tumbling import Window
 
 if TYPE_CHECKING:
     from groundcloud.kernel.call import Call
@@ -50,6 +51,8 @@ class StreamPoller(Poller):
         settings = mapping.settings
         self._batch_size: int = settings["BatchSize"]
         self._window_ms: int = settings["MaximumBatchingWindowInSeconds"] * 1000
+        self._width_s: int = settings.get("TumblingWindowInSeconds", 0)
+        self._windows: dict[str, Window] = {}
         self._lanes: int = settings.get("ParallelizationFactor", 1)
         self._retries_max: int = settings.get("MaximumRetryAttempts", -1)
         self._age_ms_max: int = settings.get("MaximumRecordAgeInSeconds", -1) * 1000
@@ -137,12 +140,15 @@ class StreamPoller(Poller):
         return str(answer["ShardIterator"])
 
     def _keep(self, shard_id: str, sequence_number: str, *, finished: bool = False, since_ms: int = 0) -> None:
+        window = self._windows.get(shard_id)
         checkpoint = Checkpoint(
             mapping_id=self.mapping.mapping_id,
             shard_id=shard_id,
             sequence_number=sequence_number,
             finished=finished,
             since_ms=since_ms,
+            window_start_s=window.start_s if window is not None else 0,
+            state=window.state if window is not None else {},
         )
         with self.call.transaction() as tx:
             CHECKPOINTS.put(tx, checkpoint)
@@ -153,9 +159,13 @@ class StreamPoller(Poller):
         """Until the shard's end, or the mapping's."""
         checkpoint = CHECKPOINTS.get(self.call.reading(), self.mapping.mapping_id, shard_id)
         since_ms = checkpoint.since_ms if checkpoint is not None else 0
+        done = checkpoint.sequence_number if checkpoint is not None else ""
+        if checkpoint is not None and checkpoint.window_start_s and self._width_s:
+            start_s = checkpoint.window_start_s
+            self._windows[shard_id] = Window(start_s, start_s + self._width_s, checkpoint.state)
         while self.is_current():
             try:
-                records, following = await self._collect(iterator)
+                records, following = await self._collect(iterator, self._windows.get(shard_id))
             except AwsError as error:
                 await self.problem(error)
                 iterator = await self._iterator(shard_id, CHECKPOINTS.get(self.call.reading(), self.mapping.mapping_id, shard_id), False)
@@ -167,17 +177,25 @@ class StreamPoller(Poller):
                 )
                 if not self.is_current():
                     return
-                self._keep(shard_id, records[-1]["dynamodb"]["SequenceNumber"])
+                done = records[-1]["dynamodb"]["SequenceNumber"]
+                self._keep(shard_id, done)
                 if not self.mapping.last_result:
                     self.say("OK")
+            window = self._windows.get(shard_id)
+            if window is not None and (following is None or self.call.clock.now_s() >= window.end_s):
+                await self._close_window(shard_id)
+                if not self.is_current():
+                    return
+                self._keep(shard_id, done)
             if following is None:
-                self._keep(shard_id, records[-1]["dynamodb"]["SequenceNumber"] if records else "", finished=True)
+                self._keep(shard_id, done, finished=True)
                 return
             iterator = following
 
-    async def _collect(self, iterator: str) -> tuple[Records, str | None]:
-        """The next records, at least one unless the shard ends or an hour has passed; and the iterator behind them."""
-        records, following = await self._next(iterator, wait_until_ms=self.call.clock.now_ms() + LOOK_AGAIN_MS * 6)
+    async def _collect(self, iterator: str, window: Window | None) -> tuple[Records, str | None]:
+        """The next records, at least one unless the shard or the window ends or an hour has passed; and the iterator behind them."""
+        until_ms = self.call.clock.now_ms() + LOOK_AGAIN_MS * 6 if window is None else window.end_s * 1000
+        records, following = await self._next(iterator, wait_until_ms=until_ms)
         if not records or following is None or not self._window_ms:
             return records, following
         until_ms = self.call.clock.now_ms() + self._window_ms
@@ -214,6 +232,9 @@ class StreamPoller(Poller):
             seen = [{**record, "eventSourceARN": self.mapping.source_arn} for record in records]
             if self.filters:
                 seen = [record for record in seen if filters.passes(self.filters, record, "data")]
+        if self._width_s:
+            await self._handle_windows(shard_id, seen)
+            return
         if self._lanes == 1 or len(seen) < 2:
             await self._until_done(shard_id, seen, 0)
             return
@@ -223,10 +244,34 @@ class StreamPoller(Poller):
             lanes[zlib.crc32(key.encode()) % self._lanes].append(record)
         await asyncio.gather(*[self._until_done(shard_id, lane, 0) for lane in lanes])
 
+    async def _handle_windows(self, shard_id: str, records: Records) -> None:
+        for start_s, part in tumbling.split(records, self._width_s):
+            window = self._windows.get(shard_id)
+            if window is not None and window.start_s != start_s:
+                await self._close_window(shard_id)
+            if shard_id not in self._windows:
+                self._windows[shard_id] = Window(start_s, start_s + self._width_s, {})
+            await self._until_done(shard_id, part, 0)
+            if self._windows[shard_id].early:
+                await self._close_window(shard_id)
+
+    async def _close_window(self, shard_id: str) -> None:
+        """The window's last invocation, tried like a batch."""
+        wait_ms, attempts = RETRY_FIRST_MS, 0
+        while self.is_current():
+            document = tumbling.event(self._windows[shard_id], [], shard_id, self.mapping.source_arn, final=True)
+            outcome, _ = await self.invoke(json.dumps(document, separators=(",", ":")).encode(), None)
+            attempts += 1
+            if (outcome is not None and not outcome.failed) or 0 <= self._retries_max < attempts:
+                del self._windows[shard_id]
+                return
+            await self.call.sleep_until(self.call.clock.now_ms() + wait_ms)
+            wait_ms = min(wait_ms * 2, RETRY_MS_MAX)
+
     async def _until_done(self, shard_id: str, records: Records, attempts: int) -> None:
         wait_ms = RETRY_FIRST_MS
         while records and self.is_current():
-            failure = await self._attempt(records)
+            failure = await self._attempt(shard_id, records)
             if failure is None:
                 return
             attempts += 1
@@ -244,16 +289,22 @@ class StreamPoller(Poller):
             await self.call.sleep_until(self.call.clock.now_ms() + wait_ms)
             wait_ms = min(wait_ms * 2, RETRY_MS_MAX)
 
-    async def _attempt(self, records: Records) -> _Failure | None:
+    async def _attempt(self, shard_id: str, records: Records) -> _Failure | None:
         """One invocation a part that fits the payload's limit; None once all have succeeded."""
         start = 0
         while start < len(records):
             end = _fitting(records, start)
             part = records[start:end]
-            payload = json.dumps({"Records": part}, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass")
+            window = self._windows.get(shard_id)
+            document: dict[str, Any] = {"Records": part}
+            if window is not None:
+                document = tumbling.event(window, part, shard_id, self.mapping.source_arn, final=False)
+            payload = json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass")
             outcome, error = await self.invoke(payload, None)
             if outcome is None or outcome.failed:
                 return _Failure(start, outcome, error)
+            if window is not None:
+                self._windows[shard_id] = tumbling.after(window, outcome.payload)
             if self.partial:
                 numbers = [record["dynamodb"]["SequenceNumber"] for record in part]
                 failed = batches.failed_items(outcome.payload, numbers)

@@ -36,6 +36,7 @@ _SETTINGS: dict[str, dict[str, Any]] = {
         "MaximumRecordAgeInSeconds": -1,
         "BisectBatchOnFunctionError": False,
         "MaximumRetryAttempts": -1,
+        "TumblingWindowInSeconds": 0,
         "DestinationConfig": {"OnFailure": {}},
     },
 }
@@ -265,6 +266,8 @@ async def _check_stream(call: Call, stream_arn: str, target: execution.Target, s
         raise errors.validation(
             "1 validation error detected: Value null at 'startingPosition' failed to satisfy constraint: Member must not be null."
         )
+    if settings["TumblingWindowInSeconds"] and settings["ParallelizationFactor"] > 1:
+        raise errors.invalid_parameter("ParallelizationFactor must be 1 when TumblingWindowInSeconds is set.")
     if settings["StartingPosition"] == "AT_TIMESTAMP":
         raise errors.invalid_parameter("Unsupported starting position for DynamoDB streams: AT_TIMESTAMP")
     destination = ((settings.get("DestinationConfig") or {}).get("OnFailure") or {}).get("Destination")
