@@ -1,5 +1,6 @@
 """CloudFormation types: stacks that make, change and take away APIs."""
 
+import asyncio
 import json
 import time
 
@@ -200,6 +201,50 @@ def test_an_http_api_piece_by_piece(stack, client, send, echo, ground):
     assert gateway.get_api(ApiId=api_id)["Tags"]["team"] == "a"
     stack(None)
     assert gateway.get_apis()["Items"] == []
+
+
+def created_again(ground, account, type_name, properties, **more):
+    """What the type's create gives when it is called anew after the server ended in the middle of the first time."""
+    from groundcloud.auth.principals import Principal
+    from groundcloud.kernel.resource import ResourceRequest
+    from groundcloud.services.apigateway.state import ATTEMPTS
+
+    kind = ground.ground.resource_types.find(type_name)
+    root = Principal("root", f"arn:aws:iam::{account}:root", account, "", account)
+    tags = {"aws:cloudformation:stack-id": "stack", "aws:cloudformation:logical-id": "Thing"}
+    request = ResourceRequest(
+        type_name, "Thing", properties, "apis", "stack", tags=tags, random_suffix="ABCDEFGHIJKL", token=f"token-{account}"
+    )
+
+    async def twice():
+        call = ground.ground.background_call("cloudformation", "CreateStack", account, "us-east-1", root)
+        first = await kind.create(call, request)
+        with call.transaction() as tx:
+            ATTEMPTS.put(tx, request.token)
+        return first, await kind.create(call, request)
+
+    loop = ground._server.servers[0].get_loop()
+    return asyncio.run_coroutine_threadsafe(twice(), loop).result(20)
+
+
+def test_creating_again_what_a_kill_cut_short_leaves_one(ground, account, client, rest_api):
+    gateway, http = client("apigateway"), client("apigatewayv2")
+    for type_name, listed in (("AWS::ApiGateway::RestApi", lambda: gateway.get_rest_apis()["items"]), ("AWS::ApiGatewayV2::Api", lambda: http.get_apis()["Items"])):  # fmt: skip
+        created_again(ground, account, type_name, {"Name": "a"})
+        assert len(listed()) == 1
+    created_again(ground, account, "AWS::ApiGateway::ApiKey", {"Enabled": True})
+    assert len(gateway.get_api_keys()["items"]) == 1
+    created_again(ground, account, "AWS::ApiGateway::UsagePlan", {})
+    assert len(gateway.get_usage_plans()["items"]) == 1
+    api_id = gateway.get_rest_apis()["items"][0]["id"]
+    root = gateway.get_rest_api(restApiId=api_id)["rootResourceId"]
+    first, second = created_again(ground, account, "AWS::ApiGateway::Resource", {"RestApiId": api_id, "ParentId": root, "PathPart": "x"})
+    assert first.physical_id == second.physical_id
+    method = {"RestApiId": api_id, "ResourceId": root, "HttpMethod": "GET", "Integration": {"Type": "MOCK"}}
+    created_again(ground, account, "AWS::ApiGateway::Method", method)
+    route = {"ApiId": http.get_apis()["Items"][0]["ApiId"], "RouteKey": "GET /"}
+    created_again(ground, account, "AWS::ApiGatewayV2::Route", route)
+    assert len(http.get_routes(ApiId=route["ApiId"])["Items"]) == 1
 
 
 def test_a_property_that_is_missing_here_fails_its_resource_by_name(client):

@@ -238,6 +238,8 @@ PLAN_KEYS: Table[None] = Table("apigateway/plan-keys", None, key=("plan_id", "ke
 KEY_PLANS: Table[None] = Table("apigateway/key-plans", None, key=("key_id", "plan_id"))
 USAGE = Table("apigateway/usage", Usage, key=("plan_id", "key_id", "day"))
 ACCOUNTS = Table("apigateway/accounts", Account, key=("name",))
+ATTEMPTS: Table[None] = Table("apigateway/attempts", None, key=("token",))
+"""Creations by CloudFormation that have begun and not ended: one that is found begun already was cut short by the server's end."""
 GENERATIONS = Table("apigateway/generations", Generation, key=("name",))
 
 OF_ONE_API: tuple[Table[Any], ...] = (

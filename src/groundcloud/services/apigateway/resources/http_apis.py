@@ -7,7 +7,7 @@ from typing import Any
 
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.resource import Created, ResourceRequest, ResourceType, resource_type
-from groundcloud.services.apigateway.resources.shapes import body_of, deleted, params_of, retag, tags_of
+from groundcloud.services.apigateway.resources.shapes import attempt, body_of, deleted, is_own, params_of, retag, tags_of
 
 V2 = "apigatewayv2"
 
@@ -35,15 +35,21 @@ class ApiResource(ResourceType):
     replaces = {"ProtocolType"}
 
     async def create(self, call: Call, resource: ResourceRequest) -> Created:
+        with attempt(call, resource) as again:
+            if again:
+                for api in (await call.request(V2, "GetApis", {"MaxResults": "500"}))["Items"]:
+                    if is_own(api.get("Tags"), resource):
+                        await deleted(call, V2, "DeleteApi", {"ApiId": api["ApiId"]})
+            return await self._create(call, resource)
+
+    async def _create(self, call: Call, resource: ResourceRequest) -> Created:
         wanted = {name: value for name, value in resource.properties.items() if name != "Tags"}
         body = await body_of(call, resource)
-        if body is None:
-            params = {"ProtocolType": "HTTP", "Name": resource.logical_id} | params_of(V2, "CreateApi", wanted)
-            answer = await call.request(V2, "CreateApi", params)
-        else:
-            answer = await call.request(V2, "ImportApi", {"Body": body.decode()})
+        params = {"ProtocolType": "HTTP", "Name": resource.logical_id} | params_of(V2, "CreateApi", wanted) | {"Tags": tags_of(resource)}
+        answer = await call.request(V2, "CreateApi", params)
         try:
             if body is not None:
+                answer = await call.request(V2, "ReimportApi", {"ApiId": answer["ApiId"], "Body": body.decode()})
                 answer = await _override(call, answer, wanted)
             await retag(call, V2, _arn(call, answer["ApiId"]), _with_own_tags(resource, answer))
         except BaseException:
@@ -97,11 +103,18 @@ class _Part(ResourceType):
 
     noun = ""
     identifier = ""
+    key = ""
+    """The member that may not be there twice."""
 
     async def create(self, call: Call, resource: ResourceRequest) -> Created:
         operation = f"Create{self.noun}"
         params = params_of(V2, operation, {name: value for name, value in resource.properties.items() if name != "Tags"})
-        answer = await call.request(V2, operation, params)
+        with attempt(call, resource) as again:
+            if again:
+                for each in (await call.request(V2, f"Get{self.noun}s", {"ApiId": params["ApiId"], "MaxResults": "500"}))["Items"]:
+                    if self.key and each.get(self.key) == params.get(self.key):
+                        await deleted(call, V2, f"Delete{self.noun}", {"ApiId": params["ApiId"], self.identifier: each[self.identifier]})
+            answer = await call.request(V2, operation, params)
         return self._created(answer[self.identifier])
 
     async def update(self, call: Call, resource: ResourceRequest) -> Created:
@@ -121,7 +134,7 @@ class _Part(ResourceType):
 
 @resource_type("AWS::ApiGatewayV2::Route")
 class RouteResource(_Part):
-    noun, identifier = "Route", "RouteId"
+    noun, identifier, key = "Route", "RouteId", "RouteKey"
     properties = {
         "ApiId",
         "ApiKeyRequired",
@@ -235,7 +248,10 @@ class StageResource(_Part):
     async def create(self, call: Call, resource: ResourceRequest) -> Created:
         wanted = {name: value for name, value in resource.properties.items() if name != "Tags"}
         params = params_of(V2, "CreateStage", wanted) | {"Tags": tags_of(resource)}
-        await call.request(V2, "CreateStage", params)
+        with attempt(call, resource) as again:
+            if again:
+                await deleted(call, V2, "DeleteStage", {"ApiId": params["ApiId"], "StageName": params["StageName"]})
+            await call.request(V2, "CreateStage", params)
         return Created(resource.properties["StageName"])
 
     async def update(self, call: Call, resource: ResourceRequest) -> Created:

@@ -9,8 +9,10 @@ import msgspec
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.resource import Created, ResourceRequest, ResourceType, resource_type
 from groundcloud.services.apigateway.resources.shapes import (
+    attempt,
     body_of,
     deleted,
+    is_own,
     list_patches,
     params_of,
     patches_of,
@@ -48,18 +50,25 @@ class RestApiResource(ResourceType):
     }
 
     async def create(self, call: Call, resource: ResourceRequest) -> Created:
+        with attempt(call, resource) as again:
+            if again:
+                for api in (await call.request("apigateway", "GetRestApis", {"limit": 500}))["items"]:
+                    if is_own(api.get("tags"), resource):
+                        await deleted(call, "apigateway", "DeleteRestApi", {"restApiId": api["id"]})
+            return await self._create(call, resource)
+
+    async def _create(self, call: Call, resource: ResourceRequest) -> Created:
+        """Made with its tags at once, so that it can be told whose it is; the definition is put into it."""
         wanted = resource.properties
         body = await body_of(call, resource)
-        params = {"tags": tags_of(resource)}
-        if body is None:
-            params |= params_of(
-                "apigateway", "CreateRestApi", {name: value for name, value in wanted.items() if name not in ("Policy", "Tags")}
-            )
-            answer = await call.request("apigateway", "CreateRestApi", params | {"name": wanted.get("Name") or resource.logical_id})
-        else:
-            answer = await call.request("apigateway", "ImportRestApi", {"body": body, "parameters": _parameters(wanted)})
+        plain = {name: value for name, value in wanted.items() if name not in ("Policy", "Tags")}
+        params = {"name": resource.logical_id} | params_of("apigateway", "CreateRestApi", plain) | {"tags": tags_of(resource)}
+        answer = await call.request("apigateway", "CreateRestApi", params)
         api_id = answer["id"]
         try:
+            if body is not None:
+                definition = {"restApiId": api_id, "body": body, "mode": "overwrite", "parameters": _parameters(wanted)}
+                await call.request("apigateway", "PutRestApi", definition)
             patches = [
                 {"op": "replace", "path": path, "value": _scalar(wanted[name])}
                 for name, path in _SCALARS.items()
@@ -127,7 +136,14 @@ class ResourceResource(ResourceType):
     replaces = properties
 
     async def create(self, call: Call, resource: ResourceRequest) -> Created:
-        answer = await call.request("apigateway", "CreateResource", params_of("apigateway", "CreateResource", resource.properties))
+        wanted = resource.properties
+        with attempt(call, resource) as again:
+            if again:
+                known = await call.request("apigateway", "GetResources", {"restApiId": wanted["RestApiId"], "limit": 500})
+                for each in known["items"]:
+                    if (each.get("parentId"), each.get("pathPart")) == (wanted["ParentId"], wanted["PathPart"]):
+                        return Created(each["id"], {"ResourceId": each["id"]})
+            answer = await call.request("apigateway", "CreateResource", params_of("apigateway", "CreateResource", wanted))
         return Created(answer["id"], {"ResourceId": answer["id"]})
 
     async def delete(self, call: Call, resource: ResourceRequest) -> None:
@@ -160,6 +176,14 @@ class MethodResource(ResourceType):
         wanted = {"AuthorizationType": "NONE"} | resource.properties
         place = {name: str(wanted[name]) for name in ("RestApiId", "ResourceId", "HttpMethod")}
         place["HttpMethod"] = place["HttpMethod"].upper()
+        identifier = f"{place['RestApiId']}|{place['ResourceId']}|{place['HttpMethod']}"
+        with attempt(call, resource) as again:
+            if again:
+                await self._delete(call, identifier)
+            await self._put(call, wanted, place)
+        return Created(identifier)
+
+    async def _put(self, call: Call, wanted: dict[str, Any], place: dict[str, str]) -> None:
         await call.request("apigateway", "PutMethod", params_of("apigateway", "PutMethod", wanted | place))
         for response in wanted.get("MethodResponses") or []:
             await call.request("apigateway", "PutMethodResponse", params_of("apigateway", "PutMethodResponse", response | place))
@@ -170,7 +194,6 @@ class MethodResource(ResourceType):
                 await call.request(
                     "apigateway", "PutIntegrationResponse", params_of("apigateway", "PutIntegrationResponse", response | place)
                 )
-        return Created(f"{place['RestApiId']}|{place['ResourceId']}|{place['HttpMethod']}")
 
     async def update(self, call: Call, resource: ResourceRequest) -> Created:
         """Made anew: what is deployed is a snapshot and does not notice."""
@@ -178,7 +201,10 @@ class MethodResource(ResourceType):
         return await self.create(call, resource)
 
     async def delete(self, call: Call, resource: ResourceRequest) -> None:
-        api_id, resource_id, http_method = resource.physical_id.split("|")
+        await self._delete(call, resource.physical_id)
+
+    async def _delete(self, call: Call, identifier: str) -> None:
+        api_id, resource_id, http_method = identifier.split("|")
         await deleted(call, "apigateway", "DeleteMethod", {"restApiId": api_id, "resourceId": resource_id, "httpMethod": http_method})
 
 
@@ -192,7 +218,10 @@ class ModelResource(ResourceType):
         params: dict[str, Any] = {"ContentType": "application/json", "Name": resource.random_suffix} | resource.properties
         if "Schema" in params and not isinstance(params["Schema"], str):
             params["Schema"] = msgspec.json.encode(params["Schema"]).decode()
-        answer = await call.request("apigateway", "CreateModel", params_of("apigateway", "CreateModel", params))
+        with attempt(call, resource) as again:
+            if again:
+                await deleted(call, "apigateway", "DeleteModel", {"restApiId": params["RestApiId"], "modelName": params["Name"]})
+            answer = await call.request("apigateway", "CreateModel", params_of("apigateway", "CreateModel", params))
         return Created(answer["name"])
 
     async def update(self, call: Call, resource: ResourceRequest) -> Created:
@@ -259,7 +288,13 @@ class AuthorizerResource(ResourceType):
     }
 
     async def create(self, call: Call, resource: ResourceRequest) -> Created:
-        answer = await call.request("apigateway", "CreateAuthorizer", params_of("apigateway", "CreateAuthorizer", resource.properties))
+        with attempt(call, resource) as again:
+            if again:
+                known = await call.request("apigateway", "GetAuthorizers", {"restApiId": resource.properties["RestApiId"], "limit": 500})
+                for each in known["items"]:
+                    if each["name"] == resource.properties["Name"]:
+                        return Created(each["id"], {"AuthorizerId": each["id"]})
+            answer = await call.request("apigateway", "CreateAuthorizer", params_of("apigateway", "CreateAuthorizer", resource.properties))
         return Created(answer["id"], {"AuthorizerId": answer["id"]})
 
     async def update(self, call: Call, resource: ResourceRequest) -> Created:

@@ -8,8 +8,10 @@ from groundcloud.base.errors import AwsError
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.resource import Created, ResourceRequest, ResourceType, resource_type
 from groundcloud.services.apigateway.resources.shapes import (
+    attempt,
     deleted,
     escaped,
+    is_own,
     map_patches,
     params_of,
     patches_of,
@@ -99,7 +101,10 @@ class StageResource(ResourceType):
         wanted = resource.properties
         plain = {name: value for name, value in wanted.items() if name != "Tags"}
         params = params_of("apigateway", "CreateStage", plain) | {"tags": tags_of(resource)}
-        await call.request("apigateway", "CreateStage", params)
+        with attempt(call, resource) as again:
+            if again:
+                await deleted(call, "apigateway", "DeleteStage", {"restApiId": wanted["RestApiId"], "stageName": wanted["StageName"]})
+            await call.request("apigateway", "CreateStage", params)
         patches = _setting_patches(None, wanted.get("MethodSettings")) + _log_patches(None, wanted.get("AccessLogSetting"))
         if patches:
             try:
@@ -199,7 +204,13 @@ class ApiKeyResource(ResourceType):
     async def create(self, call: Call, resource: ResourceRequest) -> Created:
         wanted = {"Name": resource.generated_name(128)} | {name: value for name, value in resource.properties.items() if name != "Tags"}
         params = params_of("apigateway", "CreateApiKey", wanted) | {"tags": tags_of(resource)}
-        answer = await call.request("apigateway", "CreateApiKey", params)
+        with attempt(call, resource) as again:
+            if again:
+                known = await call.request("apigateway", "GetApiKeys", {"nameQuery": wanted["Name"], "limit": 500})
+                for each in known["items"]:
+                    if is_own(each.get("tags"), resource):
+                        await deleted(call, "apigateway", "DeleteApiKey", {"apiKey": each["id"]})
+            answer = await call.request("apigateway", "CreateApiKey", params)
         return Created(answer["id"], {"APIKeyId": answer["id"]})
 
     async def update(self, call: Call, resource: ResourceRequest) -> Created:
@@ -227,7 +238,12 @@ class UsagePlanResource(ResourceType):
         wanted = {name: value for name, value in resource.properties.items() if name not in ("Tags", "UsagePlanName")}
         params = params_of("apigateway", "CreateUsagePlan", wanted)
         params |= {"name": resource.properties.get("UsagePlanName") or resource.generated_name(255), "tags": tags_of(resource)}
-        answer = await call.request("apigateway", "CreateUsagePlan", params)
+        with attempt(call, resource) as again:
+            if again:
+                for each in (await call.request("apigateway", "GetUsagePlans", {"limit": 500}))["items"]:
+                    if is_own(each.get("tags"), resource):
+                        await _delete_plan(call, each["id"])
+            answer = await call.request("apigateway", "CreateUsagePlan", params)
         return Created(answer["id"], {"Id": answer["id"]})
 
     async def update(self, call: Call, resource: ResourceRequest) -> Created:
@@ -253,16 +269,20 @@ class UsagePlanResource(ResourceType):
         return Created(resource.physical_id, {"Id": resource.physical_id})
 
     async def delete(self, call: Call, resource: ResourceRequest) -> None:
-        try:
-            plan = await call.request("apigateway", "GetUsagePlan", {"usagePlanId": resource.physical_id})
-        except AwsError as error:
-            if error.code == "NotFoundException":
-                return
-            raise
-        patches = [{"op": "remove", "path": "/apiStages", "value": f"{each['apiId']}:{each['stage']}"} for each in plan["apiStages"]]
-        if patches:
-            await call.request("apigateway", "UpdateUsagePlan", {"usagePlanId": resource.physical_id, "patchOperations": patches})
-        await deleted(call, "apigateway", "DeleteUsagePlan", {"usagePlanId": resource.physical_id})
+        await _delete_plan(call, resource.physical_id)
+
+
+async def _delete_plan(call: Call, plan_id: str) -> None:
+    try:
+        plan = await call.request("apigateway", "GetUsagePlan", {"usagePlanId": plan_id})
+    except AwsError as error:
+        if error.code == "NotFoundException":
+            return
+        raise
+    patches = [{"op": "remove", "path": "/apiStages", "value": f"{each['apiId']}:{each['stage']}"} for each in plan["apiStages"]]
+    if patches:
+        await call.request("apigateway", "UpdateUsagePlan", {"usagePlanId": plan_id, "patchOperations": patches})
+    await deleted(call, "apigateway", "DeleteUsagePlan", {"usagePlanId": plan_id})
 
 
 def _plan_stage_patches(old: dict[str, Any], new: dict[str, Any]) -> list[dict[str, str]]:
@@ -287,7 +307,10 @@ class UsagePlanKeyResource(ResourceType):
     replaces = properties
 
     async def create(self, call: Call, resource: ResourceRequest) -> Created:
-        await call.request("apigateway", "CreateUsagePlanKey", params_of("apigateway", "CreateUsagePlanKey", resource.properties))
+        with attempt(call, resource) as again:
+            if again:
+                await self.delete(call, resource)
+            await call.request("apigateway", "CreateUsagePlanKey", params_of("apigateway", "CreateUsagePlanKey", resource.properties))
         identifier = f"{resource.properties['KeyId']}:{resource.properties['UsagePlanId']}"
         return Created(identifier, {"Id": identifier})
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -9,6 +12,7 @@ import msgspec
 from groundcloud.base.errors import AwsError
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.resource import ResourceRequest, coerced
+from groundcloud.services.apigateway.state import ATTEMPTS
 from groundcloud.wire import model as models
 
 GONE = "NotFoundException"
@@ -88,6 +92,35 @@ def tags_of(resource: ResourceRequest) -> dict[str, str]:
     if isinstance(own, list):
         own = {str(tag["Key"]): str(tag.get("Value", "")) for tag in own}
     return {**resource.tags, **{str(name): str(value) for name, value in own.items()}}
+
+
+@contextmanager
+def attempt(call: Call, resource: ResourceRequest) -> Iterator[bool]:
+    """Around a create: True if it was begun before, so that what is in its way may be its own."""
+    token = resource.token or f"{resource.stack_id}/{resource.logical_id}/{resource.random_suffix}"
+    with call.transaction() as tx:
+        again = ATTEMPTS.has(tx, token)
+        ATTEMPTS.put(tx, token)
+    try:
+        yield again
+    except asyncio.CancelledError:
+        raise
+    except BaseException:
+        _forget(call, token)
+        raise
+    else:
+        _forget(call, token)
+
+
+def _forget(call: Call, token: str) -> None:
+    with call.transaction() as tx:
+        ATTEMPTS.delete(tx, token)
+
+
+def is_own(tags: dict[str, str] | None, resource: ResourceRequest) -> bool:
+    """Whether a thing's tags say that this resource of this stack made it."""
+    names = ("aws:cloudformation:stack-id", "aws:cloudformation:logical-id")
+    return all(name in resource.tags and (tags or {}).get(name) == resource.tags[name] for name in names)
 
 
 async def deleted(call: Call, service: str, operation: str, params: dict[str, Any]) -> None:
