@@ -175,6 +175,24 @@ def test_a_request_authorizer_and_its_cache(guarded, send, clock, ground, client
     assert send(api_id, "GET", "/prod").status == 401
 
 
+def test_an_authorizer_may_name_the_callers_key(guarded, send, client):
+    api_id = guarded("TOKEN", identitySource="method.request.header.x-token")
+    gateway = client("apigateway")
+    gateway.update_rest_api(restApiId=api_id, patchOperations=[{"op": "replace", "path": "/apiKeySource", "value": "AUTHORIZER"}])
+    root = gateway.get_rest_api(restApiId=api_id)["rootResourceId"]
+    patch = [{"op": "replace", "path": "/apiKeyRequired", "value": "true"}]
+    gateway.update_method(restApiId=api_id, resourceId=root, httpMethod="GET", patchOperations=patch)
+    gateway.create_deployment(restApiId=api_id, stageName="prod")
+    value = "good-key-of-the-partner"
+    key = gateway.create_api_key(value=value, enabled=True)["id"]
+    plan = gateway.create_usage_plan(name="p", apiStages=[{"apiId": api_id, "stage": "prod"}])["id"]
+    gateway.create_usage_plan_key(usagePlanId=plan, keyId=key, keyType="API_KEY")
+    context = send(api_id, "GET", "/prod", {"x-token": value}).document["requestContext"]
+    assert (context["identity"]["apiKey"], context["identity"]["apiKeyId"]) == (value, key)
+    assert "usageIdentifierKey" not in context["authorizer"]
+    assert send(api_id, "GET", "/prod", {"x-token": "good-but-unknown", "x-api-key": value}).status == 403
+
+
 SIMPLE = """
 def handler(event, context):
     token = event["identitySource"][0]

@@ -98,8 +98,7 @@ async def rest(exchange: Exchange, stage: CompiledStage, route: CompiledRoute) -
         "principalId": verdict.principal_id,
         "integrationLatency": exchange.authorizer_latency_ms or 0,
     }
-    if verdict.usage_key:
-        exchange.authorizer["usageIdentifierKey"] = verdict.usage_key
+    exchange.usage_key = verdict.usage_key
 
 
 async def http(exchange: Exchange, stage: CompiledStage, route: CompiledRoute) -> None:

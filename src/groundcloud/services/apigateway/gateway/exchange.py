@@ -52,7 +52,6 @@ class Exchange:
         "method",
         "parameters",
         "path",
-        "quota",
         "request_id",
         "request_path",
         "response_bytes",
@@ -60,6 +59,7 @@ class Exchange:
         "stage",
         "status",
         "trace_id",
+        "usage_key",
     )
 
     def __init__(self, call: Call, http: HttpRequest, stage: Any, path: str, request_path: str) -> None:
@@ -87,7 +87,8 @@ class Exchange:
         """Of a signed caller: userArn, accountId, caller, accessKey, user."""
         self.api_key = ""
         self.api_key_id = ""
-        self.quota: tuple[str, str] | None = None
+        self.usage_key = ""
+        """The API key that an authoriser named."""
         self.status = 0
         self.response_bytes = 0
         self.integration_status: int | None = None

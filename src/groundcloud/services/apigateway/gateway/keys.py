@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from groundcloud.kernel.call import Call
 
 GRANTS_CACHED = 10_000
+COUNTS_CACHED = 200_000
 WRITE_BEHIND_S = 0.2
 DAY_S = 86_400
 
@@ -70,6 +71,8 @@ class Meter:
         key = (tx.account, tx.region, plan_id, key_id, day)
         found = self._used.get(key)
         if found is None:
+            if len(self._used) >= COUNTS_CACHED:
+                self._used = {each: self._used[each] for each in self._changed}
             row = USAGE.get(tx, plan_id, key_id, day)
             found = self._used[key] = row.used if row is not None else 0
         return found
@@ -111,7 +114,7 @@ class Meter:
 def admit(exchange: Exchange, stage: CompiledStage, route: CompiledRoute, throttles: Throttles) -> None:
     """Raises INVALID_API_KEY, THROTTLED or QUOTA_EXCEEDED. Counts the request against the key's quota."""
     call = exchange.call
-    value = exchange.http.headers.get("x-api-key", "") if stage.api_key_source == "HEADER" else _of_authorizer(exchange)
+    value = exchange.http.headers.get("x-api-key", "") if stage.api_key_source == "HEADER" else exchange.usage_key
     if not value:
         raise Refusal("INVALID_API_KEY", reason="API Key required")
     tx = call.reading()
@@ -156,10 +159,6 @@ def days_of(quota: dict[str, Any], now_s: int) -> list[str]:
     else:
         begun = 0
     return [time.strftime("%Y-%m-%d", time.gmtime(day * DAY_S)) for day in range(today - begun, today + 1)]
-
-
-def _of_authorizer(exchange: Exchange) -> str:
-    return str((exchange.authorizer or {}).get("usageIdentifierKey") or "")
 
 
 def _grants_of(tx: Transaction, value: str) -> tuple[Grant, ...]:
