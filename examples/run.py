@@ -81,6 +81,7 @@ def main() -> int:
     except KeyboardInterrupt:
         return 0
     finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C does not leave the servers behind
         for process in reversed(started):
             if process.poll() is None:
                 process.send_signal(signal.SIGINT)
