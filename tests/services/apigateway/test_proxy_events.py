@@ -132,7 +132,8 @@ def test_the_event_of_payload_1(http_api, send, function):
     [
         ("application/json", b"{}", False),
         ("text/html; charset=utf-8", b"<p>", False),
-        ("application/vnd.api+json", b"{}", False),
+        ("application/vnd.api+json", b"{}", True),
+        ("", b"plain", True),
         ("application/x-www-form-urlencoded", b"a=b", True),
         ("image/png", b"\x89P", True),
     ],
