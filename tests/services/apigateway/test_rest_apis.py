@@ -4,7 +4,7 @@ import json
 
 import pytest
 from botocore.exceptions import ClientError
-from tests.services.apigateway.integrations import lambda_proxy, mock
+from tests.services.apigateway.integrations import forward, lambda_proxy, mock
 
 FUNCTION = "arn:aws:lambda:us-east-1:123456789012:function:f"
 
@@ -322,3 +322,17 @@ def test_an_api_is_there_after_a_kill(process):
     gateway = process.client("apigateway")
     assert gateway.get_stage(restApiId=api["id"], stageName="prod")["stageName"] == "prod"
     assert gateway.get_method(**place)["methodIntegration"]["type"] == "MOCK"
+
+
+def test_a_method_is_tried_without_a_deployment(gateway, rest_api, client, echo):
+    url = forward(f"{echo}/pets/{{id}}", requestParameters={"integration.request.path.id": "method.request.path.id"})
+    api_id = rest_api({"POST /pets/{id}": url | {"method": {"apiKeyRequired": True}}}, deploy=False)
+    resource = next(each["id"] for each in gateway.get_resources(restApiId=api_id)["items"] if each["path"] == "/pets/{id}")
+    place = {"restApiId": api_id, "resourceId": resource, "httpMethod": "POST"}
+    answer = gateway.test_invoke_method(**place, pathWithQueryString="/pets/7?x=1", body="hello", headers={"X-Mine": "yes"})
+    seen = json.loads(answer["body"])
+    assert (answer["status"], seen["path"], seen["body"], seen["headers"]["x-mine"]) == (200, "/pets/7?x=1", "hello", "yes")
+    assert answer["headers"]["x-backend"] == "echo" and answer["multiValueHeaders"]["x-backend"] == ["echo"]
+    assert "HTTP Method: POST, Resource Path: /pets/7" in answer["log"] and answer["log"].endswith("Method completed with status: 200\n")
+    assert answer["latency"] >= 0
+    assert refusal(gateway.test_invoke_method, restApiId=api_id, resourceId="none", httpMethod="POST")[0] == "NotFoundException"

@@ -33,6 +33,9 @@ from groundcloud.services.apigateway.state import (
     GatewayResponse,
     Method,
     RequestValidator,
+    RestApi,
+    Snapshot,
+    Stage,
     account_settings,
 )
 from groundcloud.store import Transaction
@@ -148,7 +151,11 @@ def _rest_stage(tx: Transaction, execute: Execute, name: str) -> CompiledStage |
     snapshot = SNAPSHOTS.get(tx, execute.api_id, record.deployment_id) if record is not None else None
     if record is None or api is None or snapshot is None:
         return None
-    stage = CompiledStage(execute, name, record.deployment_id, record.variables)
+    return compile_rest(tx, execute, api, record, snapshot)
+
+
+def compile_rest(tx: Transaction, execute: Execute, api: RestApi, record: Stage, snapshot: Snapshot) -> CompiledStage:
+    stage = CompiledStage(execute, record.stage_name, record.deployment_id, record.variables)
     stage.api_name = api.name
     stage.disabled = api.disable_execute_api_endpoint
     stage.policy = snapshot.api.policy

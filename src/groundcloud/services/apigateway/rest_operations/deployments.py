@@ -11,18 +11,12 @@ from groundcloud.services.apigateway.access import by_path
 from groundcloud.services.apigateway.documents import page, rest_document, restored, short_id
 from groundcloud.services.apigateway.rest_operations.rest_apis import load_api
 from groundcloud.services.apigateway.rest_operations.stages import make_stage
+from groundcloud.services.apigateway.rest_snapshots import as_it_is
 from groundcloud.services.apigateway.state import (
-    AUTHORIZERS,
     DEPLOYMENTS,
-    GATEWAY_RESPONSES,
-    METHODS,
-    MODELS,
-    RESOURCES,
     SNAPSHOTS,
     STAGES,
-    VALIDATORS,
     Deployment,
-    RestApi,
     Snapshot,
 )
 
@@ -40,7 +34,11 @@ def create_deployment(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     api = load_api(call, request["restApiId"])
     if request.get("canarySettings"):
         raise errors.missing("canary releases")
-    snapshot = _snapshot(call, api)
+    snapshot = as_it_is(call.tx, api)
+    if not snapshot.methods:
+        raise errors.bad_request("The REST API doesn't contain any methods")
+    if any(method.method_integration is None for method in snapshot.methods):
+        raise errors.bad_request("No integration defined for method")
     deployment = Deployment(api.api_id, short_id(call.random, 6), call.now_s, request.get("description"), _summary(snapshot))
     DEPLOYMENTS.put(call.tx, deployment)
     SNAPSHOTS.put(call.tx, api.api_id, deployment.deployment_id, snapshot)
@@ -110,25 +108,6 @@ def described(deployment: Deployment, with_summary: bool = False) -> dict[str, A
     if not with_summary:
         document.pop("apiSummary", None)
     return document
-
-
-def _snapshot(call: Call, api: RestApi) -> Snapshot:
-    """Raises BadRequestException for an API that has no methods, or a method without an integration."""
-    tx, api_id = call.tx, api.api_id
-    methods = list(METHODS.scan(tx, api_id))
-    if not methods:
-        raise errors.bad_request("The REST API doesn't contain any methods")
-    if any(method.method_integration is None for method in methods):
-        raise errors.bad_request("No integration defined for method")
-    return Snapshot(
-        api,
-        list(RESOURCES.scan(tx, api_id)),
-        methods,
-        list(MODELS.scan(tx, api_id)),
-        list(VALIDATORS.scan(tx, api_id)),
-        list(AUTHORIZERS.scan(tx, api_id)),
-        list(GATEWAY_RESPONSES.scan(tx, api_id)),
-    )
 
 
 def _summary(snapshot: Snapshot) -> dict[str, dict[str, Any]]:
