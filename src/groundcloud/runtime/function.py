@@ -107,6 +107,8 @@ class PoolSettings:
     """An idle sandbox is stopped after this time (of the machine's clock)."""
     log_bytes_per_s_max: int = 8 * 1024 * 1024
     """What one sandbox may log before its writes are made to wait."""
+    node_workers: int = 2
+    """Node.js processes that wait for a function; each holds about 12 MB of its own, once a Node.js function exists."""
     plain: bool = False
     """Use no namespaces even where there are some."""
     control_groups: bool = True

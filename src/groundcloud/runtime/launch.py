@@ -9,6 +9,7 @@ from typing import Any
 from groundcloud.runtime.function import FunctionSpec, SandboxStart
 from groundcloud.runtime.interpreters import RuntimeChoice, node_installations
 
+WRAPPER = "AWS_LAMBDA_EXEC_WRAPPER"
 CHANNEL_FD = 1000  # where a program that speaks frames finds its channel
 _INSIDE = Path(__file__).parent / "inside"
 _ADDRESS_SPACE_SLACK_MB = 4096
@@ -85,8 +86,8 @@ def program(spec: FunctionSpec, choice: RuntimeChoice, namespaces: bool) -> dict
     assert choice.program is not None
     main = "/var/runtime/_groundcloud/node/main.mjs" if namespaces else str(_INSIDE / "node" / "main.mjs")
     node = _inside(choice.program) if namespaces else str(choice.program)
-    command = [node, "--no-warnings", main, str(CHANNEL_FD)]
-    wrapper = spec.environment.get("AWS_LAMBDA_EXEC_WRAPPER")
+    command = [node, main, str(CHANNEL_FD)]
+    wrapper = spec.environment.get(WRAPPER)
     return {"channel": True, "candidates": [[wrapper, *command] if wrapper else command]}
 
 
@@ -98,7 +99,7 @@ def request(
     return {
         "runtime": spec.runtime,
         "handler": spec.handler,
-        "code": str(spec.code_path),
+        "code": str(spec.code_path) if spec.key else None,
         "layers": [str(path) for path in spec.layers],
         "environment": variables,
         "task_root": task_root(spec, namespaces),

@@ -17,23 +17,12 @@ from groundcloud.runtime.control_groups import ControlGroups
 from groundcloud.runtime.function import FunctionSpec, PoolSettings, PrepareStart, SandboxStart
 from groundcloud.runtime.interpreters import RuntimeChoice, RuntimeNotAvailable, resolve_runtime
 from groundcloud.runtime.sandbox import Sandbox, new_id
+from groundcloud.runtime.workers import Workers
 from groundcloud.runtime.zygote import Zygote, ZygoteFailed
 
 _SWEEP_S = 5.0
 _DESCRIPTORS_WANTED = 65536
 # Above what systemd and container engines hand out; each sandbox of a root server has a user of its own.
-# What must be there before Node.js or its wrapper runs; the rest comes through the channel.
-_FROM_THE_START = (
-    "NODE_OPTIONS",
-    "NODE_PATH",
-    "LD_LIBRARY_PATH",
-    "LD_PRELOAD",
-    "PATH",
-    "TZ",
-    "LANG",
-    "AWS_LAMBDA_RUNTIME_API",
-    "NODE_EXTRA_CA_CERTS",
-)
 _UID_BASE, _UID_COUNT = 0x7100_0000, 65536
 
 
@@ -66,6 +55,7 @@ class Pool:
         self._uids = itertools.cycle(users)
         self._own_users = len(users) > 1  # each sandbox has one
         self._users_taken: set[int] = set()
+        self._workers = Workers(self._start_new, self.settings.node_workers)
         self._closed = False
 
     async def start(self) -> None:
@@ -81,7 +71,10 @@ class Pool:
 
     async def prewarm(self, runtime: str = "python3.13") -> None:
         """Starts the zygote for that runtime, so that the first acquire does not wait for it."""
-        await self._zygote(resolve_runtime(runtime))
+        choice = await asyncio.to_thread(resolve_runtime, runtime)
+        zygote = await self._zygote(choice)
+        if choice.language == "node" and zygote.hello.namespaces:
+            self._workers.refill(choice)
 
     def capabilities(self) -> Capabilities:
         """Of the zygotes started so far (`prewarm` first)."""
@@ -153,7 +146,7 @@ class Pool:
 
     def count(self, key: str | None = None) -> int:
         """Sandboxes alive, of one key or of all."""
-        return len(self._all) if key is None else sum(1 for s in self._all.values() if s.spec.key == key)
+        return sum(1 for s in self._all.values() if (s.spec.key == key if key is not None else s.spec.key))
 
     def idle_count(self, key: str | None = None) -> int:
         return len(self._idle.get(key, ())) if key is not None else sum(map(len, self._idle.values()))
@@ -161,6 +154,7 @@ class Pool:
     async def close(self) -> None:
         """Kills every sandbox and every zygote, and waits for their end."""
         self._closed = True
+        self._workers.close()
         for timer in (self._sweeper, self._freezer):
             if timer is not None:
                 timer.cancel()
@@ -187,14 +181,23 @@ class Pool:
     async def _start(self, spec: FunctionSpec, prepare: PrepareStart | None) -> Sandbox:
         if self._closed:
             raise RuntimeError("the pool is closed")
-        if len(self._all) >= self.settings.sandboxes_max and not self._evict():
-            raise PoolFull(f"{len(self._all)} sandboxes are busy")
+        if self.count() >= self.settings.sandboxes_max and not self._evict():
+            raise PoolFull(f"{self.count()} sandboxes are busy")
         if spec.network != "host":
             raise RuntimeNotAvailable(f"The function network {spec.network!r} is not implemented.")
         choice = resolve_runtime(spec.runtime)
+        if choice.language == "node" and (worker := self._workers.take(spec, choice)) is not None:
+            if await self._employ(worker, spec, prepare, choice):
+                return worker
+            worker.kill()
+        return await self._start_new(spec, choice, prepare)
+
+    async def _start_new(self, spec: FunctionSpec, choice: RuntimeChoice, prepare: PrepareStart | None = None) -> Sandbox:
         zygote = self._zygotes.get(choice.path)
         if zygote is None or not zygote.alive:
             zygote = await self._zygote(choice)
+        if self._closed:
+            raise RuntimeError("the pool is closed")
         sandbox_id = new_id()
         start = prepare(sandbox_id) if prepare is not None else SandboxStart()
         sandbox = Sandbox(
@@ -211,6 +214,25 @@ class Pool:
         self._ask(zygote, sandbox, start, choice)
         return sandbox
 
+    async def _employ(self, worker: Sandbox, spec: FunctionSpec, prepare: PrepareStart | None, choice: RuntimeChoice) -> bool:
+        """Makes a waiting worker the function's; False if that failed."""
+        zygote = self._zygotes.get(choice.path)
+        if zygote is None or worker.pidfd < 0:
+            return False
+        request = {"attach": True, "code": str(spec.code_path), "layers": [*map(str, spec.layers)], "ephemeral_mb": spec.ephemeral_mb}
+        try:
+            await zygote.spawn(request, [worker.pidfd])
+        except ZygoteFailed:
+            return False
+        start = prepare(worker.id) if prepare is not None else SandboxStart()
+        worker.assume(spec, start)
+        if worker.group is not None:
+            worker.group.limit(spec.memory_mb, spec.ephemeral_mb)
+        root = launch.task_root(spec, True)
+        variables = launch.environment(spec, start, choice, root, worker.api.address)
+        worker.set_up(launch.set_up(spec, variables, root))
+        return not worker.dead
+
     def _ask(self, zygote: Zygote, sandbox: Sandbox, start: SandboxStart, choice: RuntimeChoice) -> None:
         spec, namespaces = sandbox.spec, zygote.hello.namespaces
         descriptors = sandbox.open()
@@ -221,9 +243,8 @@ class Pool:
         root = launch.task_root(spec, namespaces)
         variables = launch.environment(spec, start, choice, root, sandbox.api.address)
         request = launch.request(spec, variables, choice, namespaces=namespaces, limited=limited, uid=uid, into_cgroup=into_cgroup)
-        if choice.language == "node":
-            request["environment"] = {name: variables[name] for name in _FROM_THE_START if name in variables}
-            sandbox.set_up(launch.set_up(spec, variables, root))
+        if choice.language == "node" and spec.key:
+            sandbox.set_up(launch.set_up(spec, variables if launch.WRAPPER not in variables else {}, root))
         future = zygote.spawn(request, descriptors)
 
         def started(done: asyncio.Future[tuple[int, int]]) -> None:

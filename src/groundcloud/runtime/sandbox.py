@@ -131,6 +131,15 @@ class Sandbox:
         """Tells a runtime that was started without its function which one it is."""
         self._channel.send(frames.frame(frames.SET_UP, json.dumps(head).encode()))
 
+    def assume(self, spec: FunctionSpec, start: SandboxStart) -> None:
+        """A waiting worker becomes a sandbox of that function."""
+        self.spec, self._on_log = spec, start.on_log
+        self._started_at = time.perf_counter()
+
+    @property
+    def pidfd(self) -> int:
+        return self._pidfd
+
     def _is_own(self, connection: socket.socket) -> bool:
         return peers.belongs(connection, uid=self.uid, pid=self.pid)
 

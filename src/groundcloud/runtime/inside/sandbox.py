@@ -83,8 +83,9 @@ def _mounts(request: dict[str, Any], fds: Descriptors, walls: Walls) -> None:
     size_mb = request["ephemeral_mb"]
     options = f"size={size_mb}m,nr_inodes={size_mb * 256},mode=700,uid={uid},gid={uid}"
     linux.mount("tmp", "/tmp", "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, options)
-    linux.attach(fds.code, "/var/task")
-    os.close(fds.code)
+    if fds.code >= 0:
+        linux.attach(fds.code, "/var/task")
+        os.close(fds.code)
     if fds.layers >= 0:
         linux.attach(fds.layers, "/opt")
         os.close(fds.layers)

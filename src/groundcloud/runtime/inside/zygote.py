@@ -151,7 +151,11 @@ def _serve(settings: dict[str, Any]) -> None:
             os._exit(0)
         request = json.loads(message)
         try:
-            pid, pidfd = _start(request, descriptors, walls, stage, standard, preloaded, third_party, control)
+            if request.get("attach"):
+                _attach(request, descriptors[0], stage)
+                pid, pidfd = 0, -1
+            else:
+                pid, pidfd = _start(request, descriptors, walls, stage, standard, preloaded, third_party, control)
         except OSError as error:
             control.send(json.dumps({"id": request["id"], "error": str(error)}).encode())
         else:
@@ -227,15 +231,8 @@ def _start(
     cgroup_fd = rest.pop() if request["into_cgroup"] else None
     code = layers = -1
     if walls.namespaces:
-        linux.call("setns", stage["host_fd"], linux.CLONE_NEWNS)
-        try:
-            code = linux.detached_bind(request["code"], read_only=True)
-            if len(request["layers"]) == 1:
-                layers = linux.detached_bind(request["layers"][0], read_only=True)
-            elif request["layers"]:
-                layers = linux.detached_overlay(request["layers"][::-1])
-        finally:
-            linux.call("setns", stage["sandbox_fd"], linux.CLONE_NEWNS)
+        if request["code"] is not None:
+            code, layers = _take_hold(request, stage, stage["sandbox_fd"])
         flags = linux.CLONE_NEWNS | linux.CLONE_NEWPID | linux.CLONE_NEWIPC | linux.CLONE_NEWUTS
         pid, pidfd = linux.clone(flags, cgroup_fd=cgroup_fd)
     else:
@@ -249,3 +246,36 @@ def _start(
         if fd >= 0:
             os.close(fd)
     return pid, pidfd
+
+
+def _take_hold(request: dict[str, Any], stage: dict[str, Any], then: int) -> tuple[int, int]:
+    """Detached mounts of the function's code and layers (-1 without); afterwards this process is in the namespaces of `then`."""
+    code = layers = -1
+    linux.call("setns", stage["host_fd"], linux.CLONE_NEWNS)
+    try:
+        code = linux.detached_bind(request["code"], read_only=True)
+        if len(request["layers"]) == 1:
+            layers = linux.detached_bind(request["layers"][0], read_only=True)
+        elif request["layers"]:
+            layers = linux.detached_overlay(request["layers"][::-1])
+    finally:
+        linux.call("setns", then, linux.CLONE_NEWNS)
+    return code, layers
+
+
+def _attach(request: dict[str, Any], pidfd: int, stage: dict[str, Any]) -> None:
+    """Puts a function into a sandbox that waits for one; `pidfd` is its init's."""
+    code = layers = -1
+    try:
+        code, layers = _take_hold(request, stage, pidfd)
+        linux.attach(code, "/var/task")
+        if layers >= 0:
+            linux.attach(layers, "/opt")
+        size_mb = request["ephemeral_mb"]
+        options = f"size={size_mb}m,nr_inodes={size_mb * 256}"
+        linux.mount("tmp", "/tmp", "tmpfs", linux.MS_REMOUNT | linux.MS_NOSUID | linux.MS_NODEV, options)
+    finally:
+        linux.call("setns", stage["sandbox_fd"], linux.CLONE_NEWNS)
+        for fd in (code, layers):
+            if fd >= 0:
+                os.close(fd)

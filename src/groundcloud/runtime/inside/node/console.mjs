@@ -1,0 +1,70 @@
+/** console.* as AWS's runtime writes it: time, request id, level, message, one event each; or JSON (AWS_LAMBDA_LOG_FORMAT). */
+import { format } from "node:util";
+import { logEvent } from "./channel.mjs";
+import { loggedDocument, safeJson } from "./errors.mjs";
+
+const LEVELS = { TRACE: 1, DEBUG: 2, INFO: 3, WARN: 4, ERROR: 5, FATAL: 6 };
+
+let requestId;
+let tenantId;
+let asJson = false;
+let lowest = 0;
+
+export function setRequest(id, tenant) {
+  requestId = id;
+  tenantId = tenant;
+}
+
+export function isJson() {
+  return asJson;
+}
+
+function text(level, args) {
+  logEvent(`${new Date().toISOString()}\t${requestId}\t${level}\t${format(...args)}`);
+}
+
+function json(level, args) {
+  const entry = { timestamp: new Date().toISOString(), level, requestId };
+  if (tenantId) entry.tenantId = tenantId;
+  if (args.length === 1 && args[0] !== null && typeof args[0] === "object" && !(args[0] instanceof Error)) {
+    entry.message = args[0];
+  } else {
+    entry.message = format(...args);
+    const error = args.find((value) => value instanceof Error);
+    if (error) {
+      const found = loggedDocument(error);
+      entry.errorType = found.errorType;
+      entry.errorMessage = found.errorMessage;
+      entry.stackTrace = found.stack;
+    }
+  }
+  logEvent(safeJson(entry));
+}
+
+export function log(level, ...args) {
+  if (asJson) {
+    if (LEVELS[level] >= lowest) json(level, args);
+  } else {
+    text(level, args);
+  }
+}
+
+/** An error that ends an invocation or the process. */
+export function logFailure(words, error) {
+  if (asJson) {
+    const found = loggedDocument(error);
+    logEvent(
+      safeJson({ timestamp: new Date().toISOString(), level: "ERROR", requestId, message: { errorType: found.errorType, errorMessage: found.errorMessage, stackTrace: found.stack } }),
+    );
+  } else {
+    logEvent(`${new Date().toISOString()}\t${requestId}\tERROR\t${words} \t${safeJson(loggedDocument(error))}`);
+  }
+}
+
+export function patchConsole() {
+  asJson = process.env.AWS_LAMBDA_LOG_FORMAT === "JSON";
+  lowest = asJson ? LEVELS[process.env.AWS_LAMBDA_LOG_LEVEL] ?? 0 : 0;
+  for (const [name, level] of [["log", "INFO"], ["debug", "DEBUG"], ["info", "INFO"], ["warn", "WARN"], ["error", "ERROR"], ["trace", "TRACE"], ["fatal", "FATAL"]]) {
+    console[name] = (...args) => log(level, ...args);
+  }
+}

@@ -1,0 +1,66 @@
+/** Finds the function that a handler's name means, in CommonJS and ES modules. AWS: "Define Lambda function handler in Node.js". */
+import fs from "node:fs";
+import { createRequire } from "node:module";
+import path from "node:path";
+import { pathToFileURL } from "node:url";
+import { fault } from "./errors.mjs";
+
+const require = createRequire(import.meta.url);
+
+function isFile(name) {
+  return fs.statSync(name, { throwIfNoEntry: false })?.isFile() ?? false;
+}
+
+/** Whether the nearest package.json above says that .js files are ES modules. */
+function saysModule(file) {
+  for (let directory = path.dirname(file); ; directory = path.dirname(directory)) {
+    const description = path.join(directory, "package.json");
+    if (isFile(description)) {
+      try {
+        return JSON.parse(fs.readFileSync(description, "utf8")).type === "module";
+      } catch {
+        return false;
+      }
+    }
+    if (directory === path.dirname(directory)) return false;
+  }
+}
+
+async function load(root, name) {
+  const base = path.resolve(root, name);
+  const importing = (file) => import(pathToFileURL(file).href);
+  if (isFile(base)) return require(base);
+  const asModule = saysModule(base);
+  if (isFile(`${base}.js`)) return asModule ? importing(`${base}.js`) : require(`${base}.js`);
+  if (isFile(`${base}.mjs`)) return importing(`${base}.mjs`);
+  if (isFile(`${base}.cjs`)) return require(`${base}.cjs`);
+  if (isFile(path.join(base, "index.js")) && !asModule) return require(base);
+  return require(require.resolve(name, { paths: [root] }));
+}
+
+/** Throws AWS's named errors. */
+export async function loadHandler(root, handler) {
+  if (handler.includes("..")) {
+    throw fault("Runtime.MalformedHandlerName", `'${handler}' is not a valid handler name. Use absolute paths when specifying root directories in handler names.`);
+  }
+  const name = path.basename(handler);
+  const dot = name.indexOf(".");
+  if (dot <= 0 || dot === name.length - 1) throw fault("Runtime.MalformedHandlerName", "Bad handler");
+  const module = handler.slice(0, handler.length - name.length) + name.slice(0, dot);
+  let found;
+  try {
+    found = await load(root, module);
+  } catch (error) {
+    if (error instanceof SyntaxError) throw fault("Runtime.UserCodeSyntaxError", String(error), error);
+    if (error !== null && error !== undefined && (error.code === "MODULE_NOT_FOUND" || error.code === "ERR_MODULE_NOT_FOUND")) {
+      throw fault("Runtime.ImportModuleError", String(error), error);
+    }
+    throw error;
+  }
+  const names = name.slice(dot + 1).split(".");
+  const walk = (start) => names.reduce((at, part) => at?.[part], start);
+  const result = walk(found) ?? walk(found?.default);
+  if (!result) throw fault("Runtime.HandlerNotFound", `${handler} is undefined or not exported`);
+  if (typeof result !== "function") throw fault("Runtime.HandlerNotFound", `${handler} is not a function`);
+  return result;
+}

@@ -1,0 +1,60 @@
+/** awslambda.streamifyResponse and HttpResponseStream: handlers that write their response piece by piece. */
+import { Writable } from "node:stream";
+import { CHUNK } from "./channel.mjs";
+
+const STREAMING = Symbol.for("aws.lambda.runtime.handler.streaming");
+const PIECE_BYTES_MAX = 1024 * 1024;
+const HTTP_TYPE = "application/vnd.awslambda.http-integration-response";
+
+export class ResponseStream extends Writable {
+  constructor(channel, requestId) {
+    super({ highWaterMark: 64 * 1024 });
+    this.channel = channel;
+    this.requestId = requestId;
+    this.contentType = "application/octet-stream";
+    this.begun = false;
+  }
+
+  setContentType(contentType) {
+    this.contentType = contentType;
+  }
+
+  _write(chunk, encoding, done) {
+    let data = Buffer.isBuffer(chunk) ? chunk : Buffer.from(chunk, encoding);
+    if (data.length === 0 && this.begun) return done();
+    while (data.length > PIECE_BYTES_MAX) {
+      this.piece(data.subarray(0, PIECE_BYTES_MAX));
+      data = data.subarray(PIECE_BYTES_MAX);
+    }
+    this.piece(data, done);
+  }
+
+  piece(data, done) {
+    this.begun = true;
+    this.channel.send(CHUNK, { request_id: this.requestId, content_type: this.contentType }, data, done);
+  }
+}
+
+export const HttpResponseStream = {
+  from(stream, metadata) {
+    stream.setContentType(HTTP_TYPE);
+    stream.write(JSON.stringify(metadata));
+    stream.write(Buffer.alloc(8));
+    return stream;
+  },
+};
+
+export function isStreaming(handler) {
+  return handler[STREAMING] !== undefined;
+}
+
+export function install() {
+  globalThis.awslambda = {
+    ...globalThis.awslambda,
+    streamifyResponse(handler, options) {
+      handler[STREAMING] = options ?? true;
+      return handler;
+    },
+    HttpResponseStream,
+  };
+}
