@@ -36,6 +36,27 @@ def zipped(files: dict[str, str] | str) -> bytes:
     return packed.getvalue()
 
 
+STREAMING = """#!/bin/sh
+while true; do
+  H=$(mktemp)
+  curl -sS -o /dev/null -D $H "http://$AWS_LAMBDA_RUNTIME_API/2018-06-01/runtime/invocation/next"
+  R=$(grep -i Lambda-Runtime-Aws-Request-Id $H | tr -d '\\r' | cut -d' ' -f2)
+  (printf '%b' "$FIRST"; sleep 0.2; printf two) | curl -sS -X POST -H 'Lambda-Runtime-Function-Response-Mode: streaming' -T - \\
+    -H 'Transfer-Encoding: chunked' -H "Content-Type: $TYPE" "http://$AWS_LAMBDA_RUNTIME_API/2018-06-01/runtime/invocation/$R/response"
+done
+"""
+
+
+def streaming_package() -> bytes:
+    """A `bootstrap` in shell that streams $FIRST, and after a while "two"."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        entry = zipfile.ZipInfo("bootstrap")
+        entry.external_attr = 0o755 << 16
+        archive.writestr(entry, STREAMING)
+    return packed.getvalue()
+
+
 def make_role(iam: Any, name: str, *statements: dict[str, Any], trust: Any = None) -> str:
     role_arn: str = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust or TRUST))["Role"]["Arn"]
     document = {"Version": "2012-10-17", "Statement": [LOGS, *statements]}

@@ -13,6 +13,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
+from tests.services.lambda_.conftest import streaming_package
 
 ECHO = "def handler(event, context): return event"
 
@@ -147,3 +148,44 @@ def test_a_url_is_kept_changed_and_removed(door: Callable[..., Door], lambda_: A
     with pytest.raises(ClientError, match="The resource you requested does not exist"):
         lambda_.get_function_url_config(FunctionName=name)
     assert url.request()[0] == 403
+
+
+def streaming_door(lambda_: Any, role: str, ground: Any, first: str, content_type: str) -> Door:
+    lambda_.create_function(
+        FunctionName="streams",
+        Role=role,
+        Runtime="provided.al2023",
+        Handler="bootstrap",
+        Code={"ZipFile": streaming_package()},
+        Environment={"Variables": {"FIRST": first, "TYPE": content_type}},
+        Timeout=10,
+    )
+    lambda_.add_permission(
+        FunctionName="streams", StatementId="url", Action="lambda:InvokeFunctionUrl", Principal="*", FunctionUrlAuthType="NONE"
+    )
+    return Door(lambda_, "streams", ground, InvokeMode="RESPONSE_STREAM")
+
+
+def test_a_streamed_answer_is_sent_while_it_is_written(lambda_: Any, role: str, ground: Any) -> None:
+    url = streaming_door(lambda_, role, ground, "one", "text/plain")
+    with urllib.request.urlopen(url.base) as response:
+        assert response.headers["content-type"] == "text/plain"
+        assert response.read1(100) == b"one"
+        assert response.read() == b"two"
+
+
+def test_a_stream_may_begin_with_its_status_and_headers(lambda_: Any, role: str, ground: Any) -> None:
+    prelude = json.dumps({"statusCode": 201, "headers": {"X-Own": "v", "Content-Type": "text/html"}, "cookies": ["a=1"]})
+    first = prelude + "\\0000" * 8 + "one "
+    url = streaming_door(lambda_, role, ground, first, "application/vnd.awslambda.http-integration-response")
+    status, headers, body = url.request()
+    assert (status, headers["x-own"], headers["content-type"], headers["set-cookie"]) == (201, "v", "text/html", "a=1")
+    assert body == b"one two"
+
+
+def test_a_streamed_invocation_comes_in_the_pieces_that_the_function_wrote(lambda_: Any, role: str, ground: Any) -> None:
+    streaming_door(lambda_, role, ground, "one", "text/plain")
+    events = list(lambda_.invoke_with_response_stream(FunctionName="streams")["EventStream"])
+    assert b"".join(event["PayloadChunk"]["Payload"] for event in events[:-1]) == b"onetwo"
+    assert len(events) >= 3
+    assert events[-1] == {"InvokeComplete": {}}

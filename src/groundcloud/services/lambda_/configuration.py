@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from groundcloud.base.errors import AwsError
@@ -89,15 +90,11 @@ def _check_logging(config: dict[str, str]) -> None:
 
 
 async def check_runtime(call: Call, runtime: str) -> None:
-    """Refuses a runtime that cannot run here. Raises InvalidParameterValueException."""
+    """Refuses a runtime that cannot run here, or only on another version where that is not wanted. Raises InvalidParameterValueException."""
     try:
-        choice = await call.in_thread(resolve_runtime, runtime)
+        await call.in_thread(partial(resolve_runtime, strict=call.settings.strict), runtime)
     except RuntimeNotAvailable as failure:
         raise errors.invalid_parameter(str(failure)) from failure
-    if choice.warning and call.settings.strict and not choice.version == runtime.removeprefix("python"):
-        raise errors.invalid_parameter(
-            f"Strict runtimes: {choice.warning} Install that version, or start the server without --strict-runtimes."
-        )
 
 
 def check_role(call: Call, role_arn: str) -> None:

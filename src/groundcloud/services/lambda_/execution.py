@@ -26,6 +26,7 @@ from groundcloud.runtime import (
     ZygoteFailed,
     resolve_runtime,
 )
+from groundcloud.runtime.streaming import ResponseStream
 from groundcloud.services.lambda_ import concurrency, errors, lineage, logs, packages
 from groundcloud.services.lambda_.names import LATEST, FunctionName
 from groundcloud.services.lambda_.state import ALIASES, FUNCTIONS, VERSIONS, Function, Version
@@ -228,8 +229,12 @@ async def run(
     *,
     client_context: dict[str, Any] | None = None,
     trace: str = "",
+    into: ResponseStream | None = None,
 ) -> Outcome:
-    """Runs the handler. Raises TooManyRequestsException, RecursiveInvocationException, and AwsError for what keeps the function from starting."""
+    """Runs the handler; what it streams goes `into` a stream, or else is the payload.
+
+    Raises TooManyRequestsException, RecursiveInvocationException, and AwsError for what keeps the function from starting.
+    """
     executor = of_server(call)
     name, function, _ = target
     trace, loops = lineage.advance(trace, name.arn)
@@ -244,7 +249,7 @@ async def run(
         sandbox = await executor.acquire(call, prepared)
         try:
             result, lines, billed_ms = await _invoke(
-                call, prepared, sandbox, payload, request_id, name.qualified_arn, client_context, trace
+                call, prepared, sandbox, payload, request_id, name.qualified_arn, client_context, trace, into
             )
         finally:
             executor.pool.release(sandbox)
@@ -265,6 +270,31 @@ async def run(
     )
 
 
+def stream(
+    call: Call, target: Target, payload: bytes, request_id: str, *, client_context: dict[str, Any] | None = None, trace: str = ""
+) -> ResponseStream:
+    """Runs the handler, its answer to be read while it is written. `await stream.result()` gives the Outcome, or raises as `run` does.
+
+    The reader may go away: the function goes on, as on AWS. The telemetry's record is left at the end.
+    """
+    pieces = ResponseStream()
+
+    async def whole() -> Any:
+        began_ns = time.perf_counter_ns()
+        outcome, error = None, None
+        try:
+            outcome = await run(call, target, payload, request_id, client_context=client_context, trace=trace, into=pieces)
+        except AwsError as refused:
+            error = refused
+            raise
+        finally:
+            record(call, target, began_ns, outcome, error, call.principal.arn)
+        return outcome
+
+    pieces.run(whole())
+    return pieces
+
+
 async def _invoke(
     call: Call,
     prepared: Prepared,
@@ -274,6 +304,7 @@ async def _invoke(
     function_arn: str,
     client_context: dict[str, Any] | None,
     trace: str,
+    into: ResponseStream | None,
 ) -> tuple[InvokeResult, tuple[str, list[str]], int]:
     version, clock = prepared.version, call.clock
     stream = sandbox.tag
@@ -297,7 +328,8 @@ async def _invoke(
         result = await sandbox.invoke(
             Invocation(
                 request_id=request_id, payload=payload, function_arn=function_arn, trace_id=trace or None, client_context=client_context
-            )
+            ),
+            into,
         )
     finally:
         stream.on_request = None

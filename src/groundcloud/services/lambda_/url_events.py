@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import time
 from base64 import b64decode, b64encode
+from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import unquote
 
@@ -113,6 +114,39 @@ def response_of(payload: bytes) -> HttpResponse:
     headers = [(name, value) for name, value in headers if name not in ("content-length", "transfer-encoding", "connection")]
     headers += [("set-cookie", cookie) for cookie in cookies]
     return HttpResponse(status, headers, body)
+
+
+INTEGRATION_TYPE = "application/vnd.awslambda.http-integration-response"
+"""Of a stream that begins with a JSON document (statusCode, headers, cookies) and eight NULs."""
+
+_PRELUDE_END = b"\0" * 8
+_PRELUDE_BYTES_MAX = 65_536
+
+
+async def streamed_response(content_type: str, pieces: AsyncIterator[bytes]) -> HttpResponse:
+    """The answer of a function that streams; its body goes on as the function writes it."""
+    if content_type != INTEGRATION_TYPE:
+        return HttpResponse(200, [("content-type", content_type)], pieces)
+    held = b""
+    async for piece in pieces:
+        held += piece
+        if _PRELUDE_END in held or len(held) > _PRELUDE_BYTES_MAX:
+            break
+    prelude, found, body = held.partition(_PRELUDE_END)
+    if not found:
+        return failure(502, "Internal Server Error")
+    response = response_of(prelude)
+    if response.status == 502:
+        return response
+
+    async def rest() -> AsyncIterator[bytes]:
+        if body:
+            yield body
+        async for piece in pieces:
+            yield piece
+
+    response.body = rest()
+    return response
 
 
 def _text(value: Any) -> str:

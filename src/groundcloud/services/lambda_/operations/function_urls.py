@@ -6,6 +6,7 @@ import hashlib
 import json
 import time
 from base64 import urlsafe_b64decode
+from collections.abc import AsyncIterator
 from typing import Any
 
 from groundcloud.auth import sigv4
@@ -14,6 +15,7 @@ from groundcloud.auth.refusals import SignatureError
 from groundcloud.base.errors import AwsError
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import endpoint, operation
+from groundcloud.runtime.streaming import ResponseStream
 from groundcloud.services.lambda_ import configuration, errors, execution, names, publishing, url_events
 from groundcloud.services.lambda_.names import FunctionName
 from groundcloud.services.lambda_.operations import functions
@@ -34,7 +36,6 @@ def create_function_url_config(call: Call, request: dict[str, Any]) -> dict[str,
         raise errors.conflict(
             f"Failed to create function url config for [functionArn = {name.qualified_arn}]. Error message: FunctionUrlConfig exists for this Lambda function"
         )
-    _check(request)
     url = Url(
         function_name=name.name,
         qualifier=name.qualifier,
@@ -62,7 +63,6 @@ def get_function_url_config(call: Call, request: dict[str, Any]) -> dict[str, An
 def update_function_url_config(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     name, tx = _place(call, request)
     url = _load(tx, name)
-    _check(request)
     changes: dict[str, Any] = {"last_modified_ms": call.now_ms}
     if request.get("AuthType"):
         changes["auth_type"] = request["AuthType"]
@@ -111,11 +111,6 @@ def _load(tx: Transaction, name: FunctionName) -> Url:
     if url is None:
         raise errors.resource_not_found()
     return url
-
-
-def _check(request: dict[str, Any]) -> None:
-    if request.get("InvokeMode") == "RESPONSE_STREAM":
-        raise errors.invalid_parameter("Groundcloud does not implement response streaming (InvokeMode RESPONSE_STREAM) yet.")
 
 
 def _document(call: Call, name: FunctionName, url: Url) -> dict[str, Any]:
@@ -184,6 +179,8 @@ async def _invoke(call: Call, http: HttpRequest, url: Url, name: FunctionName, r
     event = url_events.event_of(http, raw_path, url.url_id, domain, call.request_id, call.now_ms, call.principal.account, iam)
     payload = json.dumps(event, ensure_ascii=False).encode("utf-8", "surrogatepass")
     began_ns = time.perf_counter_ns()
+    if url.invoke_mode == "RESPONSE_STREAM":
+        return await _stream(call, http, name, payload)
     target, outcome, error = None, None, None
     try:
         target = execution.target(call, name)
@@ -200,6 +197,31 @@ async def _invoke(call: Call, http: HttpRequest, url: Url, name: FunctionName, r
     response = url_events.response_of(outcome.payload)
     response.headers.append(("x-amzn-requestid", call.request_id))
     return response
+
+
+async def _stream(call: Call, http: HttpRequest, name: FunctionName, payload: bytes) -> HttpResponse:
+    try:
+        target = execution.target(call, name)
+        stream = execution.stream(call, target, payload, call.request_id, trace=http.headers.get("x-amzn-trace-id", ""))
+        if not await stream.begin():
+            outcome: Any = await stream.result()
+            if outcome.failed:
+                return HttpResponse(
+                    502, [("content-type", "application/json"), ("x-amzn-requestid", call.request_id)], b"Internal Server Error"
+                )
+    except AwsError as error:
+        return url_events.failure(429 if error.code == "TooManyRequestsException" else 502, error.message)
+    response = await url_events.streamed_response(stream.content_type or "application/octet-stream", _read(stream))
+    response.headers.append(("x-amzn-requestid", call.request_id))
+    return response
+
+
+async def _read(stream: ResponseStream) -> AsyncIterator[bytes]:
+    try:
+        async for piece in stream:
+            yield piece
+    finally:
+        stream.discard()
 
 
 def _authenticate(call: Call, http: HttpRequest, body: bytes) -> dict[str, Any]:

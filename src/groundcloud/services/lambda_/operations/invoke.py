@@ -10,6 +10,7 @@ import msgspec
 
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import operation
+from groundcloud.runtime.streaming import ResponseStream
 from groundcloud.services.lambda_ import errors, events, execution, names
 
 REQUEST_BYTES_MAX = 6_291_456
@@ -50,30 +51,35 @@ async def invoke(call: Call, request: dict[str, Any]) -> dict[str, Any]:
 
 @operation(action="lambda:InvokeFunction", resource=names.arn_of)
 async def invoke_with_response_stream(call: Call, request: dict[str, Any]) -> dict[str, Any]:
-    """The answer of a function that does not stream comes in one piece, as on AWS; none streams here yet."""
+    """The answer of a function that does not stream comes in one piece."""
     payload = request.get("Payload") or b"{}"
     _check_payload(payload, REQUEST_BYTES_MAX)
     target = execution.target(call, names.of(call, request))
     if request.get("InvocationType") == "DryRun":
         return {"StatusCode": 204}
     context = _client_context(request.get("ClientContext"))
-    outcome = await execution.run(call, target, payload, call.request_id, client_context=context, trace=_trace(call))
-    execution.count(call, target, outcome)
+    stream = execution.stream(call, target, payload, call.request_id, client_context=context, trace=_trace(call))
+    if not await stream.begin():
+        await stream.result()  # raises what kept it from starting, while that can still be an error of its own
     return {
         "StatusCode": 200,
-        "ExecutedVersion": outcome.version,
+        "ExecutedVersion": target.version.text,
         "ResponseStreamContentType": "application/vnd.amazon.eventstream",
-        "EventStream": _pieces(outcome, request.get("LogType") == "Tail"),
+        "EventStream": _pieces(stream, request.get("LogType") == "Tail"),
     }
 
 
-async def _pieces(outcome: execution.Outcome, with_log: bool) -> AsyncIterator[dict[str, Any]]:
-    complete: dict[str, Any] = {"LogResult": b64encode(outcome.tail).decode()} if with_log else {}
-    if outcome.failed:
-        complete |= {"ErrorCode": "Unhandled", "ErrorDetails": outcome.payload.decode("utf-8", "replace")}
-    else:
-        yield {"PayloadChunk": {"Payload": outcome.payload}}
-    yield {"InvokeComplete": complete}
+async def _pieces(stream: ResponseStream, with_log: bool) -> AsyncIterator[dict[str, Any]]:
+    try:
+        async for piece in stream:
+            yield {"PayloadChunk": {"Payload": piece}}
+        outcome: Any = await stream.result()
+        complete: dict[str, Any] = {"LogResult": b64encode(outcome.tail).decode()} if with_log else {}
+        if outcome.failed:
+            complete |= {"ErrorCode": "Unhandled", "ErrorDetails": outcome.payload.decode("utf-8", "replace")}
+        yield {"InvokeComplete": complete}
+    finally:
+        stream.discard()
 
 
 @operation(action="lambda:InvokeFunction", resource=names.arn_of)
