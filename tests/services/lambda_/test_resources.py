@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import urllib.request
 from collections.abc import Callable
 from typing import Any
@@ -196,6 +197,20 @@ def test_a_custom_resource_answers_with_the_module_beside_its_inline_code(stack:
     code = "import cfnresponse\ndef handler(event, context):\n cfnresponse.send(event, context, cfnresponse.SUCCESS, {'Word': 'made'}, 'own-id')"
     resources = {
         "F": function(code),
+        "C": {"Type": "Custom::Thing", "Properties": {"ServiceToken": {"Fn::GetAtt": ["F", "Arn"]}}},
+    }
+    outputs = stack.deploy(resources, {"Id": {"Ref": "C"}, "Word": {"Fn::GetAtt": ["C", "Word"]}})
+    assert outputs == {"Id": "own-id", "Word": "made"}
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="there is no Node.js here")
+def test_inline_code_for_node_answers_with_its_module(stack: Stack) -> None:
+    code = (
+        "const response = require('cfn-response');\n"
+        "exports.handler = (event, context) => { response.send(event, context, response.SUCCESS, {Word: 'made'}, 'own-id'); };"
+    )
+    resources = {
+        "F": function(code, Runtime="nodejs18.x"),
         "C": {"Type": "Custom::Thing", "Properties": {"ServiceToken": {"Fn::GetAtt": ["F", "Arn"]}}},
     }
     outputs = stack.deploy(resources, {"Id": {"Ref": "C"}, "Word": {"Fn::GetAtt": ["C", "Word"]}})

@@ -33,7 +33,7 @@ _CONFIGURATION: dict[str, Any] = {
     "DeadLetterConfig": {"TargetArn": ""},
 }
 _API_NAMES = {"KmsKeyArn": "KMSKeyArn"}
-_INLINE_FILES = {"python": ("index.py", "cfnresponse.py")}
+_INLINE_FILES = {"python": ("index.py", "cfnresponse.py"), "nodejs": ("index.js", "cfn-response.js")}
 
 
 @resource_type("AWS::Lambda::Function")
@@ -136,7 +136,7 @@ def _code(wanted: dict[str, Any]) -> dict[str, Any]:
 
 
 def inline_package(text: str, runtime: str) -> bytes:
-    """`index.py` with the text, and the module with which a custom resource answers. The same text makes the same bytes."""
+    """`index.py` or `index.js` with the text, and the module with which a custom resource answers. The same text makes the same bytes."""
     language = runtime.rstrip("0123456789.x")
     if language not in _INLINE_FILES:
         raise AwsError("ValidationError", f"Groundcloud does not support inline code (ZipFile) for the runtime {runtime or '(none)'} yet.")
