@@ -111,8 +111,6 @@ def parse(document: str | Mapping[str, Any], kind: Kind = "identity", name: str 
         raise MalformedPolicy(SYNTAX, "syntax", "Statement is absent or empty")
     statements = [_statement(index, each, kind, version == "2012-10-17", resource_required) for index, each in enumerate(written)]
     if kind in ("identity", "boundary"):
-        if version != "2012-10-17":
-            raise MalformedPolicy("Policy document must be version 2012-10-17 or greater.", "version")
         sids = [each.sid for each in statements if each.sid]
         if len(sids) != len(set(sids)):
             raise MalformedPolicy("Statement IDs (SID) in a single policy must be unique.", "sid")

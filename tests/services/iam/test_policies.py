@@ -42,7 +42,6 @@ def test_sentences_of_missing_and_doubled_policies(iam, account, policy, fails):
     [
         ("nonsense", "This policy contains invalid Json"),
         ('{"Version":"2012-10-17","Statement":[]}', "Syntax errors in policy."),
-        ('{"Statement":{"Effect":"Allow","Action":"s3:*","Resource":"*"}}', "Policy document must be version 2012-10-17 or greater."),
         ('{"Version":"2012-10-17","Statement":{"Effect":"Allow","Resource":"*"}}', "Policy statement must contain actions."),
         ('{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"s3:*"}}', "Policy statement must contain resources."),
         (
@@ -241,3 +240,11 @@ def test_policy_tags(iam, policy):
     iam.tag_policy(PolicyArn=arn, Tags=[{"Key": "a", "Value": "1"}, {"Key": "b", "Value": "2"}])
     iam.untag_policy(PolicyArn=arn, TagKeys=["a"])
     assert iam.list_policy_tags(PolicyArn=arn)["Tags"] == [{"Key": "b", "Value": "2"}]
+
+
+def test_an_inline_policy_may_be_of_the_older_version_and_a_managed_one_may_not(iam):
+    iam.create_user(UserName="alice")
+    with fails("MalformedPolicyDocument", "Policy document must be version 2012-10-17 or greater."):
+        iam.create_policy(PolicyName="p", PolicyDocument='{"Statement":{"Effect":"Allow","Action":"s3:*","Resource":"*"}}')
+    iam.put_user_policy(UserName="alice", PolicyName="p", PolicyDocument='{"Statement":{"Effect":"Allow","Action":"s3:*","Resource":"*"}}')
+    assert "Version" not in iam.get_user_policy(UserName="alice", PolicyName="p")["PolicyDocument"]

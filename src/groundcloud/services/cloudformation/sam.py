@@ -49,7 +49,7 @@ def expand(document: dict[str, Any], parameters: dict[str, Any], region: str) ->
         to_py27_compatible_template(source, values)  # the order that the service's deployment hashes are made in
         translator = Translator({}, Parser(), boto_session=_Session(region))  # type: ignore[arg-type]
         translated = translator.translate(source, values, passthrough_metadata=True)
-        return _versioned(_plain(undo_mark_unicode_str_in_template(translated)))
+        return _plain(undo_mark_unicode_str_in_template(translated))  # type: ignore[no-any-return]
     except InvalidDocumentException as error:
         causes = " ".join(sorted(cause.message for cause in error.causes))
         raise errors.transform_failed(TRANSFORM, f"{error.message} {causes}") from None
@@ -58,17 +58,6 @@ def expand(document: dict[str, Any], parameters: dict[str, Any], region: str) ->
     except Exception as error:  # the translator meets shapes that it did not expect with errors of every class
         _log.warning("the serverless translator failed", exc_info=True)
         raise errors.validation(f"Transform {TRANSFORM} failed without an error message. {type(error).__name__}: {error}") from None
-
-
-def _versioned(document: dict[str, Any]) -> dict[str, Any]:
-    """The translator's policy templates write inline policies without a Version, which AWS takes as 2008-10-17 and this server's
-    iam room refuses: they say nothing that differs between the two."""
-    for resource in document["Resources"].values():
-        if resource.get("Type") == "AWS::IAM::Role":
-            for policy in resource.get("Properties", {}).get("Policies", ()):
-                if isinstance(policy, dict) and isinstance(policy.get("PolicyDocument"), dict):
-                    policy["PolicyDocument"].setdefault("Version", "2012-10-17")
-    return document
 
 
 def _plain(value: Any) -> Any:

@@ -38,7 +38,9 @@ def check(document: str, kind: Kind) -> Policy:
 def check_managed(document: str) -> None:
     if characters(document) > MANAGED_POLICY_CHARACTERS:
         raise errors.quota_exceeded("PolicySize", MANAGED_POLICY_CHARACTERS)
-    check(document, "identity")
+    policy = check(document, "identity")
+    if policy.version != "2012-10-17":  # AWS asks this of managed policies alone; inline ones may be of 2008
+        raise errors.malformed_policy("Policy document must be version 2012-10-17 or greater.")
 
 
 def check_trust(call: Call, document: str) -> None:
