@@ -1,6 +1,8 @@
 """Access logs: formats, and the lines in the log group."""
 
 import json
+import urllib.error
+import urllib.request
 
 import pytest
 from botocore.exceptions import ClientError
@@ -156,3 +158,19 @@ def test_execution_logs_tell_the_steps_of_a_request(rest_api, send, client, cloc
     errors = [line.removeprefix(f"({failed}) ") for line in lines if failed in line]
     assert errors[0].startswith("Execution failed: Network error communicating with endpoint: ")
     assert errors[1:] == ["Gateway response type: INTEGRATION_FAILURE with status code: 502"]
+
+
+@pytest.mark.slow
+def test_lines_that_wait_are_written_when_the_server_ends(process):
+    client = process.client
+    client("logs").create_log_group(logGroupName="access")
+    gateway = client("apigatewayv2")
+    api_id = gateway.create_api(Name="web", ProtocolType="HTTP", Target="http://127.0.0.1:1/")["ApiId"]
+    settings = {"DestinationArn": "arn:aws:logs:us-east-1:000000000000:log-group:access", "Format": "$context.requestId $context.status"}
+    gateway.update_stage(ApiId=api_id, StageName="$default", AccessLogSettings=settings)
+    with pytest.raises(urllib.error.HTTPError):
+        urllib.request.urlopen(f"{process.endpoint}/_aws/execute-api/{api_id}/$default/")
+    process.stop()
+    process.start()
+    lines = [event["message"] for event in process.client("logs").filter_log_events(logGroupName="access")["events"]]
+    assert len(lines) == 1 and lines[0].endswith(" 500")

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from groundcloud.kernel.call import Call
 
 GATHER_S = 0.05
+CLOSING_S = 1.0
 WAITING_MAX = 50_000
 BATCH_MAX = 5_000
 """Events of one PutLogEvents; AWS allows 10,000 and 1 MB."""
@@ -57,7 +58,9 @@ class LogLines:
             self._task = asyncio.get_running_loop().create_task(self._write(call))
 
     async def aclose(self) -> None:
+        """What waits is written before the store closes, if that does not take long."""
         if self._task is not None and not self._task.done():
+            await asyncio.wait({self._task}, timeout=CLOSING_S)
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
