@@ -242,7 +242,7 @@ def test_policy_tags(iam, policy):
     assert iam.list_policy_tags(PolicyArn=arn)["Tags"] == [{"Key": "b", "Value": "2"}]
 
 
-def test_an_inline_policy_may_be_of_the_older_version_and_a_managed_one_may_not(iam):
+def test_an_inline_policy_may_be_of_the_older_version_and_a_managed_one_may_not(iam, fails):
     iam.create_user(UserName="alice")
     with fails("MalformedPolicyDocument", "Policy document must be version 2012-10-17 or greater."):
         iam.create_policy(PolicyName="p", PolicyDocument='{"Statement":{"Effect":"Allow","Action":"s3:*","Resource":"*"}}')
