@@ -203,6 +203,22 @@ def test_a_custom_resource_answers_with_the_module_beside_its_inline_code(stack:
     assert outputs == {"Id": "own-id", "Word": "made"}
 
 
+def test_a_signing_configuration_is_kept_with_its_tags(stack: Stack) -> None:
+    profile = "arn:aws:signer:us-east-1:123456789012:/signing-profiles/shop/abcdefghij"
+
+    def config(tag: str) -> dict[str, Any]:
+        properties = {"AllowedPublishers": {"SigningProfileVersionArns": [profile]}, "Tags": [{"Key": "team", "Value": tag}]}
+        return {"S": {"Type": "AWS::Lambda::CodeSigningConfig", "Properties": properties}}
+
+    arn = stack.deploy(config("one"), {"Arn": {"Ref": "S"}})["Arn"]
+    shown = stack.lambda_.get_code_signing_config(CodeSigningConfigArn=arn)["CodeSigningConfig"]
+    assert shown["CodeSigningPolicies"] == {"UntrustedArtifactOnDeployment": "Warn"}
+    assert stack.deploy(config("two"), {"Arn": {"Ref": "S"}})["Arn"] == arn
+    assert stack.lambda_.list_tags(Resource=arn)["Tags"]["team"] == "two"
+    stack.delete()
+    assert stack.lambda_.list_code_signing_configs()["CodeSigningConfigs"] == []
+
+
 @pytest.mark.skipif(shutil.which("node") is None, reason="there is no Node.js here")
 def test_inline_code_for_node_answers_with_its_module(stack: Stack) -> None:
     code = (

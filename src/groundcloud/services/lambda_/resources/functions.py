@@ -59,7 +59,7 @@ class FunctionResource(ResourceType):
         params = {
             "FunctionName": name,
             "Code": _code(wanted),
-            "Tags": _tags(resource),
+            "Tags": tags_of(resource),
             **{_API_NAMES.get(member, member): wanted[member] for member in _CONFIGURATION if wanted.get(member) is not None},
             **{member: wanted[member] for member in ("Architectures", "CodeSigningConfigArn", "PackageType") if wanted.get(member)},
         }
@@ -99,7 +99,7 @@ class FunctionResource(ResourceType):
             else:
                 await call.request("lambda", "DeleteFunctionCodeSigningConfig", {"FunctionName": name})
         await self._settings(call, name, resource)
-        await set_tags(call, call.arn("lambda", f"function:{name}"), _tags(resource))
+        await set_tags(call, call.arn("lambda", f"function:{name}"), tags_of(resource))
         return _function(call, name)
 
     async def delete(self, call: Call, resource: ResourceRequest) -> None:
@@ -154,7 +154,8 @@ def _entry(name: str) -> zipfile.ZipInfo:
     return entry
 
 
-def _tags(resource: ResourceRequest) -> dict[str, str]:
+def tags_of(resource: ResourceRequest) -> dict[str, str]:
+    """The stack's and its own."""
     own = {str(tag["Key"]): str(tag.get("Value", "")) for tag in resource.properties.get("Tags") or ()}
     return {**resource.tags, **own}
 

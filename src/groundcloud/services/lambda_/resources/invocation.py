@@ -76,7 +76,7 @@ class EventSourceMappingResource(ResourceType):
 
     async def create(self, call: Call, resource: ResourceRequest) -> Created:
         params = _mapping(resource)
-        tags = {**resource.tags, **{str(tag["Key"]): str(tag.get("Value", "")) for tag in resource.properties.get("Tags") or ()}}
+        tags = functions.tags_of(resource)
         try:
             made = await call.request("lambda", "CreateEventSourceMapping", {**params, "Tags": tags})
         except AwsError as error:
@@ -106,10 +106,11 @@ class EventSourceMappingResource(ResourceType):
         params.update(_mapping(resource))
         for member in self.replaces:
             params.pop(member, None)
-        made = await call.request("lambda", "UpdateEventSourceMapping", {"UUID": resource.physical_id, **params})
-        if resource.changed("Tags"):
-            tags = {**resource.tags, **{str(tag["Key"]): str(tag.get("Value", "")) for tag in resource.properties.get("Tags") or ()}}
-            await functions.set_tags(call, made["EventSourceMappingArn"], tags)
+        if resource.changed(*self.properties - {"Tags"}):
+            made = await call.request("lambda", "UpdateEventSourceMapping", {"UUID": resource.physical_id, **params})
+        else:
+            made = await call.request("lambda", "GetEventSourceMapping", {"UUID": resource.physical_id})
+        await functions.set_tags(call, made["EventSourceMappingArn"], functions.tags_of(resource))
         return _mapped(made)
 
     async def delete(self, call: Call, resource: ResourceRequest) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from groundcloud.base.errors import AwsError
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.resource import Created, ResourceRequest, ResourceType, resource_type
+from groundcloud.services.lambda_.resources import functions
 
 
 @resource_type("AWS::Lambda::LayerVersion")
@@ -66,12 +67,14 @@ class CodeSigningConfigResource(ResourceType):
     required = {"AllowedPublishers"}
 
     async def create(self, call: Call, resource: ResourceRequest) -> Created:
-        tags = {**resource.tags, **{str(tag["Key"]): str(tag.get("Value", "")) for tag in resource.properties.get("Tags") or ()}}
-        return _config(await call.request("lambda", "CreateCodeSigningConfig", {**_without_tags(resource), "Tags": tags}))
+        params = {**_without_tags(resource), "Tags": functions.tags_of(resource)}
+        return _config(await call.request("lambda", "CreateCodeSigningConfig", params))
 
     async def update(self, call: Call, resource: ResourceRequest) -> Created:
         params = {"Description": "", **_without_tags(resource), "CodeSigningConfigArn": resource.physical_id}
-        return _config(await call.request("lambda", "UpdateCodeSigningConfig", params))
+        answer = await call.request("lambda", "UpdateCodeSigningConfig", params)
+        await functions.set_tags(call, resource.physical_id, functions.tags_of(resource))
+        return _config(answer)
 
     async def delete(self, call: Call, resource: ResourceRequest) -> None:
         try:
