@@ -81,6 +81,25 @@ def test_an_endpoint_cannot_be_smuggled_a_second_request(rest_api, send, echo):
     assert seen["headers"]["x-in"] == "a  GET /second HTTP/1.1  host: x"
 
 
+def test_a_fault_of_ours_is_a_500_that_is_counted(rest_api, send, client, ground, monkeypatch):
+    from groundcloud.services.apigateway.gateway import events
+
+    def broken(*_):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(events, "rest_event", broken)
+    monkeypatch.setattr(events, "http_event_2", broken)
+    arn = "arn:aws:lambda:us-east-1:123456789012:function:f"
+    rest_id = rest_api({"GET /": lambda_proxy(arn)})
+    reply = send(rest_id, "GET", "/prod")
+    assert (reply.status, reply.document) == (500, {"message": "Internal server error"}) and "x-amzn-requestid" in reply.headers
+    http_id = client("apigatewayv2").create_api(Name="a", ProtocolType="HTTP", Target=arn)["ApiId"]
+    reply = send(http_id, "GET", "/")
+    assert (reply.status, reply.document) == (500, {"message": "Internal Server Error"}) and "apigw-requestid" in reply.headers
+    records = [each for each in ground.ground.telemetry.recent if each.dimensions.get("ApiId") == http_id]
+    assert [each.status for each in records] == [500]
+
+
 def test_deep_json_in_a_functions_answer_is_malformed(rest_api, send, function):
     code = "def handler(event, context):\n    deep = 'x'\n    for _ in range(300):\n        deep = [deep]\n    return deep\n"
     assert send(rest_api({"GET /": lambda_proxy(function(code))}), "GET", "/prod").status == 502

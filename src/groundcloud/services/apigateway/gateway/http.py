@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from groundcloud.base.errors import AwsError
+from groundcloud.http.front import ClientGone
 from groundcloud.kernel.call import Call
 from groundcloud.services.apigateway.gateway import answers, authorization, cors, events, functions, http_proxy, outcome, paths
 from groundcloud.services.apigateway.gateway.compiled import CompiledRoute, CompiledStage, Stages
@@ -60,6 +61,11 @@ async def answer(call: Call, http: HttpRequest, execute: Execute, stages: Stages
             response = _refused(exchange, refusal)
         except AwsError as error:
             response = _refused(exchange, Refusal("BAD_REQUEST", reason=error.message))
+        except ClientGone:
+            raise
+        except Exception:
+            call.log.exception("a request to API %s failed (request %s)", stage.api_id, exchange.public_request_id)
+            response = _refused(exchange, Refusal("INTERNAL", reason="Internal server error"))
         if stage.cors is not None:
             cors.dress(exchange, stage.cors, response)
     response.headers.append(("apigw-requestid", exchange.extended_request_id))

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from groundcloud.base.errors import AwsError
+from groundcloud.http.front import ClientGone
 from groundcloud.kernel.call import Call
 from groundcloud.services.apigateway.definitions import compatible_content
 from groundcloud.services.apigateway.gateway import answers, authorization, events, functions, http_proxy, keys, outcome, paths, validation
@@ -71,6 +72,11 @@ async def answer(call: Call, http: HttpRequest, execute: Execute, stages: Stages
     except AwsError as error:
         # What the request itself lacks: a query string that is no text, a body cut short.
         response = gateway_response(exchange, stage, Refusal("BAD_REQUEST_PARAMETERS", "Bad Request", error.message))
+    except ClientGone:
+        raise
+    except Exception:
+        call.log.exception("a request to API %s failed (request %s)", stage.api_id, exchange.public_request_id)
+        response = gateway_response(exchange, stage, Refusal("API_CONFIGURATION_ERROR", reason="Internal server error"))
     if stage.compression_bytes_min is not None:
         await _compress(exchange, stage.compression_bytes_min, response)
     headers = response.headers
