@@ -42,11 +42,13 @@ class Front:
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers: dict[str, str] = {}
+        repeated: dict[str, list[str]] = {}
         size = 0
         for raw_name, raw_value in scope["headers"]:
             name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
             size += len(name) + len(value)
             if name in headers:
+                repeated.setdefault(name, [headers[name]]).append(value)
                 headers[name] = f"{headers[name]},{value}"
             else:
                 headers[name] = value
@@ -68,6 +70,8 @@ class Front:
             client[0] if client else "127.0.0.1",
             scope.get("scheme", "http"),
         )
+        if repeated:
+            request.repeated = repeated
         try:
             response = await self._answer(request)
         except ClientGone:
@@ -121,7 +125,8 @@ class Front:
                 _log.exception("endpoint %s failed", name)
                 return HttpResponse(500, [("content-type", "application/json")], b'{"message": "Internal server error"}')
             if answer is not None:
-                await ground.store.durable()
+                if call.position:
+                    await ground.store.durable(call.position)
                 return answer  # type: ignore[no-any-return]
         if name in ("s3-preflight", "s3-form"):
             return HttpResponse(403, [("content-type", "text/plain")], b"CORSResponse: CORS is not enabled for this bucket.\n")

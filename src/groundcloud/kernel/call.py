@@ -181,7 +181,11 @@ class Call:
                 yield tx
         finally:
             self._tx = None
-        self.position = self.ground.store.position
+        position = self.ground.store.position
+        call: Call | None = self
+        while call is not None:  # whoever answers for this call answers for its writes
+            call.position = position
+            call = call.parent
 
     def reading(self) -> Transaction:
         """The ambient transaction if there is one, else a view for reading alone."""

@@ -102,6 +102,7 @@ class HttpRequest:
         "method",
         "query_string",
         "raw_path",
+        "repeated",
         "scheme",
         "signed_path",
         "source_ip",
@@ -119,6 +120,8 @@ class HttpRequest:
     ) -> None:
         self.method = method
         self.raw_path = raw_path
+        self.repeated: dict[str, list[str]] = {}
+        """Headers that came more than once, each value by itself; `headers` has them joined."""
         self.signed_path = raw_path
         """The path as the client sent and signed it, where the front has put a virtual host's bucket in front of `raw_path`."""
         self.query_string = query_string

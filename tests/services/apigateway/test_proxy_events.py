@@ -28,7 +28,7 @@ def http_api(client):
 def test_the_event_of_a_rest_api(rest_api, send, function, client, account):
     api_id = rest_api({"ANY /pets/{id}": lambda_proxy(function(ECHO))}, deploy=False)
     deployment = client("apigateway").create_deployment(restApiId=api_id, stageName="prod", variables={"colour": "blue"})
-    headers = {"content-type": "application/json", "user-agent": "test/1", "x-mine": "a, b"}
+    headers = {"content-type": "application/json", "user-agent": "test/1", "x-mine": "a, b", "x-many": "1", "X-Many": "2"}
     reply = send(api_id, "POST", "/prod/pets/a%2Fb?x=1&x=2&y=%26z", headers, b'{"a": 1}')
     event = reply.document
     context = event.pop("requestContext")
@@ -45,6 +45,7 @@ def test_the_event_of_a_rest_api(rest_api, send, function, client, account):
     assert event["multiValueQueryStringParameters"] == {"x": ["1", "2"], "y": ["&z"]}
     assert (event["headers"]["Content-Type"], event["headers"]["x-mine"]) == ("application/json", "a, b")
     assert event["multiValueHeaders"]["User-Agent"] == ["test/1"]
+    assert (event["headers"]["x-many"], event["multiValueHeaders"]["x-many"]) == ("2", ["1", "2"])
     assert event["headers"]["X-Forwarded-For"] == "127.0.0.1"
     assert context["identity"]["sourceIp"] == "127.0.0.1" and context["identity"]["userAgent"] == "test/1"
     assert context["identity"]["accessKey"] is None

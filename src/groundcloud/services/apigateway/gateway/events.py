@@ -59,9 +59,21 @@ def headers_of(exchange: Exchange) -> dict[str, str]:
     return headers
 
 
+def _both_forms(exchange: Exchange) -> tuple[dict[str, str], dict[str, list[str]]]:
+    """`headers`, where the last of a repeated header stands, and `multiValueHeaders`, where each does. AWS: "Input format of a Lambda function for proxy integration"."""
+    repeated = exchange.http.repeated
+    single, lists = {}, {}
+    for name, value in headers_of(exchange).items():
+        values = repeated.get(name) if repeated and name != "x-forwarded-for" else None
+        spelled = client_spelling(name)
+        single[spelled] = values[-1] if values else value
+        lists[spelled] = values or [value]
+    return single, lists
+
+
 def rest_event(exchange: Exchange, is_binary: bool) -> dict[str, Any]:
     """Payload 1.0 as a REST API makes it."""
-    spelled = {client_spelling(name): value for name, value in headers_of(exchange).items()}
+    spelled, lists = _both_forms(exchange)
     query = exchange.http.query if exchange.http.query_string else None
     route, stage = exchange.route, exchange.stage
     body, encoded = body_of(exchange.body, is_binary)
@@ -70,7 +82,7 @@ def rest_event(exchange: Exchange, is_binary: bool) -> dict[str, Any]:
         "path": exchange.path,
         "httpMethod": exchange.method,
         "headers": spelled,
-        "multiValueHeaders": {name: [value] for name, value in spelled.items()},
+        "multiValueHeaders": lists,
         "queryStringParameters": {name: values[-1] for name, values in query.items()} if query else None,
         "multiValueQueryStringParameters": query or None,
         "pathParameters": exchange.parameters or None,
@@ -114,8 +126,9 @@ def rest_context(exchange: Exchange) -> dict[str, Any]:
 
 def http_event_1(exchange: Exchange, is_binary: bool) -> dict[str, Any]:
     """Payload 1.0 as an HTTP API makes it."""
-    headers = {client_spelling(name): value for name, value in headers_of(exchange).items()}
+    headers, lists = _both_forms(exchange)
     headers.setdefault("Content-Length", "0")
+    lists.setdefault("Content-Length", ["0"])
     query = exchange.http.query if exchange.http.query_string else None
     body, encoded = body_of(exchange.body, is_binary)
     context = rest_context(exchange)
@@ -128,7 +141,7 @@ def http_event_1(exchange: Exchange, is_binary: bool) -> dict[str, Any]:
         "path": exchange.request_path,
         "httpMethod": exchange.method,
         "headers": headers,
-        "multiValueHeaders": {name: [value] for name, value in headers.items()},
+        "multiValueHeaders": lists,
         "queryStringParameters": {name: values[-1] for name, values in query.items()} if query else None,
         "multiValueQueryStringParameters": query or None,
         "requestContext": context,
