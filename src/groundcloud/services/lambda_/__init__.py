@@ -1,7 +1,7 @@
 """AWS Lambda: functions that run for real in the sandboxes of `groundcloud.runtime`.
 
 How a version is run is in `execution`; what happens to an asynchronous event in `events`; event source mappings in `pollers`. Missing: container images, file
-systems (EFS), SnapStart, durable functions, capacity providers: each is refused by name. VpcConfig, TracingConfig and KMSKeyArn are
+systems (EFS), SnapStart, capacity providers: each is refused by name. VpcConfig, TracingConfig and KMSKeyArn are
 kept and shown; a function's network is the machine's.
 """
 

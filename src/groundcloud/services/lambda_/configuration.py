@@ -32,13 +32,13 @@ _NOT_IMPLEMENTED = {
     "FileSystemConfigs": "file systems (FileSystemConfigs)",
     "ImageConfig": "functions from container images (ImageConfig)",
     "CapacityProviderConfig": "capacity providers (CapacityProviderConfig)",
-    "DurableConfig": "durable functions (DurableConfig)",
     "TenancyConfig": "tenant isolation (TenancyConfig)",
     "RuntimeConfig": "RuntimeConfig",
     "AcceleratorConfig": "accelerators (AcceleratorConfig)",
     "PublishTo": "publishing to $LATEST.PUBLISHED (PublishTo)",
 }
 _KEPT = ("VpcConfig", "KMSKeyArn", "TracingConfig", "SnapStart")
+DURABLE_DEFAULTS = {"RetentionPeriodInDays": 14, "ExecutionTimeout": 86_400}
 _BARE_JSON_LEVELS = {"ApplicationLogLevel": "INFO", "SystemLogLevel": "INFO"}
 
 
@@ -152,6 +152,8 @@ def changed(version: Version, request: dict[str, Any], layers: tuple[Any, ...] |
             logging = {member: value for member, value in logging.items() if member not in _BARE_JSON_LEVELS}
         changes["logging"] = logging
     kept = {member: request[member] for member in _KEPT if request.get(member) is not None}
+    if request.get("DurableConfig"):
+        kept["DurableConfig"] = {**DURABLE_DEFAULTS, **(version.kept.get("DurableConfig") or {}), **request["DurableConfig"]}
     if kept:
         changes["kept"] = {**version.kept, **kept}
     if layers is not None:
@@ -197,6 +199,8 @@ def document(name: FunctionName, function: Function, version: Version, *, qualif
         result["DeadLetterConfig"] = {"TargetArn": version.dead_letter_arn}
     if vpc.get("SubnetIds"):
         result["VpcConfig"] = {**vpc, "VpcId": ""}
+    if kept.get("DurableConfig"):
+        result["DurableConfig"] = kept["DurableConfig"]
     if kept.get("KMSKeyArn"):
         result["KMSKeyArn"] = kept["KMSKeyArn"]
     return result

@@ -135,3 +135,32 @@ def recursive() -> AwsError:
         "function's invocation.",
         fields=_USER,
     )
+
+
+def execution_not_found(execution_arn: str) -> AwsError:
+    return AwsError("ResourceNotFoundException", f"Durable execution not found: {execution_arn}", fields=_USER)
+
+
+def execution_already_started(execution_name: str) -> AwsError:
+    return AwsError(
+        "DurableExecutionAlreadyStartedException",
+        f"The durable execution {execution_name} has already been started with a different input.",
+        fields=_USER,
+    )
+
+
+def unqualified_durable() -> AwsError:
+    return invalid_parameter("You cannot invoke a durable function using an unqualified ARN.")
+
+
+def invalid_checkpoint_token() -> AwsError:
+    """The durable execution SDKs know this sentence's beginning: the invocation is given up, and made again by whoever holds the token."""
+    return invalid_parameter("Invalid checkpoint token: it is not the latest one of the durable execution.")
+
+
+def callback_closed() -> AwsError:
+    return AwsError(
+        "CallbackTimeoutException",
+        "The callback ID token has either expired or the callback associated with the token has already been closed.",
+        fields=_USER,
+    )

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from groundcloud.base.errors import AwsError
 from groundcloud.services.lambda_ import destinations, execution
+from groundcloud.services.lambda_.durable import executions
 from groundcloud.services.lambda_.names import FunctionName
 from groundcloud.services.lambda_.state import EVENTS, FUNCTIONS, INVOKE_CONFIGS, Event, EventInvokeConfig
 from groundcloud.store import Transaction
@@ -105,6 +106,11 @@ async def _try(call: Call, name: FunctionName, event: Event) -> None:
         # Deleted since: nobody is left to be told.
         with call.transaction() as tx:
             EVENTS.delete(tx, event.event_id)
+        return
+    if executions.config_of(target.version) is not None:
+        with call.transaction() as tx:
+            EVENTS.delete(tx, event.event_id)
+            executions.start(call, tx, target.version, event.payload, trace=event.trace)
         return
     config = _config(call, name)
     age_ms_max = (config.age_max_s if config is not None and config.age_max_s is not None else AGE_S_MAX) * 1000

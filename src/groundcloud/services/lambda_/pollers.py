@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from groundcloud.base.errors import AwsError
 from groundcloud.services.lambda_ import execution, filters
+from groundcloud.services.lambda_.durable import starts
 from groundcloud.services.lambda_.names import FunctionName
 from groundcloud.services.lambda_.state import FUNCTIONS, MAPPINGS, VERSIONS, Mapping
 from groundcloud.store import Watch, keys
@@ -97,7 +98,7 @@ class Poller:
             outcome, error = None, None
             with call.busy():
                 try:
-                    outcome = await execution.run(call, target, payload, call.request_id, trace=trace)
+                    outcome = await starts.run(call, target, payload, call.request_id, trace=trace)
                 except AwsError as refused:
                     error = refused
             execution.record(call, target, began_ns, outcome, error, "lambda.amazonaws.com")

@@ -7,6 +7,8 @@ from typing import Any
 from groundcloud.kernel.call import Call, Delivery
 from groundcloud.kernel.service import target, timer
 from groundcloud.services.lambda_ import destinations, events, names, provisioning
+from groundcloud.services.lambda_.durable import executions, invocations
+from groundcloud.services.lambda_.durable.journal import Journal
 from groundcloud.services.lambda_.queue_pollers import QueuePoller
 from groundcloud.services.lambda_.state import MAPPINGS
 from groundcloud.services.lambda_.stream_pollers import StreamPoller
@@ -44,3 +46,34 @@ async def provision(call: Call, config: list[str]) -> None:
 async def to_bucket(call: Call, record: list[Any]) -> None:
     """A destination's record for a bucket; tried again until it is there."""
     await destinations.to_bucket(call, *record)
+
+
+@timer("lambda.durable")
+async def invoke_durable(call: Call, execution_id: str) -> None:
+    await invocations.drive(call, execution_id)
+
+
+@timer("lambda.durable.chain")
+async def chain(call: Call, operation: list[Any]) -> None:
+    """A chained invocation of a function that is not durable."""
+    await invocations.chain(call, *operation)
+
+
+@timer("lambda.durable.due")
+def durable_operation_due(call: Call, operation: list[Any]) -> None:
+    execution_id, sequence, what = operation
+    journal = Journal.opened(call, call.tx, execution_id)
+    if journal is not None:
+        executions.fell_due(journal, sequence, what)
+
+
+@timer("lambda.durable.timeout")
+def durable_execution_timeout(call: Call, execution_id: str) -> None:
+    journal = Journal.opened(call, call.tx, execution_id)
+    if journal is not None:
+        executions.time_out(journal)
+
+
+@timer("lambda.durable.forget")
+def forget_durable_execution(call: Call, execution_id: str) -> None:
+    executions.forget(call, call.tx, execution_id)

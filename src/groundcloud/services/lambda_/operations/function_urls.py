@@ -17,6 +17,7 @@ from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import endpoint, operation
 from groundcloud.runtime.streaming import ResponseStream
 from groundcloud.services.lambda_ import configuration, errors, execution, names, publishing, url_events
+from groundcloud.services.lambda_.durable import starts
 from groundcloud.services.lambda_.names import FunctionName
 from groundcloud.services.lambda_.operations import functions
 from groundcloud.services.lambda_.operations.invoke import REQUEST_BYTES_MAX
@@ -184,7 +185,7 @@ async def _invoke(call: Call, http: HttpRequest, url: Url, name: FunctionName, r
     target, outcome, error = None, None, None
     try:
         target = execution.target(call, name)
-        outcome = await execution.run(call, target, payload, call.request_id, trace=http.headers.get("x-amzn-trace-id", ""))
+        outcome = await starts.run(call, target, payload, call.request_id, trace=http.headers.get("x-amzn-trace-id", ""))
     except AwsError as refused:
         error = refused
     if target is not None:

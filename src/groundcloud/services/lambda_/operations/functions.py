@@ -197,6 +197,8 @@ async def update_function_configuration(call: Call, request: dict[str, Any]) -> 
     name, _, latest = load(call, unqualified(names.of(call, request)))
     _check_revision(latest, request)
     configuration.check(request)
+    if request.get("DurableConfig") and not latest.kept.get("DurableConfig"):
+        raise errors.invalid_parameter("DurableConfig can only be set when a function is created: this function is not durable.")
     if request.get("Runtime"):
         await configuration.check_runtime(call, request["Runtime"])
     if request.get("Role"):

@@ -12,6 +12,7 @@ from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import operation
 from groundcloud.runtime.streaming import ResponseStream
 from groundcloud.services.lambda_ import errors, events, execution, names
+from groundcloud.services.lambda_.durable import executions, starts
 
 REQUEST_BYTES_MAX = 6_291_456
 EVENT_BYTES_MAX = 1_048_576
@@ -28,15 +29,19 @@ async def invoke(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     kind = request.get("InvocationType") or "RequestResponse"
     payload = request.get("Payload") or b"{}"
     _check_payload(payload, EVENT_BYTES_MAX if kind == "Event" else REQUEST_BYTES_MAX)
-    if request.get("DurableExecutionName") or request.get("TenantId"):
-        raise errors.invalid_parameter("Groundcloud does not implement durable executions and tenants yet.")
+    if request.get("TenantId"):
+        raise errors.invalid_parameter("Groundcloud does not implement tenants (TenantId) yet.")
     name = names.of(call, request)
     context = _client_context(request.get("ClientContext"))
     trace = _trace(call)
+    target = execution.target(call, name)
+    if kind != "DryRun" and executions.config_of(target.version) is not None:
+        return await starts.invoke(call, target, payload, request, trace)
+    if request.get("DurableExecutionName"):
+        raise errors.invalid_parameter("DurableExecutionName can only be given for a durable function.")
     if kind == "Event":
         events.accept(call, name, payload, client_context=context, trace=trace)
         return {"StatusCode": 202}
-    target = execution.target(call, name)
     if kind == "DryRun":
         return {"StatusCode": 204}
     outcome = await execution.run(call, target, payload, call.request_id, client_context=context, trace=trace)
@@ -57,6 +62,8 @@ async def invoke_with_response_stream(call: Call, request: dict[str, Any]) -> di
     target = execution.target(call, names.of(call, request))
     if request.get("InvocationType") == "DryRun":
         return {"StatusCode": 204}
+    if executions.config_of(target.version) is not None:
+        raise errors.invalid_parameter("You cannot invoke a durable function with response streaming.")
     context = _client_context(request.get("ClientContext"))
     stream = execution.stream(call, target, payload, call.request_id, client_context=context, trace=_trace(call))
     if not await stream.begin():

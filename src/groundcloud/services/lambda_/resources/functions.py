@@ -31,6 +31,7 @@ _CONFIGURATION: dict[str, Any] = {
     "TracingConfig": {"Mode": "PassThrough"},
     "VpcConfig": {"SubnetIds": [], "SecurityGroupIds": []},
     "DeadLetterConfig": {"TargetArn": ""},
+    "DurableConfig": None,
 }
 _API_NAMES = {"KmsKeyArn": "KMSKeyArn"}
 _INLINE_FILES = {"python": ("index.py", "cfnresponse.py"), "nodejs": ("index.js", "cfn-response.js")}
