@@ -36,6 +36,11 @@ def ending_words(status: str, *, killed: bool) -> str:
         return f"Runtime exited with error: signal: {_SIGNAL_WORDS.get(int(rest), f'signal {rest}')}"
     if kind == "exit" and rest != "0":
         return f"Runtime exited with error: exit status {rest}"
+    if kind == "extension":  # its end, then its name
+        how, code, *_ = rest.split(" ")
+        if how == "signal":
+            return f"signal: {_SIGNAL_WORDS.get(int(code), 'killed' if code == '9' else f'signal {code}')}"
+        return f"exit code {code}" if code == "0" else f"exit status {code}"
     if kind == "setup":
         return f"Runtime failed to start: {rest}"
     return "Runtime exited without providing a reason"

@@ -37,6 +37,8 @@ class FunctionSpec:
     network: Network = "host"
     function_name: str = "function"
     function_version: str = "$LATEST"
+    account_id: str = ""
+    """Told to extensions that ask for it."""
     log_group_name: str = ""
     region: str = "us-east-1"
     endpoint_url: str | None = None

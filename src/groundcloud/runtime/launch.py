@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,20 @@ def program(spec: FunctionSpec, choice: RuntimeChoice, namespaces: bool) -> dict
     return {"channel": True, "candidates": [[wrapper, *command] if wrapper else command]}
 
 
+def extensions(spec: FunctionSpec, namespaces: bool) -> dict[str, str]:
+    """The external extensions of the layers: paths below /opt by name. None without namespaces, where there is no /opt."""
+    if not spec.layers or not namespaces:
+        return {}
+    found = {}
+    for layer in spec.layers:
+        try:
+            entries = sorted(os.scandir(layer / "extensions"), key=lambda entry: entry.name)
+        except OSError:
+            continue
+        found.update({entry.name: f"/extensions/{entry.name}" for entry in entries if entry.is_file()})
+    return found
+
+
 def request(
     spec: FunctionSpec, variables: dict[str, str], choice: RuntimeChoice, *, namespaces: bool, limited: bool, uid: int, into_cgroup: bool
 ) -> dict[str, Any]:
@@ -110,4 +125,5 @@ def request(
         "uid": uid,
         "into_cgroup": into_cgroup,
         "program": wanted,
+        "extensions": [f"{'/opt' if namespaces else ''}{path}" for path in extensions(spec, namespaces).values()],
     }

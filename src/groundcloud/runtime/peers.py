@@ -50,10 +50,12 @@ def belongs(connection: socket.socket, *, uid: int | None, pid: int) -> bool:
         found = owner(connection)
     except OSError:  # closed meanwhile
         return False
-    if found is None or found.inode == 0:
+    if found is None:
         return False
     if uid is not None:
-        return found.uid == uid
+        return found.uid == uid  # one that is closed already counts as root's, which no sandbox is
+    if found.inode == 0:
+        return False
     return any(_holds(process, found.inode) for process in memory.tree(pid)) if pid else False
 
 

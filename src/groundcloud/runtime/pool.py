@@ -111,7 +111,7 @@ class Pool:
     def release(self, sandbox: Sandbox) -> None:
         """Gives it back: kept warm, or ended if it crashed, timed out, used too much memory, or was retired."""
         if sandbox.retired or self._closed:
-            sandbox.kill()
+            sandbox.end()
             return
         sandbox.idle_since = self.settings.clock()
         self._idle.setdefault(sandbox.spec.key, []).append(sandbox)
@@ -127,7 +127,7 @@ class Pool:
                 busy = sandbox.busy
                 sandbox.retired = True
                 if not busy:
-                    sandbox.kill()
+                    sandbox.end()
 
     def sweep(self) -> None:
         """Ends what has been idle for too long by the settings' clock."""
@@ -136,7 +136,7 @@ class Pool:
             kept = []
             for sandbox in idle:
                 if sandbox.retired or sandbox.idle_since <= oldest:
-                    sandbox.kill()
+                    sandbox.end()
                 else:
                     kept.append(sandbox)
             if kept:
@@ -235,6 +235,7 @@ class Pool:
 
     def _ask(self, zygote: Zygote, sandbox: Sandbox, start: SandboxStart, choice: RuntimeChoice) -> None:
         spec, namespaces = sandbox.spec, zygote.hello.namespaces
+        sandbox.expect_extensions(tuple(launch.extensions(spec, namespaces)))
         descriptors = sandbox.open()
         group_descriptors, into_cgroup = sandbox.group.descriptors() if sandbox.group is not None else ([], False)
         descriptors += group_descriptors
@@ -307,7 +308,7 @@ class Pool:
         idle.remove(oldest)
         if not idle:
             del self._idle[oldest.spec.key]
-        oldest.kill()
+        oldest.end()
         return True
 
     def _freeze_idle(self, scheduled_at: float) -> None:

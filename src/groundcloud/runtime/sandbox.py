@@ -16,19 +16,20 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 import secrets
 import signal
 import socket
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from groundcloud.runtime import memory, peers
-from groundcloud.runtime.api_http import NOT_FOUND, Answer, Request
 from groundcloud.runtime.channel import Channel
 from groundcloud.runtime.control_groups import Group
 from groundcloud.runtime.endings import ending_words, error_payload, platform_error, stamp, with_request_id
+from groundcloud.runtime.extensions import SHUTDOWN_S
 from groundcloud.runtime.function import (
     INIT_MS_MAX,
     PROVISIONED_INIT_S_MAX,
@@ -42,14 +43,15 @@ from groundcloud.runtime.function import (
 from groundcloud.runtime.inside import frames
 from groundcloud.runtime.log_lines import Tail
 from groundcloud.runtime.log_pipe import LogPipe
-from groundcloud.runtime.runtime_api import PREFIX as RUNTIME_API
 from groundcloud.runtime.runtime_api import Outcome, RuntimeApi
 from groundcloud.runtime.sandbox_api import SandboxApi
 from groundcloud.runtime.streaming import ResponseStream
 
 _WATCH_S = 0.1
 _EXIT_GRACE_S = 0.5  # between the end of the channel and the end of the process
-_STOP, _CONTINUE = signal.SIGUSR1, signal.SIGUSR2
+_STOP, _CONTINUE, _SHUT_DOWN = signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP
+_GO = b"\x01"
+_ON_DEMAND = {"initializationType": "on-demand", "phase": "init"}
 
 
 class Sandbox:
@@ -88,6 +90,7 @@ class Sandbox:
         self._ready_waiters: list[asyncio.Future[None]] = []
         self._pidfd = -1
         self._kill_wanted = False
+        self._ending = False
         self._invocation: Invocation | None = None
         self._answer: asyncio.Future[InvokeResult] | None = None
         self._stream: ResponseStream | None = None
@@ -107,8 +110,15 @@ class Sandbox:
         self._turn: asyncio.Task[None] | None = None
         self._channel = Channel(self._loop, self._received, self.kill, self._channel_ended)
         self._log = LogPipe(self._loop, self._line, log_rate)
-        self.runtime_api = RuntimeApi(self._runtime_asked)
-        self.api = SandboxApi(self._loop, self._answer_api, self._is_own)
+        self._extensions_log = LogPipe(self._loop, self._extension_line, log_rate)
+        self.api = SandboxApi(self._loop, self._is_own, self._extensions_moved, wall_ms)
+        self.api.about = _about(spec)
+        if speaks_api:
+            self.api.runtime = RuntimeApi(self._runtime_asked)
+        self._going = True  # False while the runtime waits for the extensions to register
+        self._initialised = False  # the runtime is; extensions may not be
+        self._held: list[bytes] = []
+        self._outcome: _Outcome | None = None
 
     # -- birth ------------------------------------------------------------------------------------------------------
 
@@ -117,7 +127,8 @@ class Sandbox:
         self._status_fd, status_write = os.pipe2(os.O_CLOEXEC) if hasattr(os, "pipe2") else os.pipe()
         os.set_blocking(self._status_fd, False)
         self.api.listen()
-        return [self._channel.open(), self._log.open(), status_write]
+        ends = [self._channel.open(), self._log.open(), status_write]
+        return ends if self._going else [*ends, self._extensions_log.open()]
 
     def born(self, pid: int, pidfd: int) -> None:
         """The zygote has started it, and the server holds no end of the sandbox's own any more."""
@@ -129,12 +140,26 @@ class Sandbox:
 
     def set_up(self, head: dict[str, Any]) -> None:
         """Tells a runtime that was started without its function which one it is."""
-        self._channel.send(frames.frame(frames.SET_UP, json.dumps(head).encode()))
+        data = frames.frame(frames.SET_UP, json.dumps(head).encode())
+        if self._going:
+            self._channel.send(data)
+        else:
+            self._held.append(data)
+
+    def expect_extensions(self, names: tuple[str, ...]) -> None:
+        """External ones, which are started before the runtime."""
+        if names:
+            self.api.expect(names)
+            self.api.emit(
+                "platform.initStart", {**_ON_DEMAND, "functionName": self.spec.function_name, "functionVersion": self.spec.function_version}
+            )
+            self._going = False
 
     def assume(self, spec: FunctionSpec, start: SandboxStart) -> None:
         """A waiting worker becomes a sandbox of that function."""
         self.spec, self._on_log = spec, start.on_log
         self._started_at = time.perf_counter()
+        self.api.about = _about(spec)
 
     @property
     def pidfd(self) -> int:
@@ -142,11 +167,6 @@ class Sandbox:
 
     def _is_own(self, connection: socket.socket) -> bool:
         return peers.belongs(connection, uid=self.uid, pid=self.pid)
-
-    async def _answer_api(self, request: Request) -> Answer:
-        if self._speaks_api and request.path.startswith(RUNTIME_API):
-            return await self.runtime_api.answer(request)
-        return NOT_FOUND
 
     @property
     def busy(self) -> bool:
@@ -224,6 +244,9 @@ class Sandbox:
             deadline_ms = invocation.deadline_ms
             timeout_s = max(0.0, (deadline_ms - now_ms) / 1000)
         self._timer = self._loop.call_later(timeout_s, self._time_out)
+        if self.api.extensions is not None:
+            self.api.extensions.invoked(invocation, deadline_ms)
+        self.api.emit("platform.start", {"requestId": invocation.request_id, "version": self.spec.function_version})
         if self._speaks_api:
             self._turn = self._loop.create_task(self._converse(invocation, deadline_ms))
             return
@@ -237,12 +260,14 @@ class Sandbox:
     async def _converse(self, invocation: Invocation, deadline_ms: int) -> None:
         """The same through the Runtime API."""
         put = self._stream.put_and_wait if self._stream is not None else None
-        outcome: Outcome = await self.runtime_api.invoke(invocation, deadline_ms, put)
-        self._finish("ok" if outcome.kind == "response" else "error", outcome.payload, error_type=outcome.error_type)
+        assert self.api.runtime is not None
+        outcome: Outcome = await self.api.runtime.invoke(invocation, deadline_ms, put)
+        self._answered("ok" if outcome.kind == "response" else "error", outcome.payload, error_type=outcome.error_type)
 
     def _runtime_asked(self) -> None:
         """A program's first request to the Runtime API: it is ready, or says why it cannot be."""
-        failed = self.runtime_api.init_error
+        assert self.api.runtime is not None
+        failed = self.api.runtime.init_error
         if failed is None:
             self._become_ready()
         else:
@@ -254,7 +279,7 @@ class Sandbox:
 
     def _received(self, kind: int, head: dict[str, Any], payload: bytes) -> None:
         self._rss_mb = max(self._rss_mb, min(int(head.get("rss_kb", 0)) // 1024, self.spec.memory_mb))
-        if kind == frames.READY and not self._ready and not self._speaks_api:
+        if kind == frames.READY and not self._initialised and not self._speaks_api:
             self._become_ready()
         elif kind == frames.INIT_ERROR and not self._ready:
             self._platform_error = bool(head.get("platform"))
@@ -267,7 +292,7 @@ class Sandbox:
             if head.get("last"):
                 self.retired = True
             error_type = str(head.get("error_type")) if kind == frames.ERROR else None
-            self._finish("error" if kind == frames.ERROR else "ok", payload, error_type=error_type)
+            self._answered("error" if kind == frames.ERROR else "ok", payload, error_type=error_type)
         else:
             self.kill()
 
@@ -283,10 +308,52 @@ class Sandbox:
         elif not self._stream.put(piece, content_type, self._channel.resume):
             self._channel.pause()
 
+    def _answered(self, kind: InvokeKind, payload: bytes, *, error_type: str | None) -> None:
+        """The runtime has; the invocation ends when the extensions wait for the next event, too."""
+        invocation = self._invocation
+        if self.api.telemetry is not None and invocation is not None:
+            metrics = {"durationMs": round((time.perf_counter() - self._invoked_at) * 1000, 3), "producedBytes": len(payload)}
+            status = "success" if kind == "ok" else "error"
+            self.api.emit("platform.runtimeDone", {"requestId": invocation.request_id, "status": status, "metrics": metrics})
+        if self.api.settled:
+            self._finish(kind, payload, error_type=error_type)
+        else:
+            self._outcome = _Outcome(kind, payload, error_type)
+
+    def _extensions_moved(self) -> None:
+        extensions = self.api.extensions
+        if extensions is None or self._kill_wanted:
+            return
+        if extensions.failure is not None:
+            named, document = extensions.failure
+            self._platform_error = True
+            self._fail_init(named, error_payload(named, document.decode(errors="replace")))
+            return
+        if not self._going and extensions.all_registered:
+            self._going = True
+            held, self._held = self._held, []
+            for data in (_GO, *held):
+                self._channel.send(data)
+        if self._initialised and not self._ready and extensions.settled:
+            self._become_ready()
+        elif self._outcome is not None and extensions.settled:
+            kind, payload, error_type = self._outcome
+            self._outcome = None
+            self._finish(kind, payload, error_type=error_type)
+
     def _become_ready(self) -> None:
+        if not self._initialised:
+            self._initialised = True
+            self.api.emit("platform.initRuntimeDone", {**_ON_DEMAND, "status": "success"})
+        if not self.api.settled:
+            return
         self._ready = True
+        self.api.emit(
+            "platform.initReport", {**_ON_DEMAND, "metrics": {"durationMs": round((time.perf_counter() - self._started_at) * 1000, 3)}}
+        )
+        self.api.close_registration()
         self.init_ms = (time.perf_counter() - self._started_at) * 1000
-        self._log.drain()
+        self._drain_logs()
         self._release_waiters()
         if self._invocation is not None:
             self._begin()
@@ -307,10 +374,23 @@ class Sandbox:
             elif self._stream is not None and not self._stream.begun and payload:
                 self._stream.put(payload, "application/octet-stream")
                 payload = b""
-        self._log.drain()
+        self._drain_logs()
         self._log.flush()
+        self._extensions_log.flush()
         init_ms = None if self._init_reported else self.init_ms
         self._init_reported = True
+        if self.api.telemetry is not None and self._invocation is not None:
+            duration_ms = round((now - self._invoked_at) * 1000, 3)
+            metrics: dict[str, Any] = {
+                "durationMs": duration_ms,
+                "billedDurationMs": math.ceil(duration_ms),
+                "memorySizeMB": self.spec.memory_mb,
+                "maxMemoryUsedMB": max(1, self._rss_mb),
+            }
+            if init_ms is not None:
+                metrics["initDurationMs"] = round(init_ms, 3)
+            status = {"ok": "success", "timeout": "timeout", "error": "error", "init_error": "error"}.get(kind, "failure")
+            self.api.telemetry.emit("platform.report", {"requestId": self._invocation.request_id, "status": status, "metrics": metrics})
         answer.set_result(
             InvokeResult(
                 kind=kind,
@@ -329,8 +409,8 @@ class Sandbox:
     def _time_out(self) -> None:
         if self._answer is not None and not self._answer.done():
             self._why = "timeout"
-            self.kill()
             self._died()
+            self.end("TIMEOUT")
 
     def _watch_memory(self) -> None:
         used_mb = memory.resident_mb(self.pid, self.group, self.spec.memory_mb)
@@ -340,6 +420,22 @@ class Sandbox:
             self.kill()
             return
         self._watch = self._loop.call_later(_WATCH_S, self._watch_memory)
+
+    def end(self, reason: str = "SPINDOWN") -> None:
+        """Ends it as AWS does: extensions that asked for it are told, and have two seconds. Without any, at once."""
+        self.retired = True
+        extensions = self.api.extensions
+        if self.dead or self._kill_wanted or self._ending:
+            return
+        if extensions is None or not extensions.external or not extensions.shut_down(reason, self._wall_ms() + int(SHUTDOWN_S * 1000)):
+            self.kill()
+            return
+        self._ending = True
+        self.thaw()
+        self._signal(_SHUT_DOWN)
+        if self.api.telemetry is not None:
+            self.api.telemetry.flush()
+        self._loop.call_later(SHUTDOWN_S, self.kill)
 
     def kill(self) -> None:
         """Ends the whole tree. `on_death` tells when it is done."""
@@ -399,7 +495,7 @@ class Sandbox:
         """The tree is dead: reads what is left of the log, answers who waits, closes the descriptors."""
         if self.dead:
             return
-        self._log.drain()
+        self._drain_logs()
         self._read_status()
         self.dead = self.retired = True
         if self._why is None and self.group is not None and self.group.ran_out():
@@ -410,6 +506,7 @@ class Sandbox:
         self._status_fd = self._pidfd = -1
         self._channel.close()
         self._log.close()
+        self._extensions_log.close()
         self.api.close()
         if self._turn is not None:
             self._turn.cancel()
@@ -443,16 +540,14 @@ class Sandbox:
                 line=line,
             )
             return
+        crashed = self._status.startswith(b"extension ")
         message = f"RequestId: {request_id} Error: {ending_words(self._status.decode(errors='replace'), killed=self._why == 'oom')}"
         kind: InvokeKind = "oom" if self._why == "oom" else "exit"
         if kind == "oom":
             self._rss_mb = self.spec.memory_mb
-        self._finish(
-            kind,
-            error_payload("Runtime.ExitError", message),
-            error_type="Runtime.OutOfMemory" if kind == "oom" else "Runtime.ExitError",
-            line=f"{message}\nRuntime.ExitError",
-        )
+        word = "Extension.Crash" if crashed else "Runtime.ExitError"
+        error_type = "Runtime.OutOfMemory" if kind == "oom" else word
+        self._finish(kind, error_payload(word, message), error_type=error_type, line=f"{message}\n{word}")
 
     def _release_waiters(self) -> None:
         waiters, self._ready_waiters = self._ready_waiters, []
@@ -466,10 +561,33 @@ class Sandbox:
                 timer.cancel()
         self._timer = self._watch = None
 
-    def _line(self, line: bytes) -> None:
+    def _drain_logs(self) -> None:
+        self._extensions_log.drain()
+        self._log.drain()
+
+    def _extension_line(self, line: bytes) -> None:
+        self._line(line, "extension")
+
+    def _line(self, line: bytes, source: str = "function") -> None:
         self._tail.add(line)
+        if self.api.extensions is not None:
+            self.api.emit(source, line.decode("utf-8", "replace") + "\n")
         if self._on_log is not None:
             self._on_log(line, self._invocation.request_id if self._invocation is not None and self._ready else None)
+
+
+class _Outcome(NamedTuple):
+    """What the runtime has answered while extensions are still at work."""
+
+    kind: InvokeKind
+    payload: bytes
+    error_type: str | None
+
+
+def _about(spec: FunctionSpec) -> dict[str, str]:
+    """What an extension is told when it registers."""
+    about = {"functionName": spec.function_name, "functionVersion": spec.function_version, "handler": spec.handler}
+    return {**about, "accountId": spec.account_id} if spec.account_id else about
 
 
 def new_id() -> str:

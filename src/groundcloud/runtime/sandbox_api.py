@@ -1,4 +1,4 @@
-"""Where the APIs of one sandbox listen, and who may speak there: the processes of that sandbox and nobody else.
+"""The APIs of one sandbox: where they listen, what they are, and who may speak there: the processes of that sandbox and nobody else.
 
 Sandboxes on the host's network each have a loopback address of their own, chosen by chance, and every connection's other end is looked up
 (see `peers`); who is no process of the sandbox is cut off without an answer. A sandbox with a network of its own hands out a listener
@@ -11,12 +11,19 @@ import asyncio
 import secrets
 import socket
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from groundcloud.runtime import api_http
 from groundcloud.runtime.api_http import NOT_FOUND, Answer, Request
+from groundcloud.runtime.extensions import PREFIX as EXTENSIONS
+from groundcloud.runtime.extensions import Extensions
+from groundcloud.runtime.runtime_api import PREFIX as RUNTIME
+from groundcloud.runtime.runtime_api import RuntimeApi
+from groundcloud.runtime.telemetry_api import LOGS, TELEMETRY, Telemetry
 
 _BACKLOG = 64
+_EARLY_MAX = 1000
 _ATTEMPTS = 16
 _CONNECTIONS_MAX = 128
 INSIDE = ("127.0.0.1", 9001)
@@ -24,28 +31,87 @@ INSIDE = ("127.0.0.1", 9001)
 
 
 class SandboxApi:
-    """`routes`: by the first part of the path's version and name. `belongs` decides over a connection; None: all are the sandbox's."""
+    """`runtime` is served only where the runtime is a program that speaks it. `belongs`: whether a connection's other end is the sandbox's."""
 
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
-        answer: Callable[[Request], Awaitable[Answer]],
-        belongs: Callable[[socket.socket], bool] | None,
+        belongs: Callable[[socket.socket], bool],
+        on_change: Callable[[], None],
+        wall_ms: Callable[[], int],
     ) -> None:
-        self._loop = loop
-        self._answer = answer
-        self._belongs = belongs
-        self._listener: socket.socket | None = None
-        self._connections: set[asyncio.Task[None]] = set()
+        """`on_change` is called when an extension registers, asks for an event or fails."""
+        self.runtime: RuntimeApi | None = None
+        self.extensions: Extensions | None = None
+        self.telemetry: Telemetry | None = None
+        self.about: Mapping[str, str] = {}
+        self._closed = False
+        self._early: list[tuple[str, Mapping[str, Any] | str]] = []  # events before anyone could subscribe
         self.address = "{}:{}".format(*INSIDE)
+        self._loop, self._belongs, self._on_change, self._wall_ms = loop, belongs, on_change, wall_ms
+        self._listener: socket.socket | None = None
+        self._inside = False
+        self._connections: set[asyncio.Task[None]] = set()
+
+    def expect(self, external: tuple[str, ...]) -> Extensions:
+        """The extensions, of which those are programs that will be started."""
+        if self.extensions is None:
+            self.extensions = Extensions(external, self.about, self._on_change)
+            self.extensions.closed = self._closed
+        return self.extensions
+
+    def emit(self, event: str, record: Mapping[str, Any] | str) -> None:
+        """For the subscribers of the Telemetry API."""
+        if self.telemetry is not None:
+            self.telemetry.emit(event, record)
+        elif self.extensions is not None and not self._closed and len(self._early) < _EARLY_MAX:
+            self._early.append((event, record))
+
+    def close_registration(self) -> None:
+        """The initialisation is over."""
+        self._closed = True
+        self._early.clear()
+        if self.extensions is not None:
+            self.extensions.closed = True
+        if self.telemetry is not None:
+            self.telemetry.closed = True
+
+    @property
+    def settled(self) -> bool:
+        return self.extensions is None or self.extensions.settled
+
+    async def answer(self, request: Request) -> Answer:
+        path = request.path
+        if path.startswith(RUNTIME) and self.runtime is not None:
+            return await self.runtime.answer(request)
+        if path.startswith(EXTENSIONS):
+            return await self.expect(()).answer(request)
+        if path in (TELEMETRY, LOGS) and request.method == "PUT" and self.extensions is not None:
+            extension = self.extensions.known(request)
+            if isinstance(extension, Answer):
+                return extension
+            if self.telemetry is None:
+                self.telemetry = Telemetry(self._loop, self._belongs, self._wall_ms)
+                self.telemetry.closed = self._closed
+            answer = await self.telemetry.subscribe(request, extension.name)
+            early, self._early = self._early, []
+            for event, record in early:
+                self.telemetry.emit(event, record)
+            return answer
+        return NOT_FOUND
 
     def listen(self) -> None:
         """On the host's network."""
-        self.adopt(_loopback_listener())
+        self._adopt(_loopback_listener())
         assert self._listener is not None
         self.address = "{}:{}".format(*self._listener.getsockname())
 
-    def adopt(self, listener: socket.socket) -> None:
+    def listen_inside(self, listener: socket.socket) -> None:
+        """With a socket that was made in the sandbox's own network."""
+        self._inside = True
+        self._adopt(listener)
+
+    def _adopt(self, listener: socket.socket) -> None:
         listener.setblocking(False)
         self._listener = listener
         self._loop.add_reader(listener.fileno(), self._accept)
@@ -55,6 +121,8 @@ class SandboxApi:
             self._loop.remove_reader(self._listener.fileno())
             self._listener.close()
             self._listener = None
+        if self.telemetry is not None:
+            self.telemetry.close()
         for task in tuple(self._connections):
             task.cancel()
 
@@ -64,7 +132,7 @@ class SandboxApi:
             connection, _ = self._listener.accept()
         except OSError:
             return
-        if len(self._connections) >= _CONNECTIONS_MAX or (self._belongs is not None and not self._belongs(connection)):
+        if len(self._connections) >= _CONNECTIONS_MAX or not (self._inside or self._belongs(connection)):
             connection.close()
             return
         connection.setblocking(False)
@@ -74,11 +142,7 @@ class SandboxApi:
 
     async def _serve(self, connection: socket.socket) -> None:
         reader, writer = await asyncio.open_connection(sock=connection)
-        await api_http.serve(reader, writer, self._answer)
-
-
-async def not_found(request: Request) -> Answer:
-    return NOT_FOUND
+        await api_http.serve(reader, writer, self.answer)
 
 
 def _loopback_listener() -> socket.socket:

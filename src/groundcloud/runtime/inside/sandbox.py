@@ -25,7 +25,13 @@ PROCESSES_MAX = 1024
 _CHANNEL_FD_MIN = 1000  # out of the way of code that closes or writes to low descriptors
 _HOST_NAME = b"169.254.100.6"
 STOP_SIGNAL, CONTINUE_SIGNAL, END_SIGNAL = signal.SIGUSR1, signal.SIGUSR2, signal.SIGTERM
-_INIT_SIGNALS = {signal.SIGCHLD, STOP_SIGNAL, CONTINUE_SIGNAL, END_SIGNAL}
+SHUT_DOWN_SIGNAL = signal.SIGHUP  # the runtime is to end, and init when the extensions have
+_INIT_SIGNALS = {signal.SIGCHLD, STOP_SIGNAL, CONTINUE_SIGNAL, END_SIGNAL, SHUT_DOWN_SIGNAL}
+GO = b"\x01"  # before the first frame: the extensions have registered
+# AWS: the function's handler, its log and where its code is are not told to extensions.
+_NOT_FOR_EXTENSIONS = frozenset(
+    ("_HANDLER", "AWS_EXECUTION_ENV", "AWS_LAMBDA_LOG_GROUP_NAME", "AWS_LAMBDA_LOG_STREAM_NAME", "LAMBDA_TASK_ROOT", "PYTHONPATH")
+)
 # As mounted on most hosts; a sandbox's own may not be freer than the one that it covers.
 _PROC_FLAGS = linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC
 
@@ -48,6 +54,7 @@ class Descriptors:
     control_groups: list[int]
     code: int = -1  # detached mounts
     layers: int = -1
+    extensions_log: int = -1
 
 
 def live(request: dict[str, Any], fds: Descriptors, walls: Walls, run: Callable[[int], None]) -> None:
@@ -65,13 +72,14 @@ def live(request: dict[str, Any], fds: Descriptors, walls: Walls, run: Callable[
         _limits(request, walls)
         if walls.namespaces:
             _lose_privileges(request["uid"], walls)
+        extensions = _start_extensions(request, fds)
         child = os.fork()
     except BaseException as error:
         os.write(fds.status, f"setup {type(error).__name__}: {error}".encode())
         os._exit(1)
     if child == 0:
-        _become_runtime(fds, run)
-    _be_init(child, fds.status)
+        _become_runtime(fds, run, waits=bool(request["extensions"]))
+    _be_init(child, fds.status, extensions)
 
 
 def _mounts(request: dict[str, Any], fds: Descriptors, walls: Walls) -> None:
@@ -145,7 +153,40 @@ def _write(path: str, text: bytes) -> None:
         os.close(fd)
 
 
-def _become_runtime(fds: Descriptors, run: Callable[[int], None]) -> None:
+def _start_extensions(request: dict[str, Any], fds: Descriptors) -> dict[int, str]:
+    """Runs the programs of /opt/extensions: their names by process."""
+    started = {}
+    for path in request["extensions"]:
+        pid = os.fork()
+        if pid == 0:
+            _become_extension(path, request["environment"], fds)
+        started[pid] = os.path.basename(path)
+    return started
+
+
+def _become_extension(path: str, environment: dict[str, str], fds: Descriptors) -> None:
+    status = 127
+    try:
+        if sys.platform == "linux" and os.getppid() != 0:
+            linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
+        os.setsid()
+        os.dup2(os.open("/dev/null", os.O_RDWR), 0)
+        os.dup2(fds.extensions_log, 1)
+        os.dup2(fds.extensions_log, 2)
+        os.closerange(3, FILES_MAX)
+        for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT):
+            signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _INIT_SIGNALS)
+        os.chdir("/")
+        kept = {name: value for name, value in environment.items() if name not in _NOT_FOR_EXTENSIONS}
+        os.execve(path, [path], kept)
+    except OSError as error:
+        os.write(2, f"cannot start the extension {path}: {error.strerror}\n".encode())
+    finally:
+        os._exit(status)
+
+
+def _become_runtime(fds: Descriptors, run: Callable[[int], None], *, waits: bool) -> None:
     if sys.platform == "linux" and os.getppid() != 0:
         linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
     os.setsid()
@@ -158,14 +199,18 @@ def _become_runtime(fds: Descriptors, run: Callable[[int], None]) -> None:
     os.closerange(channel + 1, FILES_MAX)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _INIT_SIGNALS)
+    if waits and os.read(channel, 1) != GO:
+        os._exit(0)
     run(channel)
     os._exit(0)
 
 
-def _be_init(child: int, status_fd: int) -> None:
+def _be_init(child: int, status_fd: int, extensions: dict[int, str]) -> None:
     os.dup2(status_fd, 0)
     os.closerange(1, FILES_MAX)
     namespace = os.getpid() == 1
+    last = b""
+    shutting_down = False
     while True:
         number = signal.sigwait(_INIT_SIGNALS)
         if number == STOP_SIGNAL:
@@ -174,6 +219,10 @@ def _be_init(child: int, status_fd: int) -> None:
             _signal_all(child, namespace, signal.SIGCONT)
         elif number == END_SIGNAL:
             _end(child, namespace, b"ended")
+        elif number == SHUT_DOWN_SIGNAL:
+            shutting_down = True
+            if not last:
+                os.kill(child, signal.SIGTERM)
         else:
             while True:
                 try:
@@ -183,8 +232,17 @@ def _be_init(child: int, status_fd: int) -> None:
                 if pid == 0:
                     break
                 if pid == child:
-                    how = b"signal %d" % os.WTERMSIG(status) if os.WIFSIGNALED(status) else b"exit %d" % os.WEXITSTATUS(status)
-                    _end(child, namespace, how)
+                    last = _how(status)
+                elif pid in extensions:
+                    name = extensions.pop(pid)
+                    if not shutting_down:
+                        _end(child, namespace, b"extension %s %s" % (_how(status), name.encode()))
+                if last and not (shutting_down and extensions):
+                    _end(child, namespace, last)
+
+
+def _how(status: int) -> bytes:
+    return b"signal %d" % os.WTERMSIG(status) if os.WIFSIGNALED(status) else b"exit %d" % os.WEXITSTATUS(status)
 
 
 def _end(child: int, namespace: bool, how: bytes) -> None:

@@ -228,6 +228,7 @@ def _start(
 ) -> tuple[int, int]:
     """Forks the sandbox: its process id and descriptor. In the child, never returns."""
     channel, log, status, *rest = descriptors
+    extensions_log = rest.pop(0) if request["extensions"] else -1
     cgroup_fd = rest.pop() if request["into_cgroup"] else None
     code = layers = -1
     if walls.namespaces:
@@ -238,7 +239,7 @@ def _start(
     else:
         pid, pidfd = os.fork(), -1
     if pid == 0:
-        fds = sandbox.Descriptors(channel, log, status, rest, code, layers)
+        fds = sandbox.Descriptors(channel, log, status, rest, code, layers, extensions_log)
         if request["program"] is not None:
             sandbox.live(request, fds, walls, lambda fd: program.start(request, fd))
         sandbox.live(request, fds, walls, lambda fd: python_runtime.start(request, fd, standard, preloaded, third_party))
