@@ -68,6 +68,22 @@ def test_a_command_without_a_server_says_how_to_start_one(cli):
     assert status == 1 and "ground up" in output
 
 
+def test_an_endpoint_that_is_no_url_is_named(cli):
+    status, output = cli("clock", "--endpoint", "localhost:4566")
+    assert status == 1 and "'localhost:4566' is no URL; write it like http://localhost:4566" in output
+
+
+def test_a_directory_that_can_hold_no_state_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    result = CliRunner().invoke(main, ["up", "--port", "0", "--data", str(tmp_path / "file")])
+    assert result.exit_code == 1 and "Cannot keep state in" in result.output and "--data" in result.output
+
+
+def test_a_port_out_of_range_is_refused():
+    result = CliRunner().invoke(main, ["up", "--port", "99999"])
+    assert result.exit_code == 2 and "0<=x<=65535" in result.output
+
+
 def test_why_explains_a_denial(cli, ground, client):
     key = client("iam").create_user(UserName="bob") and client("iam").create_access_key(UserName="bob")["AccessKey"]
     sqs = client("sqs", aws_access_key_id=key["AccessKeyId"], aws_secret_access_key=key["SecretAccessKey"])

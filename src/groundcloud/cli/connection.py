@@ -33,9 +33,13 @@ class Connection:
 
     @classmethod
     def from_environment(cls, endpoint: str | None, region: str | None = None) -> Connection:
+        """Raises ClickException where the endpoint is no URL."""
         environment = os.environ
+        url = endpoint or environment.get("GROUND_ENDPOINT") or environment.get("AWS_ENDPOINT_URL") or DEFAULT_ENDPOINT
+        if not url.startswith(("http://", "https://")):
+            raise click.ClickException(f"The endpoint {url!r} is no URL; write it like {DEFAULT_ENDPOINT}.")
         return cls(
-            (endpoint or environment.get("GROUND_ENDPOINT") or environment.get("AWS_ENDPOINT_URL") or DEFAULT_ENDPOINT).rstrip("/"),
+            url.rstrip("/"),
             region or environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION") or "us-east-1",
             environment.get("AWS_ACCESS_KEY_ID", "test"),
             environment.get("AWS_SECRET_ACCESS_KEY", "test"),

@@ -33,7 +33,7 @@ def main() -> None:
 
 
 @main.command()
-@click.option("--port", default=4566, show_default=True, help="0 takes any free port.")
+@click.option("--port", type=click.IntRange(0, 65535), metavar="INTEGER", default=4566, show_default="4566", help="0 takes any free port.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Any address but loopback demands the generated root credentials.")
 @click.option(
     "--data", type=click.Path(path_type=Path), default=Path(".ground"), show_default=True, help="Where state rests; one server a directory."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -27,6 +28,8 @@ def start(port: int, host: str, data: Path, memory: bool, region: str, strict_ru
     logging.getLogger("samtranslator").setLevel(logging.ERROR)  # it warns of its own feature toggles
     settings = memory_settings(host=host, port=port, region=region) if memory else Settings(data.resolve(), host, port, region=region)
     settings.strict = strict_runtimes
+    if not memory:
+        _check_directory(settings.data_dir)
 
     def ready(settings: Settings, root: tuple[str, str]) -> None:
         if as_json:
@@ -86,6 +89,19 @@ def run(settings: Settings, on_ready: Callable[[Settings, tuple[str, str]], None
         loop.close()
 
 
+def _check_directory(data: Path) -> None:
+    """Raises ClickException where no state can rest."""
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+        reason = None if os.access(data, os.W_OK | os.X_OK) else os.strerror(errno.EACCES)
+    except OSError as error:
+        reason = error.strerror
+    if reason:
+        raise click.ClickException(
+            f"Cannot keep state in {data}: {reason}. Choose another directory with --data, or keep none with --memory."
+        )
+
+
 def environment(endpoint: str, root: tuple[str, str], region: str) -> dict[str, str]:
     """What points SDKs and tools at a server."""
     return {
@@ -109,4 +125,6 @@ def _greet(settings: Settings, root: tuple[str, str], region: str, seconds: floa
     click.echo("  point SDKs, the AWS CLI, sam and cdk here:\n")
     for name, value in environment(settings.endpoint, root, region).items():
         click.echo(f"    export {name}={value}")
-    click.echo(f'\n  or: eval "$(ground env{port})"     then: ground deploy{port}     Ctrl-C stops')
+    # `ground env` knows no generated credentials, so there is nothing to point at but the lines above.
+    shorter = f'or: eval "$(ground env{port})"     ' if settings.loopback else ""
+    click.echo(f"\n  {shorter}then: ground deploy{port}     Ctrl-C stops")
