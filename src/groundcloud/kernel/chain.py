@@ -256,10 +256,7 @@ class Chain:
         if operation.is_async:
             result = await operation.function(call, params)
         else:
-            with call.transaction():
-                result = operation.function(call, params)
-                if call.parent is not None:
-                    call.parent.answered(call, result)
+            result = call.run(operation.function, params)
         store = self._ground.store
         if call.position and not store.is_durable(call.position):
             await store.durable(call.position)
