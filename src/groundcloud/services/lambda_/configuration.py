@@ -32,12 +32,11 @@ _NOT_IMPLEMENTED = {
     "FileSystemConfigs": "file systems (FileSystemConfigs)",
     "ImageConfig": "functions from container images (ImageConfig)",
     "CapacityProviderConfig": "capacity providers (CapacityProviderConfig)",
-    "TenancyConfig": "tenant isolation (TenancyConfig)",
     "RuntimeConfig": "RuntimeConfig",
     "AcceleratorConfig": "accelerators (AcceleratorConfig)",
     "PublishTo": "publishing to $LATEST.PUBLISHED (PublishTo)",
 }
-_KEPT = ("VpcConfig", "KMSKeyArn", "TracingConfig", "SnapStart")
+_KEPT = ("VpcConfig", "KMSKeyArn", "TracingConfig", "SnapStart", "TenancyConfig")
 DURABLE_DEFAULTS = {"RetentionPeriodInDays": 14, "ExecutionTimeout": 86_400}
 _BARE_JSON_LEVELS = {"ApplicationLogLevel": "INFO", "SystemLogLevel": "INFO"}
 
@@ -199,6 +198,8 @@ def document(name: FunctionName, function: Function, version: Version, *, qualif
         result["DeadLetterConfig"] = {"TargetArn": version.dead_letter_arn}
     if vpc.get("SubnetIds"):
         result["VpcConfig"] = {**vpc, "VpcId": ""}
+    if kept.get("TenancyConfig"):
+        result["TenancyConfig"] = kept["TenancyConfig"]
     if kept.get("DurableConfig"):
         result["DurableConfig"] = kept["DurableConfig"]
     if kept.get("KMSKeyArn"):

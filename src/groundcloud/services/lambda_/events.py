@@ -22,7 +22,6 @@ from groundcloud.services.lambda_ import destinations, execution
 from groundcloud.services.lambda_.durable import executions
 from groundcloud.services.lambda_.names import FunctionName
 from groundcloud.services.lambda_.state import EVENTS, FUNCTIONS, INVOKE_CONFIGS, Event, EventInvokeConfig
-from groundcloud.store import Transaction
 
 if TYPE_CHECKING:
     from groundcloud.kernel.call import Call
@@ -47,32 +46,25 @@ def accept(
     client_context: dict[str, Any] | None = None,
     trace: str = "",
     source_arn: str = "",
-    tx: Transaction | None = None,
+    tenant_id: str = "",
 ) -> None:
     """Takes an event; it is kept before the answer leaves. Raises ResourceNotFoundException."""
-    execution.target(call, name)
-    if tx is not None:
-        _put(call, tx.at(name.account, name.region), name, payload, client_context, trace, source_arn)
-        return
-    with call.transaction() as own:
-        _put(call, own.at(name.account, name.region), name, payload, client_context, trace, source_arn)
-
-
-def _put(
-    call: Call, tx: Transaction, name: FunctionName, payload: bytes, context: dict[str, Any] | None, trace: str, source_arn: str
-) -> None:
+    execution.check_tenant(execution.target(call, name).version, tenant_id)
     event = Event(
         event_id=call.request_id,
         function_name=name.name,
         qualifier=name.qualifier,
         payload=bytes(payload),
         accepted_ms=call.now_ms,
-        client_context=context,
+        client_context=client_context,
         source_arn=source_arn,
         trace=trace,
+        tenant_id=tenant_id,
     )
-    EVENTS.put(tx, event)
-    call.schedule(call.now_ms, "lambda.event", event.event_id, tx=tx)
+    with call.transaction() as own:
+        tx = own.at(name.account, name.region)
+        EVENTS.put(tx, event)
+        call.schedule(call.now_ms, "lambda.event", event.event_id, tx=tx)
 
 
 class Turns:
@@ -122,7 +114,9 @@ async def _try(call: Call, name: FunctionName, event: Event) -> None:
     error: AwsError | None = None
     call.request_id = event.event_id
     try:
-        outcome = await execution.run(call, target, event.payload, event.event_id, client_context=event.client_context, trace=event.trace)
+        outcome = await execution.run(
+            call, target, event.payload, event.event_id, client_context=event.client_context, trace=event.trace, tenant_id=event.tenant_id
+        )
     except AwsError as refused:
         error = refused
     execution.record(call, target, began_ns, outcome, error, "lambda.amazonaws.com")

@@ -6,6 +6,7 @@ Synchronous and asynchronous invocations, event source mappings and function URL
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import hashlib
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -39,6 +40,7 @@ CREDENTIALS_LEFT_S_MIN = 1_800
 """A sandbox whose credentials end sooner than this (the longest invocation, twice) is not used again."""
 
 PREPARED_MAX = 4096
+TENANTS_MAX = 1000
 
 
 class Target(NamedTuple):
@@ -69,7 +71,7 @@ class Outcome(NamedTuple):
 class Prepared:
     """What a generation of a version needs to run, made once."""
 
-    __slots__ = ("group_name", "name", "own_group", "runtime_arn", "runtime_version", "spec", "version", "warning")
+    __slots__ = ("group_name", "name", "own_group", "runtime_arn", "runtime_version", "spec", "tenants", "version", "warning")
 
     def __init__(self, name: FunctionName, version: Version, spec: FunctionSpec, warning: str | None) -> None:
         self.name = name
@@ -79,6 +81,19 @@ class Prepared:
         self.own_group = spec.log_group_name != f"/aws/lambda/{name.name}"
         self.group_name = spec.log_group_name
         self.runtime_version, self.runtime_arn = runtime_version(version.runtime, name.region)
+        self.tenants: dict[str, Prepared] = {}
+
+    def of_tenant(self, tenant_id: str) -> Prepared:
+        """The same with sandboxes of the tenant's own; itself for no tenant."""
+        if not tenant_id:
+            return self
+        found = self.tenants.get(tenant_id)
+        if found is None:
+            if len(self.tenants) >= TENANTS_MAX:
+                self.tenants.clear()
+            spec = dataclasses.replace(self.spec, key=f"{self.spec.key}/{tenant_id}")
+            found = self.tenants[tenant_id] = Prepared(self.name, self.version, spec, self.warning)
+        return found
 
 
 class Executor:
@@ -127,7 +142,9 @@ class Executor:
 
     async def retire(self, name: FunctionName, version: Version) -> None:
         """Code or configuration was replaced: sandboxes of `version` take no further invocation, and end when they are idle."""
-        self._prepared.pop((name.account, name.region, name.name, version.number), None)
+        prepared = self._prepared.pop((name.account, name.region, name.name, version.number), None)
+        for own in prepared.tenants.values() if prepared is not None else ():
+            await self.pool.retire(own.spec.key)
         key = _key(name, version)
         await self.pool.retire(key)
         if not self.pool.count(key):
@@ -229,6 +246,7 @@ async def run(
     *,
     client_context: dict[str, Any] | None = None,
     trace: str = "",
+    tenant_id: str = "",
     into: ResponseStream | None = None,
 ) -> Outcome:
     """Runs the handler; what it streams goes `into` a stream, or else is the payload.
@@ -237,6 +255,7 @@ async def run(
     """
     executor = of_server(call)
     name, function, _ = target
+    check_tenant(target.version, tenant_id)
     trace, loops = lineage.advance(trace, name.arn)
     if loops > lineage.LOOPS_MAX and function.recursion == "Terminate":
         raise errors.recursive()
@@ -244,12 +263,12 @@ async def run(
     name_call(call, target)
     concurrent = gate.enter(function)
     try:
-        prepared = await executor.prepared(call, target)
+        prepared = (await executor.prepared(call, target)).of_tenant(tenant_id)
         version = prepared.version
         sandbox = await executor.acquire(call, prepared)
         try:
             result, lines, billed_ms = await _invoke(
-                call, prepared, sandbox, payload, request_id, name.qualified_arn, client_context, trace, into
+                call, prepared, sandbox, payload, request_id, name.qualified_arn, client_context, trace, tenant_id, into
             )
         finally:
             executor.pool.release(sandbox)
@@ -270,8 +289,31 @@ async def run(
     )
 
 
+def check_tenant(version: Version, tenant_id: str) -> None:
+    """A function with tenant isolation is invoked for a tenant, another is not. Raises InvalidParameterValueException."""
+    if tenant_id and not isolates_tenants(version):
+        raise errors.invalid_parameter(
+            "The invoked function is not enabled with tenancy configuration. Remove the tenant ID from your request and try again."
+        )
+    if not tenant_id and version.kept and isolates_tenants(version):
+        raise errors.invalid_parameter(
+            "The invoked function is enabled with tenancy configuration. Add a valid tenant ID in your request and try again."
+        )
+
+
+def isolates_tenants(version: Version) -> bool:
+    return bool((version.kept.get("TenancyConfig") or {}).get("TenantIsolationMode") == "PER_TENANT")
+
+
 def stream(
-    call: Call, target: Target, payload: bytes, request_id: str, *, client_context: dict[str, Any] | None = None, trace: str = ""
+    call: Call,
+    target: Target,
+    payload: bytes,
+    request_id: str,
+    *,
+    client_context: dict[str, Any] | None = None,
+    trace: str = "",
+    tenant_id: str = "",
 ) -> ResponseStream:
     """Runs the handler, its answer to be read while it is written. `await stream.result()` gives the Outcome, or raises as `run` does.
 
@@ -283,7 +325,9 @@ def stream(
         began_ns = time.perf_counter_ns()
         outcome, error = None, None
         try:
-            outcome = await run(call, target, payload, request_id, client_context=client_context, trace=trace, into=pieces)
+            outcome = await run(
+                call, target, payload, request_id, client_context=client_context, trace=trace, tenant_id=tenant_id, into=pieces
+            )
         except AwsError as refused:
             error = refused
             raise
@@ -304,6 +348,7 @@ async def _invoke(
     function_arn: str,
     client_context: dict[str, Any] | None,
     trace: str,
+    tenant_id: str,
     into: ResponseStream | None,
 ) -> tuple[InvokeResult, tuple[str, list[str]], int]:
     version, clock = prepared.version, call.clock
@@ -327,7 +372,12 @@ async def _invoke(
     try:
         result = await sandbox.invoke(
             Invocation(
-                request_id=request_id, payload=payload, function_arn=function_arn, trace_id=trace or None, client_context=client_context
+                request_id=request_id,
+                payload=payload,
+                function_arn=function_arn,
+                trace_id=trace or None,
+                client_context=client_context,
+                tenant_id=tenant_id or None,
             ),
             into,
         )

@@ -133,6 +133,7 @@ class Event(Record, kw_only=True):
     client_context: dict[str, Any] | None = None
     source_arn: str = ""
     trace: str = ""
+    tenant_id: str = ""
 
 
 class Mapping(Record, kw_only=True):

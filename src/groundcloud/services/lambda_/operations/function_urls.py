@@ -98,7 +98,8 @@ def list_function_url_configs(call: Call, request: dict[str, Any]) -> dict[str, 
 def _place(call: Call, request: dict[str, Any]) -> tuple[FunctionName, Transaction]:
     """A URL is a function's or an alias's. Raises AwsError."""
     name = names.of(call, request)
-    functions.load(call, name)
+    if execution.isolates_tenants(functions.load(call, name).version):
+        raise errors.invalid_parameter("Function URLs are not supported for functions with tenant isolation.")
     if name.qualifier and not name.is_alias:
         raise errors.validation(
             f"1 validation error detected: Value '{name.qualifier}' at 'qualifier' failed to satisfy constraint: "

@@ -29,8 +29,7 @@ async def invoke(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     kind = request.get("InvocationType") or "RequestResponse"
     payload = request.get("Payload") or b"{}"
     _check_payload(payload, EVENT_BYTES_MAX if kind == "Event" else REQUEST_BYTES_MAX)
-    if request.get("TenantId"):
-        raise errors.invalid_parameter("Groundcloud does not implement tenants (TenantId) yet.")
+    tenant_id = request.get("TenantId") or ""
     name = names.of(call, request)
     context = _client_context(request.get("ClientContext"))
     trace = _trace(call)
@@ -39,12 +38,13 @@ async def invoke(call: Call, request: dict[str, Any]) -> dict[str, Any]:
         return await starts.invoke(call, target, payload, request, trace)
     if request.get("DurableExecutionName"):
         raise errors.invalid_parameter("DurableExecutionName can only be given for a durable function.")
+    execution.check_tenant(target.version, tenant_id)
     if kind == "Event":
-        events.accept(call, name, payload, client_context=context, trace=trace)
+        events.accept(call, name, payload, client_context=context, trace=trace, tenant_id=tenant_id)
         return {"StatusCode": 202}
     if kind == "DryRun":
         return {"StatusCode": 204}
-    outcome = await execution.run(call, target, payload, call.request_id, client_context=context, trace=trace)
+    outcome = await execution.run(call, target, payload, call.request_id, client_context=context, trace=trace, tenant_id=tenant_id)
     execution.count(call, target, outcome)
     answer: dict[str, Any] = {"StatusCode": 200, "ExecutedVersion": outcome.version, "Payload": outcome.payload}
     if outcome.failed:
@@ -65,7 +65,9 @@ async def invoke_with_response_stream(call: Call, request: dict[str, Any]) -> di
     if executions.config_of(target.version) is not None:
         raise errors.invalid_parameter("You cannot invoke a durable function with response streaming.")
     context = _client_context(request.get("ClientContext"))
-    stream = execution.stream(call, target, payload, call.request_id, client_context=context, trace=_trace(call))
+    stream = execution.stream(
+        call, target, payload, call.request_id, client_context=context, trace=_trace(call), tenant_id=request.get("TenantId") or ""
+    )
     if not await stream.begin():
         await stream.result()  # raises what kept it from starting, while that can still be an error of its own
     return {

@@ -6,7 +6,7 @@ from typing import Any
 
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import operation
-from groundcloud.services.lambda_ import concurrency, configuration, errors, names, provisioning
+from groundcloud.services.lambda_ import concurrency, configuration, errors, execution, names, provisioning
 from groundcloud.services.lambda_.concurrency import ACCOUNT_CONCURRENCY, UNRESERVED_MIN
 from groundcloud.services.lambda_.names import LATEST, FunctionName
 from groundcloud.services.lambda_.operations import functions
@@ -22,6 +22,8 @@ def put_provisioned_concurrency_config(call: Call, request: dict[str, Any]) -> d
     _, function, version = functions.load(call, name)
     if name.is_alias and version.number == 0:
         raise errors.invalid_parameter("Alias with weights or pointing to $LATEST cannot be used with Provisioned Concurrency")
+    if execution.isolates_tenants(version):
+        raise errors.invalid_parameter("Provisioned concurrency is not supported for functions with tenant isolation.")
     wanted = request["ProvisionedConcurrentExecutions"]
     if function.reserved_concurrency is not None:
         if wanted > function.reserved_concurrency:

@@ -50,9 +50,10 @@ class FunctionResource(ResourceType):
         "ReservedConcurrentExecutions",
         "RuntimeManagementConfig",
         "Tags",
+        "TenancyConfig",
     }
     required = {"Code", "Role"}
-    replaces = {"FunctionName", "PackageType"}
+    replaces = {"FunctionName", "PackageType", "TenancyConfig"}
 
     async def create(self, call: Call, resource: ResourceRequest) -> Created:
         wanted = resource.properties
@@ -62,7 +63,11 @@ class FunctionResource(ResourceType):
             "Code": _code(wanted),
             "Tags": tags_of(resource),
             **{_API_NAMES.get(member, member): wanted[member] for member in _CONFIGURATION if wanted.get(member) is not None},
-            **{member: wanted[member] for member in ("Architectures", "CodeSigningConfigArn", "PackageType") if wanted.get(member)},
+            **{
+                member: wanted[member]
+                for member in ("Architectures", "CodeSigningConfigArn", "PackageType", "TenancyConfig")
+                if wanted.get(member)
+            },
         }
         try:
             await call.request("lambda", "CreateFunction", params)
