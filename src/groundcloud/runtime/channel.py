@@ -14,6 +14,7 @@ from typing import Any
 from groundcloud.runtime.inside import frames
 
 _READ_BYTES = 256 * 1024
+_LISTENERS_MAX = 2
 
 
 class Channel:
@@ -33,6 +34,11 @@ class Channel:
         self._queue: list[bytes] = []
         self._paused = False
         self._over = False
+        self._expects: Callable[[list[socket.socket]], None] | None = None
+
+    def expect_listeners(self, taken: Callable[[list[socket.socket]], None]) -> None:
+        """The first byte will come with descriptors of listening sockets."""
+        self._expects = taken
 
     def open(self) -> int:
         """Opens both ends; returns the sandbox's."""
@@ -94,7 +100,14 @@ class Channel:
 
     def _readable(self) -> None:
         try:
-            chunk = self._socket.recv(_READ_BYTES)
+            if self._expects is not None:
+                chunk, descriptors, _, _ = socket.recv_fds(self._socket, 1, _LISTENERS_MAX)
+                taken, self._expects = self._expects, None
+                taken([socket.socket(fileno=fd) for fd in descriptors])
+                if chunk:
+                    return
+            else:
+                chunk = self._socket.recv(_READ_BYTES)
         except BlockingIOError:
             return
         except OSError:

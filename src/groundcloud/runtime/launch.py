@@ -6,10 +6,12 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from groundcloud.runtime.function import FunctionSpec, SandboxStart
 from groundcloud.runtime.interpreters import RuntimeChoice, node_installations
 
+SANDBOX_API_PORT = 9001  # as on AWS
 WRAPPER = "AWS_LAMBDA_EXEC_WRAPPER"
 CHANNEL_FD = 1000  # where a program that speaks frames finds its channel
 _INSIDE = Path(__file__).parent / "inside"
@@ -32,6 +34,12 @@ def program_binds() -> list[tuple[str, str]]:
 
 def _inside(path: Path) -> str:
     return str(path) if str(path).startswith(_SYSTEM) else _PROGRAMS_ROOT + str(path)
+
+
+def endpoint(spec: FunctionSpec) -> tuple[str, int]:
+    """Host and port of the platform, as the server reaches it."""
+    url = urlsplit(spec.endpoint_url or "")
+    return url.hostname or "127.0.0.1", url.port or (443 if url.scheme == "https" else 80)
 
 
 def environment(spec: FunctionSpec, start: SandboxStart, choice: RuntimeChoice, task_root: str, api_address: str) -> dict[str, str]:
@@ -64,7 +72,9 @@ def environment(spec: FunctionSpec, start: SandboxStart, choice: RuntimeChoice, 
     if choice.language != "provided":
         variables["AWS_EXECUTION_ENV"] = f"AWS_Lambda_{spec.runtime}"
     if spec.endpoint_url and "AWS_ENDPOINT_URL" not in variables:
-        variables["AWS_ENDPOINT_URL"] = spec.endpoint_url
+        url = urlsplit(spec.endpoint_url)
+        inside = spec.network == "isolated" and url.hostname not in ("localhost", "127.0.0.1")
+        variables["AWS_ENDPOINT_URL"] = url._replace(netloc=f"127.0.0.1:{endpoint(spec)[1]}").geturl() if inside else spec.endpoint_url
     return variables
 
 
@@ -90,6 +100,13 @@ def program(spec: FunctionSpec, choice: RuntimeChoice, namespaces: bool) -> dict
     command = [node, main, str(CHANNEL_FD)]
     wrapper = spec.environment.get(WRAPPER)
     return {"channel": True, "candidates": [[wrapper, *command] if wrapper else command]}
+
+
+def _listeners(spec: FunctionSpec) -> list[int] | None:
+    """Ports inside a network of the sandbox's own: of its APIs and of the platform. None: the host's network."""
+    if spec.network == "host":
+        return None
+    return [SANDBOX_API_PORT, *([endpoint(spec)[1]] if spec.endpoint_url else [])]
 
 
 def extensions(spec: FunctionSpec, namespaces: bool) -> dict[str, str]:
@@ -125,5 +142,6 @@ def request(
         "uid": uid,
         "into_cgroup": into_cgroup,
         "program": wanted,
+        "listeners": _listeners(spec),
         "extensions": [f"{'/opt' if namespaces else ''}{path}" for path in extensions(spec, namespaces).values()],
     }

@@ -183,10 +183,8 @@ class Pool:
             raise RuntimeError("the pool is closed")
         if self.count() >= self.settings.sandboxes_max and not self._evict():
             raise PoolFull(f"{self.count()} sandboxes are busy")
-        if spec.network != "host":
-            raise RuntimeNotAvailable(f"The function network {spec.network!r} is not implemented.")
         choice = resolve_runtime(spec.runtime)
-        if choice.language == "node" and (worker := self._workers.take(spec, choice)) is not None:
+        if choice.language == "node" and spec.network == "host" and (worker := self._workers.take(spec, choice)) is not None:
             if await self._employ(worker, spec, prepare, choice):
                 return worker
             worker.kill()
@@ -198,6 +196,8 @@ class Pool:
             zygote = await self._zygote(choice)
         if self._closed:
             raise RuntimeError("the pool is closed")
+        if spec.network == "isolated" and not zygote.hello.namespaces:
+            raise RuntimeNotAvailable("A function network of its own needs namespaces, which this machine does not offer the server.")
         sandbox_id = new_id()
         start = prepare(sandbox_id) if prepare is not None else SandboxStart()
         sandbox = Sandbox(

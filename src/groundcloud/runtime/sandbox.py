@@ -25,7 +25,7 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from groundcloud.runtime import memory, peers
+from groundcloud.runtime import launch, memory, peers
 from groundcloud.runtime.channel import Channel
 from groundcloud.runtime.control_groups import Group
 from groundcloud.runtime.endings import ending_words, error_payload, platform_error, stamp, with_request_id
@@ -43,6 +43,7 @@ from groundcloud.runtime.function import (
 from groundcloud.runtime.inside import frames
 from groundcloud.runtime.log_lines import Tail
 from groundcloud.runtime.log_pipe import LogPipe
+from groundcloud.runtime.relay import Relay
 from groundcloud.runtime.runtime_api import Outcome, RuntimeApi
 from groundcloud.runtime.sandbox_api import SandboxApi
 from groundcloud.runtime.streaming import ResponseStream
@@ -106,6 +107,7 @@ class Sandbox:
         self._rss_mb = 0
         self._tail = Tail()
         self._status = b""
+        self._relay: Relay | None = None
         self._speaks_api = speaks_api
         self._turn: asyncio.Task[None] | None = None
         self._channel = Channel(self._loop, self._received, self.kill, self._channel_ended)
@@ -126,7 +128,10 @@ class Sandbox:
         """Opens the ends of both sides; returns those of the sandbox, for the zygote."""
         self._status_fd, status_write = os.pipe2(os.O_CLOEXEC) if hasattr(os, "pipe2") else os.pipe()
         os.set_blocking(self._status_fd, False)
-        self.api.listen()
+        if self.isolated:
+            self._channel.expect_listeners(self._listen_inside)
+        else:
+            self.api.listen()
         ends = [self._channel.open(), self._log.open(), status_write]
         return ends if self._going else [*ends, self._extensions_log.open()]
 
@@ -137,6 +142,16 @@ class Sandbox:
         self._loop.add_reader(pidfd if pidfd >= 0 else self._status_fd, self._ended)
         if self._kill_wanted:
             self._kill_tree()
+
+    @property
+    def isolated(self) -> bool:
+        return self.spec.network == "isolated"
+
+    def _listen_inside(self, listeners: list[socket.socket]) -> None:
+        if listeners:
+            self.api.listen_inside(listeners[0])
+        for listener in listeners[1:]:
+            self._relay = Relay(self._loop, listener, launch.endpoint(self.spec))
 
     def set_up(self, head: dict[str, Any]) -> None:
         """Tells a runtime that was started without its function which one it is."""
@@ -508,6 +523,8 @@ class Sandbox:
         self._log.close()
         self._extensions_log.close()
         self.api.close()
+        if self._relay is not None:
+            self._relay.close()
         if self._turn is not None:
             self._turn.cancel()
         self._died()

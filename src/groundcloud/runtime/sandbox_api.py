@@ -18,6 +18,7 @@ from groundcloud.runtime import api_http
 from groundcloud.runtime.api_http import NOT_FOUND, Answer, Request
 from groundcloud.runtime.extensions import PREFIX as EXTENSIONS
 from groundcloud.runtime.extensions import Extensions
+from groundcloud.runtime.launch import SANDBOX_API_PORT
 from groundcloud.runtime.runtime_api import PREFIX as RUNTIME
 from groundcloud.runtime.runtime_api import RuntimeApi
 from groundcloud.runtime.telemetry_api import LOGS, TELEMETRY, Telemetry
@@ -26,8 +27,6 @@ _BACKLOG = 64
 _EARLY_MAX = 1000
 _ATTEMPTS = 16
 _CONNECTIONS_MAX = 128
-INSIDE = ("127.0.0.1", 9001)
-"""Of a sandbox with a network of its own."""
 
 
 class SandboxApi:
@@ -47,7 +46,7 @@ class SandboxApi:
         self.about: Mapping[str, str] = {}
         self._closed = False
         self._early: list[tuple[str, Mapping[str, Any] | str]] = []  # events before anyone could subscribe
-        self.address = "{}:{}".format(*INSIDE)
+        self.address = f"127.0.0.1:{SANDBOX_API_PORT}"  # of a sandbox with a network of its own
         self._loop, self._belongs, self._on_change, self._wall_ms = loop, belongs, on_change, wall_ms
         self._listener: socket.socket | None = None
         self._inside = False

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from . import landlock, linux, root, seccomp
+from . import landlock, linux, network, root, seccomp
 
 # AWS: Lambda quotas, 1,024 file descriptors and 1,024 processes and threads.
 FILES_MAX = 1024
@@ -67,6 +67,8 @@ def live(request: dict[str, Any], fds: Descriptors, walls: Walls, run: Callable[
             os.write(group_fd, b"0")
             os.close(group_fd)
         if walls.namespaces:
+            if request["listeners"] is not None:
+                network.set_up(request["listeners"], fds.channel)
             _mounts(request, fds, walls)
             linux.call("sethostname", _HOST_NAME, len(_HOST_NAME))
         _limits(request, walls)

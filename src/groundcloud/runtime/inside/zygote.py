@@ -235,6 +235,8 @@ def _start(
         if request["code"] is not None:
             code, layers = _take_hold(request, stage, stage["sandbox_fd"])
         flags = linux.CLONE_NEWNS | linux.CLONE_NEWPID | linux.CLONE_NEWIPC | linux.CLONE_NEWUTS
+        if request["listeners"] is not None:
+            flags |= linux.CLONE_NEWNET
         pid, pidfd = linux.clone(flags, cgroup_fd=cgroup_fd)
     else:
         pid, pidfd = os.fork(), -1
