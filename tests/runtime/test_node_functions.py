@@ -346,7 +346,7 @@ def test_other_versions_run_with_a_warning(house: Any) -> None:
 
     choice = resolve_runtime("nodejs8.10")
     assert choice.warning is not None and choice.warning.startswith("nodejs8.10 is not installed; the function runs on Node.js ")
-    with pytest.raises(RuntimeNotAvailable, match="Strict runtimes: nodejs8.10 is not installed"):
+    with pytest.raises(RuntimeNotAvailable, match=r"Strict runtimes: nodejs8\.10 is not installed"):
         resolve_runtime("nodejs8.10", strict=True)
     assert house.answer(node(house, "exports.handler = (e, c, cb) => cb(null, 1)", runtime="nodejs8.10")) == 1
     refused = house.invoke(node(house, "exports.handler = (e, c, cb) => cb(null, 1)", runtime="nodejs24.x"))

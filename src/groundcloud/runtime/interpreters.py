@@ -23,6 +23,7 @@ _NODE = re.compile(r"nodejs(\d{0,2})(?:\.(?:x|\d{1,2})(?:-edge)?)?")
 _PROVIDED = re.compile(r"provided(?:\.al2|\.al2023)?")
 _MINOR_MAX = 20
 _OLDEST = (3, 9)  # that the code inside sandboxes runs on
+_OLDEST_SDK = (3, 10)  # botocore's Requires-Python
 _OLDEST_NODE = 14  # that our side of the channel runs on
 _NODE_NAMES = (
     "~/.nvm/versions/node/*/bin/node",
@@ -82,9 +83,8 @@ def _python(identifier: str, wanted: tuple[int, int]) -> RuntimeChoice:
     if wanted == own:
         return RuntimeChoice(_own_interpreter(), f"{own[0]}.{own[1]}", None, True)
     exact = _installed(wanted)
-    sdk = "boto3 is not preinstalled for it: the server's own copy serves Python {}.{} only.".format(*own)
     if exact is not None:
-        return RuntimeChoice(exact, f"{wanted[0]}.{wanted[1]}", sdk, False)
+        return RuntimeChoice(exact, f"{wanted[0]}.{wanted[1]}", _lacks_sdk(wanted), False)
     newer = [(3, minor) for minor in range(wanted[1] + 1 if wanted[0] == 3 else 0, _MINOR_MAX)]
     for version in newer:
         warning = f"{identifier} is not installed; the function runs on Python {version[0]}.{version[1]}."
@@ -92,9 +92,21 @@ def _python(identifier: str, wanted: tuple[int, int]) -> RuntimeChoice:
             return RuntimeChoice(_own_interpreter(), f"{own[0]}.{own[1]}", warning, True)
         found = _installed(version)
         if found is not None:
-            return RuntimeChoice(found, f"{version[0]}.{version[1]}", f"{warning} {sdk}", False)
+            lack = _lacks_sdk(version)
+            return RuntimeChoice(found, f"{version[0]}.{version[1]}", f"{warning} {lack}" if lack else warning, False)
     warning = f"{identifier} is not installed, nor anything newer; the function runs on Python {own[0]}.{own[1]}."
     return RuntimeChoice(_own_interpreter(), f"{own[0]}.{own[1]}", warning, True)
+
+
+def serves_sdk(version: str) -> bool:
+    """Whether the server's copy of boto3 and what it needs, all of it pure Python, runs on this version too."""
+    return tuple(int(part) for part in version.split(".")) >= _OLDEST_SDK
+
+
+def _lacks_sdk(version: tuple[int, int]) -> str | None:
+    if version >= _OLDEST_SDK:
+        return None
+    return "boto3 is not preinstalled for it: the server's copy needs Python {}.{}; put one into the package.".format(*_OLDEST_SDK)
 
 
 def _node(identifier: str, wanted: int) -> RuntimeChoice:

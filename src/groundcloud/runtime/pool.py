@@ -15,7 +15,7 @@ from pathlib import Path
 from groundcloud.runtime import launch
 from groundcloud.runtime.control_groups import ControlGroups
 from groundcloud.runtime.function import FunctionSpec, PoolSettings, PrepareStart, SandboxStart
-from groundcloud.runtime.interpreters import RuntimeChoice, RuntimeNotAvailable, resolve_runtime
+from groundcloud.runtime.interpreters import RuntimeChoice, RuntimeNotAvailable, resolve_runtime, serves_sdk
 from groundcloud.runtime.sandbox import Sandbox, new_id
 from groundcloud.runtime.workers import Workers
 from groundcloud.runtime.zygote import Zygote, ZygoteFailed
@@ -280,7 +280,7 @@ class Pool:
                 zygote.close()
             plain = "switched off" if self.settings.plain else None if sys.platform == "linux" else f"{sys.platform} has none"
             binds = await asyncio.to_thread(launch.program_binds) if plain is None else []
-            zygote = Zygote(choice.path, plain=plain, packages=None if choice.own else [], binds=binds)
+            zygote = Zygote(choice.path, plain=plain, packages=None if choice.own or serves_sdk(choice.version) else [], binds=binds)
             await zygote.start({})
             if self._closed:
                 zygote.close()

@@ -289,7 +289,7 @@ class Sandbox:
             self._fail_init(failed.error_type or "Runtime.Unknown", failed.payload)
 
     def _channel_ended(self) -> None:
-        if not self._speaks_api and not self.dead and not self._kill_wanted:
+        if not (self._speaks_api or self.dead or self._kill_wanted or self._ending):
             self._loop.call_later(_EXIT_GRACE_S, self.kill)
 
     def _received(self, kind: int, head: dict[str, Any], payload: bytes) -> None:

@@ -61,7 +61,7 @@ class SandboxApi:
 
     def emit(self, event: str, record: Mapping[str, Any] | str) -> None:
         """For the subscribers of the Telemetry API."""
-        if self.telemetry is not None:
+        if self.telemetry is not None and self.telemetry.wanted:
             self.telemetry.emit(event, record)
         elif self.extensions is not None and not self._closed and len(self._early) < _EARLY_MAX:
             self._early.append((event, record))
