@@ -53,7 +53,7 @@ async def _invoke(call: Call, execution_id: str) -> bool:
             return False
         kept = journal.execution
         news = kept.news
-        journal.change(phase=state.INVOKING, token=identifiers.new_token(call), spent_token="", client_token="", answered=(), news=())
+        journal.change(phase=state.INVOKING, token=identifiers.new_token(call), spent_token="", client_token="", answered=(), news=(), told=())
         journal.save()
         event = documents.invocation_event(tx, journal.execution, journal.arn, news)
     name = FunctionName(call.account, call.region, kept.function_name, kept.version)
@@ -155,14 +155,14 @@ def _answered(journal: Journal, payload: bytes) -> bool:
     elif status != "PENDING":
         executions.end(journal, state.FAILED, error=_invalid("Invalid Status in invocation output."))
     elif kept.status == state.PAUSING:
-        _pause(journal, state.QUEUED if kept.news else state.SUSPENDED)
+        _pause(journal, state.QUEUED if kept.news or kept.told else state.SUSPENDED)
         journal.save()
     elif kept.status == state.PAUSED:
         # Its last checkpoint was answered without a token.
         journal.change(phase=state.QUEUED)
         journal.save()
-    elif kept.news:
-        journal.change(phase=state.QUEUED, failures=0)
+    elif kept.news or kept.told:
+        journal.change(phase=state.QUEUED, failures=0, news=(*kept.told, *kept.news))
         journal.save()
         return True
     elif next(OPEN.keys(journal.tx, kept.execution_id, limit=1), None) is None:

@@ -28,7 +28,8 @@ class Execution(Record, kw_only=True):
 
     `phase` says what the function does: QUEUED (a timer is to invoke it), INVOKING, SUSPENDED. `token` is the checkpoint token that is taken now, "" where none is;
     `spent_token` and `client_token` are those of the last checkpoint, and `answered` the operations that its answer held, so that it can be answered again.
-    `news` are the operations that were changed from outside since the function was last told. `failures` counts invocations in a row that broke.
+    `news` are the operations that were changed from outside since the function was last told. `told` are those
+    that checkpoints of this invocation have answered with: a branch that suspended before its answer came has not seen them. `failures` counts invocations in a row that broke.
     `parent_id`, `parent_sequence`: the chained invocation that started this one.
     `left_ms`: what was left of the execution timeout when a pause stopped it.
     """
@@ -69,6 +70,7 @@ class Execution(Record, kw_only=True):
     left_ms: int = 0
     pause_token: str = ""
     resume_token: str = ""
+    told: tuple[int, ...] = ()
 
     @property
     def version(self) -> str:

@@ -65,6 +65,7 @@ def checkpoint_durable_execution(call: Call, request: dict[str, Any]) -> dict[st
         checkpoint_ms=journal.now_ms,
         answered=(*news, *touched),
         news=(),
+        told=(*kept.told, *news),
     )
     journal.save()
     return _checkpointed(journal, next_token)
