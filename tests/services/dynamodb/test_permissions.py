@@ -115,3 +115,22 @@ def test_another_account_reaches_a_table_by_its_arn_if_the_policy_says_so(
     stranger.put_item(TableName=arn, Item=item)
     assert dynamodb.get_item(TableName="shared", Key=item)["Item"] == item
     assert refusal(stranger.scan, TableName=arn)[0] == "AccessDeniedException"
+
+
+def test_statements_are_judged_by_their_kind_their_keys_and_whether_they_scan(dynamodb: Any, make_table: Any, as_user: Any) -> None:
+    make_table("asked", "pk")
+    user = as_user(
+        {"Action": "dynamodb:PartiQLSelect", "Resource": "*", "Condition": {"Bool": {"dynamodb:FullTableScan": "false"}}},
+        {
+            "Action": "dynamodb:PartiQLInsert",
+            "Resource": "*",
+            "Condition": {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["mine"]}},
+        },
+    )
+    user.execute_statement(Statement="INSERT INTO asked VALUE {'pk': 'mine'}")
+    assert refusal(user.execute_statement, Statement="INSERT INTO asked VALUE {'pk': 'theirs'}")[0] == "AccessDeniedException"
+    assert user.execute_statement(Statement="SELECT * FROM asked WHERE pk = ?", Parameters=[{"S": "mine"}])["Items"] == [
+        {"pk": {"S": "mine"}}
+    ]
+    assert refusal(user.execute_statement, Statement="SELECT * FROM asked")[0] == "AccessDeniedException"
+    assert refusal(user.execute_statement, Statement="DELETE FROM asked WHERE pk = 'mine'")[0] == "AccessDeniedException"

@@ -105,6 +105,11 @@ class Facts:
         return self._found
 
 
+def facts(compute: Callable[[], dict[str, Any]]) -> Any:
+    """Stands for the mapping that `compute` gives."""
+    return Facts(compute)
+
+
 def facts_of_key(call: Call, request: Request) -> Any:
     """For operations on one item."""
     return Facts(lambda: _facts(call, request, [request.get("Key") or request.get("Item") or {}]))
@@ -130,7 +135,7 @@ def facts_of_batch(call: Call, requests: Callable[[], dict[str, list[dict[str, A
         leading: list[str] = []
         attributes: set[str] = set()
         for table_name, items in requests().items():
-            table = _find(call, table_name)
+            table = find(call, table_name)
             if table is not None:
                 leading += _leading(table, items)
             attributes.update(name for item in items for name in item)
@@ -140,7 +145,7 @@ def facts_of_batch(call: Call, requests: Callable[[], dict[str, list[dict[str, A
 
 
 def _facts(call: Call, request: Request, items: list[dict[str, Any]]) -> dict[str, Any]:
-    table = _find(call, request.get("TableName", ""))
+    table = find(call, request.get("TableName", ""))
     found: dict[str, Any] = {}
     if table is not None and items:
         found["dynamodb:LeadingKeys"] = _leading(table, items)
@@ -155,7 +160,7 @@ def _facts(call: Call, request: Request, items: list[dict[str, Any]]) -> dict[st
 
 def _query_facts(call: Call, request: Request) -> dict[str, Any]:
     found = _facts(call, request, [])
-    table = _find(call, request.get("TableName", ""))
+    table = find(call, request.get("TableName", ""))
     if table is None:
         return found
     index = table.index(request["IndexName"]) if "IndexName" in request else None
@@ -166,11 +171,12 @@ def _query_facts(call: Call, request: Request) -> dict[str, Any]:
         expressions, values = read_expressions(request)
         test = (expressions.key_tests or {}).get(name)
         operands = [values[placeholder] for placeholder in test.placeholders] if test is not None else []
-    found["dynamodb:LeadingKeys"] = [_text(value) for value in operands]
+    found["dynamodb:LeadingKeys"] = [text_of(value) for value in operands]
     return found
 
 
-def _find(call: Call, table_name: str) -> TableDefinition | None:
+def find(call: Call, table_name: str) -> TableDefinition | None:
+    """A table by name or ARN, outside of the operation's transaction; None where there is none."""
     tx = call.reading()
     if table_name.startswith("arn:"):
         account, region, table_name = parse_table_arn(table_name)
@@ -180,7 +186,7 @@ def _find(call: Call, table_name: str) -> TableDefinition | None:
 
 def _leading(table: TableDefinition, items: list[dict[str, Any]]) -> list[str]:
     name = table.key[0][0]
-    return [_text(item[name]) for item in items if name in item]
+    return [text_of(item[name]) for item in items if name in item]
 
 
 def _attributes(request: Request, items: list[dict[str, Any]]) -> set[str]:
@@ -201,5 +207,6 @@ def _attributes(request: Request, items: list[dict[str, Any]]) -> set[str]:
     return names
 
 
-def _text(value: dict[str, Any]) -> str:
+def text_of(value: dict[str, Any]) -> str:
+    """A key's value as dynamodb:LeadingKeys has it."""
     return str(next(iter(value.values())))

@@ -11,14 +11,14 @@ from groundcloud.base.errors import AwsError
 from groundcloud.kernel.service import Access, operation
 from groundcloud.services.dynamodb import access, capacity, errors, indexes, items, keys, pages, partiql, shapes, state, values
 from groundcloud.services.dynamodb.capacity import Usage
-from groundcloud.services.dynamodb.expressions.conditions import Comparison, Logic, Node, build
-from groundcloud.services.dynamodb.expressions.operands import PathOperand, ValueOperand
+from groundcloud.services.dynamodb.expressions.conditions import build
 from groundcloud.services.dynamodb.expressions.paths import Projection
 from groundcloud.services.dynamodb.expressions.updates import Update
 from groundcloud.services.dynamodb.operations.items import check_update_keys, updated_item
 from groundcloud.services.dynamodb.operations.transactions import Part, check_distinct, run_writes, seen_before
 from groundcloud.services.dynamodb.pages import Source
 from groundcloud.services.dynamodb.partiql import Delete, Exists, Insert, Select, Statement
+from groundcloud.services.dynamodb.partiql.clauses import Range, conjuncts, constraint_of, ranges_of, split_key
 from groundcloud.services.dynamodb.state import TableDefinition
 from groundcloud.services.dynamodb.values import Item, Value
 
@@ -27,40 +27,69 @@ if TYPE_CHECKING:
 
 Request = dict[str, Any]
 
-RANGES_MAX = 50
-"""Key ranges that one SELECT may read."""
-
 _ERROR_CODES = {
     "ConditionalCheckFailedException": "ConditionalCheckFailed", "ValidationException": "ValidationError",
     "ResourceNotFoundException": "ResourceNotFound", "DuplicateItemException": "DuplicateItem", "AccessDeniedException": "AccessDenied",
     "ItemCollectionSizeLimitExceededException": "ItemCollectionSizeLimitExceeded", "SerializationException": "ValidationError",
 }  # fmt: skip
 
-_SORT_OPERATORS = frozenset(("=", "<", "<=", ">", ">=", "BETWEEN", "begins_with"))
-_FLIPPED = {"=": "=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 
-
-def _access_of(call: Call, text: Any) -> list[Access]:
+def _access_of(call: Call, entry: Request) -> list[Access]:
     try:
-        statement = partiql.parse(text)
+        statement = partiql.parse(entry["Statement"])
     except AwsError:
         return []
     resource = access.named(call, statement.table_name)
     if statement.index_name:
         resource = f"{resource}/index/{statement.index_name}"
-    kind = "Select" if isinstance(statement, Select | Exists) else type(statement).__name__
-    return [Access(f"dynamodb:PartiQL{kind}", resource)]
+    if isinstance(statement, Select | Exists):
+        return [Access("dynamodb:PartiQLSelect", resource, access.facts(lambda: _facts_of_select(call, statement, entry)))]
+    return [Access(f"dynamodb:PartiQL{type(statement).__name__}", resource, access.facts(lambda: _facts_of_write(call, statement, entry)))]
+
+
+def _facts_of_select(call: Call, statement: Select | Exists, entry: Request) -> dict[str, Any]:
+    table = access.find(call, statement.table_name)
+    if table is None:
+        return {}
+    index = table.index(statement.index_name) if statement.index_name else None
+    name = (table.key if index is None else index.partition_keys)[0][0]
+    _, found = _read(entry)
+    fixed = [
+        constraint for leaf in conjuncts(statement.where) if (constraint := constraint_of(leaf, name)) and constraint[0] in ("=", "IN")
+    ]
+    facts: dict[str, Any] = {"dynamodb:FullTableScan": "false" if fixed else "true"}
+    if fixed:
+        facts["dynamodb:LeadingKeys"] = [access.text_of(found[placeholder]) for placeholder in fixed[0][1]]
+    if isinstance(statement, Select) and statement.paths is not None:
+        facts["dynamodb:Attributes"] = sorted({str(path[0]) for path in statement.paths})
+    return facts
+
+
+def _facts_of_write(call: Call, statement: Statement, entry: Request) -> dict[str, Any]:
+    table = access.find(call, statement.table_name)
+    _, found = _read(entry)
+    if table is None:
+        return {}
+    name = table.key[0][0]
+    if isinstance(statement, Insert):
+        item = found[":item"]["M"]
+        return {"dynamodb:LeadingKeys": [access.text_of(item[name])] if name in item else [], "dynamodb:Attributes": sorted(item)}
+    key, _ = split_key(table, statement.where, found)
+    facts: dict[str, Any] = {"dynamodb:LeadingKeys": [access.text_of(key[name])] if key is not None else []}
+    if isinstance(statement, partiql.Update):
+        facts["dynamodb:Attributes"] = sorted({str(path[0]) for path in statement.paths})
+    return facts
 
 
 def _access_of_one(call: Call, request: Request) -> list[Access]:
     shapes.check("ExecuteStatement", request)
-    return _access_of(call, request["Statement"])
+    return _access_of(call, request)
 
 
 def _access_of_many(operation_name: str, member: str) -> Any:
     def wanted(call: Call, request: Request) -> list[Access]:
         shapes.check(operation_name, request)
-        return [one for entry in request[member] for one in _access_of(call, entry["Statement"])]
+        return [one for entry in request[member] for one in _access_of(call, entry)]
 
     return wanted
 
@@ -180,7 +209,7 @@ def _run_alone(call: Call, entry: Request, usage: Usage) -> dict[str, Any]:
 def _key_of_select(call: Call, statement: Select, found: dict[str, Value]) -> tuple[Any, TableDefinition, items.Key]:
     tx, table_name = access.place(call, statement.table_name)
     table = state.load_table(tx, table_name)
-    key_item, _ = _split_key(table, statement.where, found)
+    key_item, _ = split_key(table, statement.where, found)
     if key_item is None or statement.index_name:
         raise errors.validation("Select statements within BatchExecuteStatement must specify the primary key in the where clause.")
     return tx, table, keys.of_key(table.key, key_item)
@@ -227,7 +256,7 @@ def _prepared(call: Call, statement: Statement, found: dict[str, Value], entry: 
         key = keys.of_item(table.key, item)
         indexes.check_index_keys(table, item)
         return Part("Insert", spec, tx, table, key, item, lambda old, _: not old, None, {}, size)
-    key_item, rest = _split_key(table, statement.where, found)
+    key_item, rest = split_key(table, statement.where, found)
     if key_item is None:
         raise errors.validation("Where clause does not contain a mandatory equality on all key attributes")
     key = keys.of_key(table.key, key_item)
@@ -274,48 +303,7 @@ def _returned(part: Part, statement: Statement) -> Item | None:
     return Projection(part.update.paths).apply(source) or None
 
 
-# --- where clauses ------------------------------------------------------------------------------------------------------------------
-
-
-def _conjuncts(node: Node | None) -> list[Node]:
-    if node is None:
-        return []
-    if isinstance(node, Logic) and node.operator == "AND":
-        return [leaf for inner in node.nodes for leaf in _conjuncts(inner)]
-    return [node]
-
-
-def _constraint(node: Node, name: str) -> tuple[str, list[str]] | None:
-    """(operator, placeholders) where a leaf compares this attribute with constants."""
-    if not isinstance(node, Comparison):
-        return None
-    operands = node.operands
-    if len(operands) > 1 and isinstance(operands[0], PathOperand) and operands[0].path == (name,):
-        constants = operands[1:]
-        operator = node.operator
-    elif len(operands) == 2 and node.operator in _FLIPPED and isinstance(operands[1], PathOperand) and operands[1].path == (name,):
-        constants = operands[:1]
-        operator = _FLIPPED[node.operator]
-    else:
-        return None
-    placeholders = [operand.placeholder for operand in constants if isinstance(operand, ValueOperand)]
-    return (operator, placeholders) if len(placeholders) == len(constants) else None
-
-
-def _split_key(table: TableDefinition, where: Node | None, found: dict[str, Value]) -> tuple[Item | None, Node | None]:
-    """The whole key that a WHERE clause fixes by equality, and what it asks beyond."""
-    key: Item = {}
-    rest = _conjuncts(where)
-    for name, _ in table.key:
-        for node in rest:
-            constraint = _constraint(node, name)
-            if constraint is not None and constraint[0] == "=":
-                key[name] = found[constraint[1][0]]
-                rest.remove(node)
-                break
-        else:
-            return None, where
-    return key, None if not rest else rest[0] if len(rest) == 1 else Logic("AND", rest)
+# --- SELECT ------------------------------------------------------------------------------------------------------------------
 
 
 def _select(call: Call, request: Request, statement: Select, found: dict[str, Value]) -> dict[str, Any]:
@@ -330,7 +318,7 @@ def _select(call: Call, request: Request, statement: Select, found: dict[str, Va
         if index.is_global and request.get("ConsistentRead"):
             raise errors.validation("Consistent reads are not supported on global secondary indexes")
     source = Source(table, index)
-    ranges = _ranges(source, statement.where, found)
+    ranges = ranges_of(source, statement.where, found)
     reverse = _check_order(source, statement, ranges)
     position, start_key = _read_token(request.get("NextToken"))
     limit = request.get("Limit")
@@ -385,63 +373,7 @@ def _select(call: Call, request: Request, statement: Select, found: dict[str, Va
     return answer
 
 
-_Range = tuple[bytes | None, bytes | None, bytes | None]
-
-
-def _ranges(source: Source, where: Node | None, found: dict[str, Value]) -> list[_Range] | None:
-    """(partition, start, stop) of the key ranges that a clause asks for; None for the whole table."""
-    leaves = _conjuncts(where)
-    partitions: list[bytes] | None = None
-    if len(source.partition_keys) != 1:
-        return _joined_range(source, leaves, found)
-    name, kind = source.partition_keys[0]
-    for leaf in leaves:
-        constraint = _constraint(leaf, name)
-        if constraint is not None and constraint[0] in ("=", "IN"):
-            operands = [found[placeholder] for placeholder in constraint[1]]
-            partitions = [keys.partition(keys.scalar(kind, operand[kind])) for operand in operands if kind in operand]
-            break
-    if partitions is None:
-        return None
-    if len(partitions) > RANGES_MAX:
-        raise errors.validation("Too many decomposed read operations for a given query.")
-    start, stop = _sort_bounds(source, leaves, found)
-    return [(partition, start, stop) for partition in dict.fromkeys(partitions)]
-
-
-def _joined_range(source: Source, leaves: list[Node], found: dict[str, Value]) -> list[_Range] | None:
-    parts = []
-    for name, kind in source.partition_keys:
-        for leaf in leaves:
-            constraint = _constraint(leaf, name)
-            if constraint is not None and constraint[0] == "=" and kind in found[constraint[1][0]]:
-                parts.append(keys.scalar(kind, found[constraint[1][0]][kind]))
-                break
-        else:
-            return None
-    start, stop = _sort_bounds(source, leaves, found)
-    return [(keys.partition(keys.join(parts)), start, stop)]
-
-
-def _sort_bounds(source: Source, leaves: list[Node], found: dict[str, Value]) -> tuple[bytes | None, bytes | None]:
-    """Bounds that the first sort key's constraint gives; the clause is tested on every item anyway."""
-    sorts: list[tuple[str, list[Value]]] = []
-    for name, kind in source.sort_keys:
-        for leaf in leaves:
-            constraint = _constraint(leaf, name)
-            if constraint is not None and constraint[0] in _SORT_OPERATORS:
-                operands = [found[placeholder] for placeholder in constraint[1]]
-                if all(kind in operand for operand in operands):
-                    sorts.append((constraint[0], operands))
-                    break
-        else:
-            break
-        if sorts[-1][0] != "=":
-            break
-    return indexes.sort_range(source.sort_keys, sorts)
-
-
-def _check_order(source: Source, statement: Select, ranges: list[_Range] | None) -> bool:
+def _check_order(source: Source, statement: Select, ranges: list[Range] | None) -> bool:
     """Whether to read backwards. Raises ValidationException for an order that a table cannot give."""
     if not statement.order:
         return False
