@@ -103,3 +103,22 @@ def test_calls_are_recorded_once(ground, client):
     client("sqs").create_queue(QueueName="recorded")
     record = next(record for record in reversed(ground.admin("GET", "/_ground/calls?limit=50")) if record["operation"] == "CreateQueue")
     assert (record["service"], record["status"]) == ("sqs", 200) and record["resource"].endswith(":recorded") and record["duration_us"] > 0
+
+
+def test_a_presigned_url_ages_with_virtual_time_from_the_moment_it_was_signed(ground, client, clock):
+    s3 = client("s3")
+    s3.create_bucket(Bucket="presigned-and-time")
+    s3.put_object(Bucket="presigned-and-time", Key="k", Body=b"x")
+    clock.advance("2d")
+    key, host = s3._request_signer._credentials.access_key, ground.endpoint.removeprefix("http://")
+
+    def status(signed_s):
+        query = signing.presign(
+            signing.Credentials(key, "test"), "us-east-1", "s3", "GET", "/presigned-and-time/k", "", {"host": host}, signed_s, 3600
+        )
+        return post(ground, {}, None, f"/presigned-and-time/k?{query}", "GET")[0]
+
+    signed_s = time.time()
+    assert status(signed_s) == 200
+    assert status(signed_s - 2) == 403, "signed before the clock moved"
+    assert status(signed_s - 7200) == 403

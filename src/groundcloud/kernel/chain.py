@@ -180,7 +180,7 @@ class Chain:
                 return ANONYMOUS, None
             raise SignatureError("missing")
         ground = self._ground
-        now_s = ground.clock.now_ns() / 1e9
+        now_s = ground.clock.now_s()
         identity = ground.identities.resolve(
             ground.store.transaction(), ground.directory, signature.access_key_id, signature.session_token, int(now_s)
         )
@@ -211,7 +211,7 @@ class Chain:
             http.query_string,
             http.headers,
             payload_hash,
-            self._skew_free(signature, now_s),
+            self._signing_now_s(signature),
         )
         if signature.chunked() or (body.transform is None and "aws-chunked" in http.headers.get("content-encoding", "") and streams):
             declared = http.headers.get("x-amz-decoded-content-length", "")
@@ -228,20 +228,20 @@ class Chain:
 
     def _presigned_v2(self, http: HttpRequest) -> tuple[Principal, Session | None]:
         ground, older = self._ground, sigv2.parse(http.query_string)
-        now_s = max(ground.clock.now_ns() / 1e9, time.time())
         identity = ground.identities.resolve(
-            ground.store.transaction(), ground.directory, older.access_key_id, older.session_token, int(now_s)
+            ground.store.transaction(), ground.directory, older.access_key_id, older.session_token, ground.clock.now_s()
         )
+        # It says when it ends and not when it was made: taken to be made for an hour, the SDKs' default.
+        now_s = self._ground.clock.aged_s(float(older.expires) - 3600) if older.expires.isdigit() else time.time()
         sigv2.verify(older, identity.secret, http.method, http.raw_path, http.headers, now_s)
         return identity.principal, identity.session
 
-    def _skew_free(self, signature: sigv4.Signature, now_s: float) -> float:
-        """The time to hold a signature against. A header signature is made now, by a client that knows real time alone, so the real clock judges
-        its skew when the virtual one has been moved. A presigned URL expires by virtual time, like everything that waits."""
+    def _signing_now_s(self, signature: sigv4.Signature) -> float:
+        """The time to hold a signature against, by the clock of clients, who know real time alone."""
+        clock = self._ground.clock
         if signature.presigned:
-            real = time.time()
-            return now_s if now_s >= real else real
-        return time.time() if self._ground.clock.offset_ns or self._ground.clock.frozen_ns is not None else now_s
+            return self._ground.clock.aged_s(signature.signed_s)
+        return float((clock.real_ns() if clock.offset_ns or clock.frozen_ns is not None else clock.now_ns()) / 1e9)
 
     async def _perform(self, call: Call, operation: Operation, params: dict[str, Any]) -> dict[str, Any]:
         """Authorise, inject faults, run, wait for the disk."""

@@ -92,7 +92,7 @@ class Ground:
     def start(self) -> None:
         state = CLOCK.get(self.store.transaction(), "clock")
         if state is not None:
-            self.clock.offset_ns, self.clock.frozen_ns = state.offset_ns, state.frozen_ns
+            self.clock.restore(state.offset_ns, state.frozen_ns)
         self.blobs.sweep()
         for make in self._readers:
             self.telemetry.add_reader(make(self))

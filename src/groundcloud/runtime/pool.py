@@ -17,6 +17,7 @@ from groundcloud.runtime.control_groups import ControlGroups
 from groundcloud.runtime.function import FunctionSpec, PoolSettings, PrepareStart, SandboxStart
 from groundcloud.runtime.interpreters import RuntimeChoice, RuntimeNotAvailable, resolve_runtime, serves_sdk
 from groundcloud.runtime.sandbox import Sandbox, new_id
+from groundcloud.runtime.templates import Template, Templates, process_of
 from groundcloud.runtime.workers import Workers
 from groundcloud.runtime.zygote import Zygote, ZygoteFailed
 
@@ -55,6 +56,8 @@ class Pool:
         self._uids = itertools.cycle(users)
         self._own_users = len(users) > 1  # each sandbox has one
         self._users_taken: set[int] = set()
+        self._templates = Templates(self._start_template)
+        self._template_starts: dict[str, PrepareStart | None] = {}
         self._workers = Workers(self._start_new, self.settings.node_workers)
         self._closed = False
 
@@ -122,8 +125,9 @@ class Pool:
     async def retire(self, key: str) -> None:
         """No later invocation reaches a sandbox of that key that exists now; busy ones finish first."""
         self._idle.pop(key, None)
+        self._templates.retire_key(key)
         for sandbox in list(self._all.values()):
-            if sandbox.spec.key == key:
+            if sandbox.spec.key == key and not sandbox.is_template:
                 busy = sandbox.busy
                 sandbox.retired = True
                 if not busy:
@@ -146,7 +150,7 @@ class Pool:
 
     def count(self, key: str | None = None) -> int:
         """Sandboxes alive, of one key or of all."""
-        return sum(1 for s in self._all.values() if (s.spec.key == key if key is not None else s.spec.key))
+        return sum(1 for s in self._all.values() if not s.is_template and (s.spec.key == key if key is not None else s.spec.key))
 
     def idle_count(self, key: str | None = None) -> int:
         return len(self._idle.get(key, ())) if key is not None else sum(map(len, self._idle.values()))
@@ -188,9 +192,55 @@ class Pool:
             if await self._employ(worker, spec, prepare, choice):
                 return worker
             worker.kill()
+        if spec.snap_start and (forked := await self._fork(spec, choice, prepare)) is not None:
+            return forked
         return await self._start_new(spec, choice, prepare)
 
-    async def _start_new(self, spec: FunctionSpec, choice: RuntimeChoice, prepare: PrepareStart | None = None) -> Sandbox:
+    async def _start_template(self, spec: FunctionSpec) -> Sandbox:
+        choice = await asyncio.to_thread(resolve_runtime, spec.runtime)
+        return await self._start_new(spec, choice, self._template_starts.pop(spec.key, None), template=True)
+
+    async def _fork(self, spec: FunctionSpec, choice: RuntimeChoice, prepare: PrepareStart | None) -> Sandbox | None:
+        """From the function's initialised process. None where that cannot be: then it is started as any other, and fails by itself."""
+        zygote = await self._zygote(choice)
+        if choice.language != "python" or not zygote.hello.namespaces or launch.extensions(spec, True):
+            return None
+        self._template_starts.setdefault(spec.key, prepare)
+        template = await self._templates.of(spec)
+        if template is None:
+            return None
+        sandbox_id = new_id()
+        start = prepare(sandbox_id) if prepare is not None else SandboxStart()
+        sandbox = self._new_sandbox(spec, start, sandbox_id, choice)
+        sandbox.forked = True
+        template.forks.add(sandbox_id)
+        if not await self._ask_template(template, sandbox, start, choice):
+            return None
+        return sandbox
+
+    async def _ask_template(self, template: Template, sandbox: Sandbox, start: SandboxStart, choice: RuntimeChoice) -> bool:
+        spec = sandbox.spec
+        descriptors = sandbox.open()
+        variables = launch.environment(spec, start, choice, launch.task_root(spec, True), sandbox.api.address)
+        request = {"environment": variables, "ephemeral_mb": spec.ephemeral_mb, "listeners": launch.listeners(spec)}
+        try:
+            pidfd = await template.fork(request, descriptors)
+        except OSError as error:
+            sandbox.start_failed(str(error))
+            return False
+        finally:
+            for fd in descriptors:
+                os.close(fd)
+        pid = process_of(pidfd)
+        if sandbox.group is not None:
+            sandbox.group.enter(pid)
+        sandbox.born(pid, pidfd)
+        sandbox.go()
+        return True
+
+    async def _start_new(
+        self, spec: FunctionSpec, choice: RuntimeChoice, prepare: PrepareStart | None = None, *, template: bool = False
+    ) -> Sandbox:
         zygote = self._zygotes.get(choice.path)
         if zygote is None or not zygote.alive:
             zygote = await self._zygote(choice)
@@ -200,6 +250,11 @@ class Pool:
             raise RuntimeNotAvailable("A function network of its own needs namespaces, which this machine does not offer the server.")
         sandbox_id = new_id()
         start = prepare(sandbox_id) if prepare is not None else SandboxStart()
+        sandbox = self._new_sandbox(spec, start, sandbox_id, choice)
+        self._ask(zygote, sandbox, start, choice, template=template)
+        return sandbox
+
+    def _new_sandbox(self, spec: FunctionSpec, start: SandboxStart, sandbox_id: str, choice: RuntimeChoice) -> Sandbox:
         sandbox = Sandbox(
             spec,
             start,
@@ -211,7 +266,6 @@ class Pool:
         self._all[sandbox_id] = sandbox
         sandbox.on_death = self._forget
         sandbox.group = self._groups.take(spec.memory_mb, spec.ephemeral_mb) if self._groups is not None else None
-        self._ask(zygote, sandbox, start, choice)
         return sandbox
 
     async def _employ(self, worker: Sandbox, spec: FunctionSpec, prepare: PrepareStart | None, choice: RuntimeChoice) -> bool:
@@ -233,7 +287,7 @@ class Pool:
         worker.set_up(launch.set_up(spec, variables, root))
         return not worker.dead
 
-    def _ask(self, zygote: Zygote, sandbox: Sandbox, start: SandboxStart, choice: RuntimeChoice) -> None:
+    def _ask(self, zygote: Zygote, sandbox: Sandbox, start: SandboxStart, choice: RuntimeChoice, *, template: bool = False) -> None:
         spec, namespaces = sandbox.spec, zygote.hello.namespaces
         sandbox.expect_extensions(tuple(launch.extensions(spec, namespaces)))
         descriptors = sandbox.open()
@@ -243,7 +297,7 @@ class Pool:
         uid = self._user(sandbox) if namespaces else 0
         root = launch.task_root(spec, namespaces)
         variables = launch.environment(spec, start, choice, root, sandbox.api.address)
-        request = launch.request(spec, variables, choice, namespaces=namespaces, limited=limited, uid=uid, into_cgroup=into_cgroup)
+        request = launch.request(spec, variables, choice, namespaces=namespaces, limited=limited, uid=uid, into_cgroup=into_cgroup, template=template)
         if choice.language == "node" and spec.key:
             sandbox.set_up(launch.set_up(spec, variables if launch.WRAPPER not in variables else {}, root))
         future = zygote.spawn(request, descriptors)
@@ -290,6 +344,7 @@ class Pool:
 
     def _forget(self, sandbox: Sandbox) -> None:
         self._all.pop(sandbox.id, None)
+        self._templates.forget(sandbox)
         if sandbox.uid is not None:
             self._users_taken.discard(sandbox.uid)
         idle = self._idle.get(sandbox.spec.key)

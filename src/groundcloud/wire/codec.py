@@ -185,7 +185,8 @@ class RestJsonCodec(Codec):
                 return HttpResponse(status, headers, eventstream.encode_stream(self.model, reference["shape"], value or _nothing()))
             if shape["type"] in ("blob", "string"):
                 if not any(header == "content-type" for header, _ in headers) and value is not None:
-                    headers.append(("content-type", "application/octet-stream" if shape["type"] == "blob" else "text/plain"))
+                    kind = corrections.PAYLOAD_CONTENT_TYPES.get((self.model.service, self.operation.name))
+                    headers.append(("content-type", kind or ("application/octet-stream" if shape["type"] == "blob" else "text/plain")))
                 body = value if value is not None else b""
                 return HttpResponse(status, headers, body.encode() if isinstance(body, str) else body)
             headers.append(("content-type", "application/json"))

@@ -11,6 +11,9 @@ ERROR_NAMESPACES = {
 }
 """What stands before `#` in the `__type` of a JSON error."""
 
+PAYLOAD_CONTENT_TYPES = {("lambda", "Invoke"): "application/json"}
+"""What a blob that is the whole answer is said to be, where that is not application/octet-stream."""
+
 UNWRAPPED_ERRORS = {"s3", "s3control"}
 """REST-XML services whose error document is `<Error>` itself."""
 

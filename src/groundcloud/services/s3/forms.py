@@ -11,11 +11,19 @@ from base64 import b64decode
 from collections.abc import AsyncIterator
 from typing import Any
 
+from groundcloud.base.clock import Clock
+from groundcloud.base.clock import Clock
 from groundcloud.services.s3 import errors
 from groundcloud.wire import timestamps
 
 FIELDS_BYTES_MAX = 20 * 1024
 """AWS: form fields before the file."""
+
+DOCUMENT_LIFETIME_S = 3600
+"""A policy says when it ends and not when it was made: taken to be made for the SDKs' default."""
+
+EXPIRES_S_DEFAULT = 3600
+"""What SDKs give a policy that says when it ends and not when it was made."""
 
 _BOUNDARY = re.compile(r'boundary="?([^";]+)"?', re.IGNORECASE)
 _PARAMETER = re.compile(r'(name|filename)\*?="((?:[^"\\]|\\.)*)"')
@@ -109,7 +117,7 @@ class Form:
         return self._buffer.startswith(text)
 
 
-def check_policy(text: str, fields: dict[str, str], bucket_name: str, now_s: float) -> tuple[int, int] | None:
+def check_policy(text: str, fields: dict[str, str], bucket_name: str, clock: Clock) -> tuple[int, int] | None:
     """Holds the form against its policy; the range of sizes that it sets. Raises AccessDenied, InvalidPolicyDocument."""
     try:
         policy = json.loads(b64decode(text, validate=False))
@@ -121,7 +129,7 @@ def check_policy(text: str, fields: dict[str, str], bucket_name: str, now_s: flo
         raise errors.S3Error(
             "InvalidPolicyDocument", "The content of the form does not meet the conditions specified in the policy document.", 400
         ) from None
-    if expiration < now_s:
+    if expiration < clock.aged_s(expiration - DOCUMENT_LIFETIME_S):
         raise _refused("Policy expired.")
     given = {**fields, "bucket": bucket_name}
     seen: set[str] = set()

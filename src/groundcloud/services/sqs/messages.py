@@ -85,6 +85,8 @@ def send(call: Call, tx: Transaction, queue: Queue, entry: dict[str, Any]) -> Me
             )
     sequence = tx.sequence("sqs/sequence")
     system = {name: value["StringValue"] for name, value in (entry.get("MessageSystemAttributes") or {}).items()}
+    if "AWSTraceHeader" not in system and (trace := call.http.headers.get("x-amzn-trace-id") if call.http is not None else None):
+        system["AWSTraceHeader"] = trace  # AWS: X-Ray's header of the request goes along with the message
     message = Message(
         queue_name=queue.queue_name,
         sequence=sequence,

@@ -64,7 +64,7 @@ async def _post(call: Call, http: HttpRequest, bucket_name: str) -> HttpResponse
     _authenticate(call, fields)
     sizes = None
     if call.principal.kind != "anonymous":
-        sizes = forms.check_policy(fields["policy"], {**fields, "key": fields["key"]}, bucket_name, call.now_s)
+        sizes = forms.check_policy(fields["policy"], {**fields, "key": fields["key"]}, bucket_name, call.clock)
     key = fields["key"].replace("${filename}", form.filename)
     request: dict[str, Any] = {"Bucket": bucket_name, "Key": key}
     request.update({member: fields[name] for name, member in _MEMBERS.items() if name in fields})

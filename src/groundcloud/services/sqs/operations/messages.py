@@ -40,7 +40,7 @@ Request = dict[str, Any]
 @operation(resource=arn_of_url)
 def send_message(call: Call, request: Request) -> Request:
     tx, queue = load(call, request)
-    return _sent(queue, messages.send(call, tx, queue, request))
+    return _sent(queue, messages.send(call, tx, queue, request), request)
 
 
 @operation(action="sqs:SendMessage", resource=arn_of_url)
@@ -52,7 +52,7 @@ def send_message_batch(call: Call, request: Request) -> Request:
         raise errors.batch_too_long(BATCH_BYTES_MAX, size)
 
     def send_one(entry: Request) -> Request:
-        return {"Id": entry["Id"], **_sent(queue, messages.send(call, tx, queue, entry))}
+        return {"Id": entry["Id"], **_sent(queue, messages.send(call, tx, queue, entry), entry)}
 
     return _each(entries, send_one)
 
@@ -135,14 +135,12 @@ def _rough_size(entry: Request) -> int:
     return size
 
 
-def _sent(queue: Queue, message: Message) -> Request:
+def _sent(queue: Queue, message: Message, entry: Request) -> Request:
     answer = {"MessageId": message.message_id, "MD5OfMessageBody": message.body_md5}
     if message.attributes_md5:
         answer["MD5OfMessageAttributes"] = message.attributes_md5
-    if message.system_attributes:
-        answer["MD5OfMessageSystemAttributes"] = attributes.digest(
-            {name: {"DataType": "String", "StringValue": value} for name, value in message.system_attributes.items()}
-        )
+    if system := entry.get("MessageSystemAttributes"):
+        answer["MD5OfMessageSystemAttributes"] = attributes.digest(system)
     if queue.fifo:
         answer["SequenceNumber"] = _sequence_number(message)
     return answer

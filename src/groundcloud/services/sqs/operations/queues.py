@@ -185,7 +185,9 @@ def add_permission(call: Call, request: Request) -> Request:
         raise errors.invalid_parameter(
             "Label", label, "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length."
         )
-    policy: dict[str, Any] = json.loads(queue.policy) if queue.policy else {"Version": "2012-10-17", "Id": f"{queue_arn}/SQSDefaultPolicy", "Statement": []}
+    policy: dict[str, Any] = (
+        json.loads(queue.policy) if queue.policy else {"Version": "2012-10-17", "Id": f"{queue_arn}/SQSDefaultPolicy", "Statement": []}
+    )
     if any(statement.get("Sid") == label for statement in policy["Statement"]):
         raise errors.invalid_parameter("Label", label, "Already exists.")
     for action in request["Actions"]:
