@@ -12,7 +12,7 @@ from groundcloud.http import admin, hosts
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.chain import ANONYMOUS
 from groundcloud.kernel.ground import Ground
-from groundcloud.wire.message import Body, HttpRequest, HttpResponse
+from groundcloud.wire.message import Body, ClientGone, HttpRequest, HttpResponse
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -21,10 +21,6 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 _log = logging.getLogger("groundcloud.http")
 
 _USER_REQUEST = re.compile(r"/(?:_aws/execute-api|restapis)/([a-z0-9]+)(?:/([^/]+))?(?:/_user_request_)?(?:/|$)")
-
-
-class ClientGone(Exception):
-    """The client broke off before its body was whole."""
 
 
 class Front:

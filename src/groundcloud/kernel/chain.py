@@ -36,7 +36,7 @@ from groundcloud.kernel.telemetry import CallRecord
 from groundcloud.wire import model as models
 from groundcloud.wire import route as routes
 from groundcloud.wire.codec import Codec, Codecs, JsonCodec
-from groundcloud.wire.message import HttpRequest, HttpResponse, content_of
+from groundcloud.wire.message import ClientGone, HttpRequest, HttpResponse, content_of
 
 if TYPE_CHECKING:
     from groundcloud.kernel.ground import Ground
@@ -91,7 +91,7 @@ class Chain:
             error = self._refusal(fault, route, http)
         except AwsError as fault:
             error = fault
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, ClientGone):
             raise
         except Exception as fault:
             _log.exception("%s failed (request %s)", f"{route.service}:{route.operation}" if route else "a request", request_id)

@@ -11,10 +11,14 @@ from groundcloud.base.errors import AwsError
 from groundcloud.base.limits import BODY_BYTES_MAX, QUERY_PARAMETERS_MAX
 
 
+class ClientGone(Exception):
+    """The client broke off before its body was whole: nobody is left to answer."""
+
+
 class Body:
     """A request's body, read once: whole with `read`, or as it arrives with `async for`.
 
-    `size_bytes` is what the client declared, None if it did not. `error` is raised by the front when the client breaks off.
+    `size_bytes` is what the client declared, None if it did not. Reading raises ClientGone when the client breaks off.
     """
 
     __slots__ = ("_consumed", "_receive", "decoded_size", "size_bytes", "transform", "whole")
