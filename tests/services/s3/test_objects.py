@@ -396,3 +396,21 @@ def test_presigned_urls_of_both_versions(client: Any, bucket: str, version: str)
         with pytest.raises(urllib.error.HTTPError) as caught:
             urllib.request.urlopen(expired)
         assert b"Request has expired" in caught.value.read()
+
+
+@pytest.mark.parametrize("multipart", [False, True])
+def test_who_has_begun_to_read_reads_to_the_end(s3: Any, bucket: str, multipart: bool) -> None:
+    pieces = [os.urandom(6 * 1024 * 1024) for _ in range(3)]
+    if multipart:
+        upload_id = s3.create_multipart_upload(Bucket=bucket, Key="k")["UploadId"]
+        parts = [
+            {"PartNumber": n, "ETag": s3.upload_part(Bucket=bucket, Key="k", UploadId=upload_id, PartNumber=n, Body=piece)["ETag"]}
+            for n, piece in enumerate(pieces, 1)
+        ]
+        s3.complete_multipart_upload(Bucket=bucket, Key="k", UploadId=upload_id, MultipartUpload={"Parts": parts})
+    else:
+        s3.put_object(Bucket=bucket, Key="k", Body=b"".join(pieces))
+    body = s3.get_object(Bucket=bucket, Key="k")["Body"]
+    first = body.read(1000)
+    s3.delete_object(Bucket=bucket, Key="k")
+    assert first + body.read() == b"".join(pieces)

@@ -5,8 +5,11 @@ Nothing of a body is stored where its hash, length or checksum is not what the c
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+import os
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from groundcloud.kernel.call import Call
@@ -17,6 +20,10 @@ from groundcloud.wire.message import Body
 
 PUT_BYTES_MAX = 5 * 1024**3
 """AWS: "Amazon S3 multipart upload limits": a single PUT or part."""
+HASH_THREADS = 4
+READ_BYTES = 1024 * 1024
+OPEN_FILES_MAX = 64
+"""Files that one answer holds open ahead."""
 
 
 class Received:
@@ -95,13 +102,15 @@ async def receive(
     digest = hashlib.md5(usedforsecurity=False)
     seen = checksums.observer(algorithm)
     other = seen if algorithm == chosen or not chosen else checksums.observer(chosen)
-    observers = (digest.update, seen.update) if other is seen else (digest.update, seen.update, other.update)
-    async with call.blobs.writer(observers=observers) as writer:
+    updates = (digest.update, seen.update) if other is seen else (digest.update, seen.update, other.update)
+    aside = _Aside(call.own("hashes", _Threads), updates)
+    async with call.blobs.writer(observers=(aside.observe,)) as writer:
         async for chunk in source:
             await writer.write(chunk)
             if writer.size_bytes > size_bytes_max:
                 raise errors.entity_too_large(writer.size_bytes, size_bytes_max)
         content = await writer.finish()
+        await aside.settle()
         try:
             if declared_bytes is not None and writer.size_bytes != declared_bytes:
                 raise errors.incomplete_body()
@@ -114,6 +123,41 @@ async def receive(
         if content.data is not None:
             return Received(content.size_bytes, digest.hexdigest(), checksum, content.data, None, (chosen, said))
         return Received(content.size_bytes, digest.hexdigest(), checksum, None, content, (chosen, said))
+
+
+class _Threads:
+    """Threads that hash; closed with the server."""
+
+    def __init__(self) -> None:
+        self.pool = ThreadPoolExecutor(HASH_THREADS, thread_name_prefix="s3-hash")
+
+    def close(self) -> None:
+        self.pool.shutdown(wait=False)
+
+
+class _Aside:
+    """Hashes a body beside the thread that writes it (MD5 is as slow as a disk), one piece behind at most."""
+
+    def __init__(self, threads: _Threads, updates: tuple[Callable[[bytes], Any], ...]) -> None:
+        self._pool = threads.pool
+        self._updates = updates
+        self._pending: Future[None] | None = None
+
+    def observe(self, data: bytes) -> None:
+        if len(data) <= SMALL_BYTES_MAX and self._pending is None:
+            self._update(data)
+            return
+        if self._pending is not None:
+            self._pending.result()
+        self._pending = self._pool.submit(self._update, data)
+
+    async def settle(self) -> None:
+        if self._pending is not None:
+            await asyncio.wrap_future(self._pending)
+
+    def _update(self, data: bytes) -> None:
+        for update in self._updates:
+            update(data)
 
 
 def _check(body: Any, algorithm: str, value: str, computed: str, expected_md5: str | None, digest: Any) -> None:
@@ -173,32 +217,88 @@ def drop_part(call: Call, tx: Transaction, bucket_name: str, upload_id: str, par
 
 
 def read(call: Call, tx: Transaction, bucket_name: str, key: str, version: Version, start: int, stop: int) -> bytes | AsyncIterator[bytes]:
-    """The bytes from `start` to before `stop`: at hand where they rest in the store, else as a stream that survives the version's removal."""
+    """The bytes from `start` to before `stop`: at hand where they rest in the store, else as a stream that survives the version's removal.
+
+    (Of an object of more than OPEN_FILES_MAX parts, the parts beyond are opened as they are reached, and are gone if it is deleted meanwhile.)
+    """
     if start >= stop:
         return b""
     if version.blob is not None:
-        return call.blobs.stream(version.blob, start, stop)
+        return _FileStream(call, [_File(call, version.blob, start, stop)])
     if version.upload_id:
-        return _stream_parts(call, bucket_name, list(PARTS.scan(tx, bucket_name, version.upload_id)), version.upload_id, start, stop)
+        return _FileStream(call, _pieces_of(call, tx, bucket_name, version.upload_id, start, stop))
     data = CONTENTS.get(tx, bucket_name, key, version.order)
     assert data is not None
     return data if stop - start == len(data) else data[start:stop]
 
 
-async def _stream_parts(call: Call, bucket_name: str, parts: list[Part], upload_id: str, start: int, stop: int) -> AsyncIterator[bytes]:
+def _pieces_of(call: Call, tx: Transaction, bucket_name: str, upload_id: str, start: int, stop: int) -> list[_File | bytes]:
+    """What of which part makes up the bytes from `start` to before `stop`."""
+    found: list[_File | bytes] = []
     offset = 0
-    for part in parts:
+    for part in PARTS.scan(tx, bucket_name, upload_id):
         begin, end = max(start - offset, 0), min(stop - offset, part.size_bytes)
         offset += part.size_bytes
-        if begin >= end:
-            if offset >= stop:
-                return
-            continue
-        if part.blob is not None:
-            async for chunk in call.blobs.stream(part.blob, begin, end):
-                yield chunk
-        else:
-            data = PART_CONTENTS.get(call.ground.store.transaction(), bucket_name, upload_id, part.part_number)
-            if data is None:
-                raise OSError(f"part {part.part_number} of upload {upload_id} is gone")
-            yield data[begin:end]
+        if begin < end:
+            if part.blob is not None:
+                found.append(_File(call, part.blob, begin, end, lazy=len(found) >= OPEN_FILES_MAX))
+            else:
+                data = PART_CONTENTS.get(tx, bucket_name, upload_id, part.part_number)
+                assert data is not None
+                found.append(data[begin:end])
+        if offset >= stop:
+            break
+    return found
+
+
+class _File:
+    """A piece of a blob's file, open from the start unless `lazy`: who has begun to read reads to the end, whatever is deleted meanwhile."""
+
+    __slots__ = ("_path", "descriptor", "start", "stop")
+
+    def __init__(self, call: Call, blob: Blob, start: int, stop: int, *, lazy: bool = False) -> None:
+        self._path = call.blobs.path(blob)
+        self.start = start
+        self.stop = stop
+        self.descriptor = -1 if lazy else os.open(self._path, os.O_RDONLY)
+
+    def read(self) -> bytes:
+        """The next READ_BYTES; in a thread."""
+        if self.descriptor < 0:
+            self.descriptor = os.open(self._path, os.O_RDONLY)
+        chunk = os.pread(self.descriptor, min(READ_BYTES, self.stop - self.start), self.start)
+        if not chunk:
+            raise OSError(f"{self._path.name} ends early")
+        self.start += len(chunk)
+        return chunk
+
+    def __del__(self) -> None:
+        # The answer to a HEAD, or one whose client is gone, is never iterated: nothing else would close it.
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+
+
+class _FileStream:
+    """Pieces, one after the other."""
+
+    def __init__(self, call: Call, pieces: Sequence[_File | bytes]) -> None:
+        self._call = call
+        self._pieces = list(reversed(pieces))
+
+    def __aiter__(self) -> _FileStream:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if not self._pieces:
+            raise StopAsyncIteration
+        piece = self._pieces[-1]
+        if isinstance(piece, bytes):
+            self._pieces.pop()
+            return piece
+        chunk: bytes = await self._call.in_thread(piece.read)
+        if piece.start >= piece.stop:
+            self._pieces.pop()
+        return chunk
+
+    async def aclose(self) -> None:
+        self._pieces.clear()

@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from groundcloud.base.clock import Clock
-from groundcloud.base.clock import Clock
 from groundcloud.services.s3 import errors
 from groundcloud.wire import timestamps
 
