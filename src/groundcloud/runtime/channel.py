@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -15,6 +16,7 @@ from groundcloud.runtime.inside import frames
 
 _READ_BYTES = 256 * 1024
 _LISTENERS_MAX = 2
+_DESCRIPTORS_MAX = 64
 
 
 class Channel:
@@ -34,6 +36,8 @@ class Channel:
         self._queue: list[bytes] = []
         self._paused = False
         self._over = False
+        self.descriptors: list[int] | None = None
+        """Those that came beside the frames, if any are wanted."""
         self._expects: Callable[[list[socket.socket]], None] | None = None
 
     def expect_listeners(self, taken: Callable[[list[socket.socket]], None]) -> None:
@@ -60,6 +64,10 @@ class Channel:
         if sent < len(data):
             self._outgoing = memoryview(data)[sent:]
             self._loop.add_writer(self._socket.fileno(), self._writable)
+
+    def send_descriptors(self, data: bytes, descriptors: list[int]) -> None:
+        """At once or not at all. Raises OSError."""
+        socket.send_fds(self._socket, [data], descriptors)
 
     def _writable(self) -> None:
         assert self._outgoing is not None
@@ -94,6 +102,8 @@ class Channel:
     def close(self) -> None:
         self._over = True
         self._incoming.clear()
+        for fd in self.descriptors or ():
+            os.close(fd)
         self._loop.remove_reader(self._socket.fileno())
         self._loop.remove_writer(self._socket.fileno())
         self._socket.close()
@@ -106,6 +116,9 @@ class Channel:
                 taken([socket.socket(fileno=fd) for fd in descriptors])
                 if chunk:
                     return
+            elif self.descriptors is not None:
+                chunk, descriptors, _, _ = socket.recv_fds(self._socket, _READ_BYTES, _DESCRIPTORS_MAX)
+                self.descriptors += descriptors
             else:
                 chunk = self._socket.recv(_READ_BYTES)
         except BlockingIOError:

@@ -57,6 +57,14 @@ class Group:
             return [os.open(path / "tasks", os.O_WRONLY | os.O_CLOEXEC) for path in self.paths.values()], False
         return [os.open(next(iter(self.paths.values())), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)], True
 
+    def enter(self, pid: int) -> None:
+        """Moves a process in that could not be started inside."""
+        for path in dict.fromkeys(self.paths.values()):
+            try:
+                (path / "cgroup.procs").write_text(str(pid))
+            except OSError:  # gone already
+                pass
+
     def resident_bytes(self) -> int:
         """Memory of the processes, without /tmp and the page cache."""
         path = self.paths.get("memory")

@@ -35,6 +35,8 @@ class FunctionSpec:
     timeout_s: float = 3
     ephemeral_mb: int = 512
     network: Network = "host"
+    snap_start: bool = False
+    """Sandboxes are forked from a process that has initialised the function (Python)."""
     function_name: str = "function"
     function_version: str = "$LATEST"
     account_id: str = ""

@@ -66,7 +66,7 @@ def environment(spec: FunctionSpec, start: SandboxStart, choice: RuntimeChoice, 
         "AWS_LAMBDA_FUNCTION_VERSION": spec.function_version,
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(spec.memory_mb),
         "AWS_LAMBDA_LOG_GROUP_NAME": spec.log_group_name or f"/aws/lambda/{spec.function_name}",
-        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+        "AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start" if spec.snap_start else "on-demand",
         **start.environment,
     }
     if choice.language != "provided":
@@ -102,7 +102,7 @@ def program(spec: FunctionSpec, choice: RuntimeChoice, namespaces: bool) -> dict
     return {"channel": True, "candidates": [[wrapper, *command] if wrapper else command]}
 
 
-def _listeners(spec: FunctionSpec) -> list[int] | None:
+def listeners(spec: FunctionSpec) -> list[int] | None:
     """Ports inside a network of the sandbox's own: of its APIs and of the platform. None: the host's network."""
     if spec.network == "host":
         return None
@@ -124,7 +124,15 @@ def extensions(spec: FunctionSpec, namespaces: bool) -> dict[str, str]:
 
 
 def request(
-    spec: FunctionSpec, variables: dict[str, str], choice: RuntimeChoice, *, namespaces: bool, limited: bool, uid: int, into_cgroup: bool
+    spec: FunctionSpec,
+    variables: dict[str, str],
+    choice: RuntimeChoice,
+    *,
+    namespaces: bool,
+    limited: bool,
+    uid: int,
+    into_cgroup: bool,
+    template: bool = False,
 ) -> dict[str, Any]:
     """What the zygote is asked for. `limited`: a control group limits the memory."""
     wanted = program(spec, choice, namespaces)
@@ -142,6 +150,7 @@ def request(
         "uid": uid,
         "into_cgroup": into_cgroup,
         "program": wanted,
-        "listeners": _listeners(spec),
+        "listeners": listeners(spec),
+        "template": template,
         "extensions": [f"{'/opt' if namespaces else ''}{path}" for path in extensions(spec, namespaces).values()],
     }

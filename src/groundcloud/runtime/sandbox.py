@@ -108,6 +108,10 @@ class Sandbox:
         self._tail = Tail()
         self._status = b""
         self._relay: Relay | None = None
+        self.is_template = False
+        self.forked = False
+        """From an initialised process (SnapStart): init_ms is the time of the restore."""
+        self._forked: Callable[[dict[str, Any], int | None], None] | None = None
         self._speaks_api = speaks_api
         self._turn: asyncio.Task[None] | None = None
         self._channel = Channel(self._loop, self._received, self.kill, self._channel_ended)
@@ -179,6 +183,19 @@ class Sandbox:
     @property
     def pidfd(self) -> int:
         return self._pidfd
+
+    def be_template(self, forked: Callable[[dict[str, Any], int | None], None]) -> None:
+        """`forked(head, process descriptor)` is called for each fork."""
+        self.is_template = True
+        self._forked = forked
+        self._channel.descriptors = []
+
+    def send_descriptors(self, data: bytes, descriptors: list[int]) -> None:
+        self._channel.send_descriptors(data, descriptors)
+
+    def go(self) -> None:
+        """Lets a fork run: it is in its control groups."""
+        self._channel.send(_GO)
 
     def _is_own(self, connection: socket.socket) -> bool:
         return peers.belongs(connection, uid=self.uid, pid=self.pid)
@@ -299,6 +316,8 @@ class Sandbox:
         elif kind == frames.INIT_ERROR and not self._ready:
             self._platform_error = bool(head.get("platform"))
             self._fail_init(str(head.get("error_type")), payload)
+        elif kind == frames.FORKED and self._forked is not None:
+            self._forked(head, self._channel.descriptors.pop(0) if self._channel.descriptors else None)
         elif self._invocation is None or head.get("request_id") != self._invocation.request_id:
             self.kill()  # something else than the runtime has written to the channel
         elif kind == frames.CHUNK:

@@ -17,6 +17,7 @@ READY = 10  # head: rss_kb
 INIT_ERROR = 11  # payload: AWS's error document
 RESPONSE = 12  # head: request_id, rss_kb; payload: the result
 ERROR = 13  # head: request_id, rss_kb, error_type, last (the process ends after this); payload: AWS's error document
+FORKED = 15  # of a template; head: id, error; a process descriptor beside it
 CHUNK = 14  # head: request_id, content_type; payload: a piece of a streamed response, whose end is RESPONSE or ERROR
 
 HEAD_BYTES_MAX = 256 * 1024

@@ -58,3 +58,14 @@ def restrict(abi: int, writable: tuple[str, ...]) -> None:
         linux.call("landlock_restrict_self", ruleset_fd, 0)
     finally:
         os.close(ruleset_fd)
+
+
+def restrict_scopes(abi: int) -> None:
+    """Only the wall to abstract sockets and signals, which leaves mounting possible."""
+    if abi < 6:
+        return
+    ruleset_fd = linux.call("landlock_create_ruleset", _Ruleset(0, 0, _SCOPE_ABSTRACT_SOCKET | _SCOPE_SIGNAL), 24, 0)
+    try:
+        linux.call("landlock_restrict_self", ruleset_fd, 0)
+    finally:
+        os.close(ruleset_fd)

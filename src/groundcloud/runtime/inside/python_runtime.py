@@ -21,7 +21,7 @@ import types
 from collections.abc import Callable
 from typing import Any
 
-from . import frames
+from . import frames, sandbox, template
 
 _INDENT = "\u00a0\u00a0"  # AWS replaces the indentation of tracebacks by no-break spaces, which its console keeps.
 
@@ -243,7 +243,10 @@ def rss_kb() -> int:
 class Runtime:
     """One sandbox's runtime: its channel to the server and its handler."""
 
-    def __init__(self, channel_fd: int, specification: dict[str, Any]) -> None:
+    def __init__(self, channel_fd: int, specification: dict[str, Any], walls: sandbox.Walls | None = None) -> None:
+        """`walls`: of what it forks, if it is a template."""
+        self.walls = walls
+        self.handler: Handler | None = None
         self.channel_fd = channel_fd
         self.specification = specification
         # Python 3.12 and later runtimes of AWS answer in UTF-8, earlier ones escape.
@@ -259,12 +262,53 @@ class Runtime:
             log_error(document)
             self.send(frames.INIT_ERROR, {"error_type": document["errorType"]}, self.dump_error(document))
             return
+        if self.walls is not None:
+            if not self.run_hooks("get_before_snapshot", "Runtime.BeforeSnapshotError"):
+                return
+            self.handler = handler
+            self.send(frames.READY, {"rss_kb": rss_kb()})
+            template.serve(self.channel_fd, self.walls, self.restore)
         self.send(frames.READY, {"rss_kb": rss_kb()})
+        self.loop(handler)
+
+    def loop(self, handler: Handler) -> None:
         while True:
             invocation = self.receive()
             if invocation is None:
                 return
             self.answer(handler, *invocation)
+
+    def restore(self, request: dict[str, Any], channel_fd: int) -> None:
+        """Goes on in a process that was forked from the template."""
+        self.channel_fd = channel_fd
+        self.buffer.clear()
+        os.environ.clear()
+        os.environ.update(request["environment"])
+        status = 1
+        try:
+            status = run_to_end(self.resume)
+        finally:
+            os._exit(status)
+
+    def resume(self) -> None:
+        assert self.handler is not None
+        if self.run_hooks("get_after_restore", "Runtime.AfterRestoreError"):
+            self.send(frames.READY, {"rss_kb": rss_kb()})
+            self.loop(self.handler)
+
+    def run_hooks(self, registry: str, error_type: str) -> bool:
+        """What the function has registered: before a snapshot the latest first. False, reported, if one fails."""
+        module = sys.modules.get("snapshot_restore_py")
+        hooks = list(getattr(module, registry)()) if module is not None else []
+        try:
+            for function, positional, named in hooks[::-1] if registry == "get_before_snapshot" else hooks:
+                function(*positional, **named)
+        except Exception as error:
+            document = error_document(error, None)
+            log_error(document)
+            self.send(frames.INIT_ERROR, {"error_type": error_type}, self.dump_error(document))
+            return False
+        return True
 
     def answer(self, handler: Handler, head: dict[str, Any], event: bytes) -> None:
         request_id: str = head["request_id"]
@@ -377,7 +421,12 @@ def _forget_shadowed(paths: list[str], preloaded: frozenset[str], third_party: f
 
 
 def start(
-    specification: dict[str, Any], channel_fd: int, standard: list[str], preloaded: frozenset[str], third_party: frozenset[str]
+    specification: dict[str, Any],
+    channel_fd: int,
+    standard: list[str],
+    preloaded: frozenset[str],
+    third_party: frozenset[str],
+    walls: sandbox.Walls,
 ) -> None:
     """Makes this process look like a new interpreter of AWS's runtime, then runs it. Never returns."""
     status = 1
@@ -409,17 +458,17 @@ def start(
         level = os.environ.get("AWS_LAMBDA_LOG_LEVEL", "")
         if as_json and level:
             logging.root.setLevel({"TRACE": "DEBUG", "FATAL": "CRITICAL"}.get(level, level))
-        status = _run(Runtime(channel_fd, specification))
+        status = run_to_end(Runtime(channel_fd, specification, walls if specification["template"] else None).run)
     except BaseException:
         traceback.print_exc()
     finally:
         os._exit(status)
 
 
-def _run(runtime: Runtime) -> int:
-    """Runs to the end; the status to exit with."""
+def run_to_end(run: Callable[[], None]) -> int:
+    """The status to exit with."""
     try:
-        runtime.run()
+        run()
     except SystemExit as error:
         if error.code is None or isinstance(error.code, int):
             return (error.code or 0) & 0xFF

@@ -85,6 +85,9 @@ def build(packages: list[str], binds: list[tuple[str, str]]) -> Namespaces:
     _etc(f"{root}/etc")
     for package in packages:
         _bind(package, f"{root}/var/runtime/{os.path.basename(package)}")
+    hooks = f"{os.path.dirname(os.path.abspath(__file__))}/snapshot_restore_py.py"
+    shutil.copyfile(hooks, f"{root}/var/runtime/snapshot_restore_py.py")
+    os.chmod(f"{root}/var/runtime/snapshot_restore_py.py", 0o644)
     for source, target in binds:
         _bind(source, root + target)
     # Where Node.js looks for the packages that ES modules import, which it does not do along NODE_PATH.

@@ -21,6 +21,7 @@ from . import landlock, linux, network, root, seccomp
 
 # AWS: Lambda quotas, 1,024 file descriptors and 1,024 processes and threads.
 FILES_MAX = 1024
+WRITABLE = ("/tmp", "/dev", "/proc")
 PROCESSES_MAX = 1024
 _CHANNEL_FD_MIN = 1000  # out of the way of code that closes or writes to low descriptors
 _HOST_NAME = b"169.254.100.6"
@@ -33,7 +34,7 @@ _NOT_FOR_EXTENSIONS = frozenset(
     ("_HANDLER", "AWS_EXECUTION_ENV", "AWS_LAMBDA_LOG_GROUP_NAME", "AWS_LAMBDA_LOG_STREAM_NAME", "LAMBDA_TASK_ROOT", "PYTHONPATH")
 )
 # As mounted on most hosts; a sandbox's own may not be freer than the one that it covers.
-_PROC_FLAGS = linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC
+PROC_FLAGS = linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC
 
 
 @dataclass(frozen=True)
@@ -60,9 +61,8 @@ class Descriptors:
 def live(request: dict[str, Any], fds: Descriptors, walls: Walls, run: Callable[[int], None]) -> None:
     """Sets the sandbox up and is its init; `run(channel_fd)` is called in the runtime's process. Never returns."""
     try:
-        signal.pthread_sigmask(signal.SIG_BLOCK, _INIT_SIGNALS)
+        begin_init()
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        os.setsid()
         for group_fd in fds.control_groups:
             os.write(group_fd, b"0")
             os.close(group_fd)
@@ -73,7 +73,7 @@ def live(request: dict[str, Any], fds: Descriptors, walls: Walls, run: Callable[
             linux.call("sethostname", _HOST_NAME, len(_HOST_NAME))
         _limits(request, walls)
         if walls.namespaces:
-            _lose_privileges(request["uid"], walls)
+            _lose_privileges(request["uid"], walls, template=request["template"])
         extensions = _start_extensions(request, fds)
         child = os.fork()
     except BaseException as error:
@@ -81,15 +81,15 @@ def live(request: dict[str, Any], fds: Descriptors, walls: Walls, run: Callable[
         os._exit(1)
     if child == 0:
         _become_runtime(fds, run, waits=bool(request["extensions"]))
-    _be_init(child, fds.status, extensions)
+    be_init(child, fds.status, extensions)
 
 
 def _mounts(request: dict[str, Any], fds: Descriptors, walls: Walls) -> None:
     uid = request["uid"]
     if walls.proc:
-        linux.mount("proc", "/proc", "proc", _PROC_FLAGS)
+        linux.mount("proc", "/proc", "proc", PROC_FLAGS)
     else:
-        linux.mount("none", "/proc", "tmpfs", _PROC_FLAGS | linux.MS_RDONLY, "size=4k")
+        linux.mount("none", "/proc", "tmpfs", PROC_FLAGS | linux.MS_RDONLY, "size=4k")
     size_mb = request["ephemeral_mb"]
     options = f"size={size_mb}m,nr_inodes={size_mb * 256},mode=700,uid={uid},gid={uid}"
     linux.mount("tmp", "/tmp", "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, options)
@@ -104,7 +104,7 @@ def _mounts(request: dict[str, Any], fds: Descriptors, walls: Walls) -> None:
 def _limits(request: dict[str, Any], walls: Walls) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _limit(resource.RLIMIT_NOFILE, FILES_MAX)
-    if walls.namespaces:
+    if walls.namespaces and not request["template"]:
         # Counted per user; without a user of the sandbox's own it would count the host user's processes.
         _limit(resource.RLIMIT_NPROC, PROCESSES_MAX)
     address_space_mb = request.get("address_space_mb")
@@ -122,7 +122,7 @@ def _limit(kind: int, value: int) -> None:
         pass
 
 
-def _lose_privileges(uid: int, walls: Walls) -> None:
+def _lose_privileges(uid: int, walls: Walls, *, template: bool) -> None:
     if uid:
         os.setgroups([])
         os.setresgid(uid, uid, uid)
@@ -140,9 +140,14 @@ def _lose_privileges(uid: int, walls: Walls) -> None:
     linux.drop_capabilities()
     linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
     linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1)
+    if template:
+        # What it forks goes behind all of the walls; it must be able to build them. See `template`.
+        landlock.restrict_scopes(walls.landlock_abi)
+        if walls.seccomp is not None and (program := seccomp.program(linux.MACHINE, namespaces=True)) is not None:
+            seccomp.install(program)
+        return
     if walls.landlock_abi:
-        writable = ("/tmp", "/dev", "/proc") if walls.proc else ("/tmp", "/dev")
-        landlock.restrict(walls.landlock_abi, writable)
+        landlock.restrict(walls.landlock_abi, WRITABLE if walls.proc else WRITABLE[:-1])
     if walls.seccomp is not None:
         seccomp.install(walls.seccomp)
 
@@ -153,6 +158,15 @@ def _write(path: str, text: bytes) -> None:
         os.write(fd, text)
     finally:
         os.close(fd)
+
+
+def begin_init() -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, _INIT_SIGNALS)
+    os.setsid()
+
+
+def unblock_signals() -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _INIT_SIGNALS)
 
 
 def _start_extensions(request: dict[str, Any], fds: Descriptors) -> dict[int, str]:
@@ -207,7 +221,8 @@ def _become_runtime(fds: Descriptors, run: Callable[[int], None], *, waits: bool
     os._exit(0)
 
 
-def _be_init(child: int, status_fd: int, extensions: dict[int, str]) -> None:
+def be_init(child: int, status_fd: int, extensions: dict[int, str] | None = None) -> None:
+    extensions = extensions or {}
     os.dup2(status_fd, 0)
     os.closerange(1, FILES_MAX)
     namespace = os.getpid() == 1

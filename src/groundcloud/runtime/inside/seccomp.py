@@ -93,8 +93,8 @@ _ALLOW, _ERRNO, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
 _NUMBER, _ARCHITECTURE, _ARGUMENTS = 0, 4, 16
 
 
-def program(machine: str) -> bytes | None:
-    """The filter for that architecture, or None where its numbers are not known."""
+def program(machine: str, *, namespaces: bool = False) -> bytes | None:
+    """The filter for that architecture, or None where its numbers are not known. `namespaces`: new ones may be cloned, and mounts made there."""
     if machine not in _AUDIT_ARCHITECTURE:
         return None
     column = 0 if machine == "x86_64" else 1
@@ -107,12 +107,13 @@ def program(machine: str) -> bytes | None:
     ]
     if machine == "x86_64":
         code += [(_AT_LEAST, 0, 1, _X32_BIT), (_RETURN, 0, 0, denied)]
-    for numbers in _DENIED.values():
+    for name, numbers in _DENIED.items():
         number = numbers[column]
-        if number is not None:
+        if number is not None and not (namespaces and name == "mount"):
             code += [(_EQUAL, 0, 1, number), (_RETURN, 0, 0, denied)]
     code += [(_EQUAL, 0, 1, _CLONE3), (_RETURN, 0, 0, _ERRNO | errno.ENOSYS)]
-    code += _argument_rule(_CLONE[machine], 0, [(_ANY_BIT, _NAMESPACE_FLAGS)], denied)
+    if not namespaces:
+        code += _argument_rule(_CLONE[machine], 0, [(_ANY_BIT, _NAMESPACE_FLAGS)], denied)
     code += _argument_rule(_SOCKET[machine], 0, [(_EQUAL, family) for family in _DENIED_FAMILIES], denied)
     code += _argument_rule(_IOCTL[machine], 1, [(_EQUAL, _TIOCSTI), (_EQUAL, _TIOCLINUX)], denied)
     code.append((_RETURN, 0, 0, _ALLOW))

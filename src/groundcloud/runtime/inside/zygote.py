@@ -244,7 +244,7 @@ def _start(
         fds = sandbox.Descriptors(channel, log, status, rest, code, layers, extensions_log)
         if request["program"] is not None:
             sandbox.live(request, fds, walls, lambda fd: program.start(request, fd))
-        sandbox.live(request, fds, walls, lambda fd: python_runtime.start(request, fd, standard, preloaded, third_party))
+        sandbox.live(request, fds, walls, lambda fd: python_runtime.start(request, fd, standard, preloaded, third_party, walls))
     for fd in (code, layers):
         if fd >= 0:
             os.close(fd)

@@ -1,0 +1,123 @@
+"""SnapStart: one initialised process for each version of a function, from which its sandboxes are forked.
+
+The forks live in namespaces below their template's, so that its end is theirs: it is ended when it is retired and the last of them is gone.
+A template is made anew after three hours, because clients made during the initialisation hold its credentials.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import struct
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from groundcloud.runtime.function import FunctionSpec
+from groundcloud.runtime.sandbox import Sandbox
+
+_AGE_S_MAX = 10_800.0
+_LENGTH = struct.Struct("!I")
+
+
+class Template:
+    """A sandbox that has initialised the function and only forks."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self.sandbox = sandbox
+        self.born_at = time.monotonic()
+        self.forks: set[str] = set()
+        self._waiting: dict[int, asyncio.Future[int]] = {}
+        self._number = 0
+        sandbox.be_template(self._forked)
+
+    @property
+    def usable(self) -> bool:
+        return not self.sandbox.retired and time.monotonic() - self.born_at < _AGE_S_MAX
+
+    async def fork(self, request: dict[str, Any], descriptors: list[int]) -> int:
+        """A process descriptor of the new sandbox's init. Raises OSError."""
+        self._number += 1
+        answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._waiting[self._number] = answer
+        text = json.dumps({"id": self._number, **request}).encode()
+        self.sandbox.send_descriptors(_LENGTH.pack(len(text)) + text, descriptors)
+        return await answer
+
+    def _forked(self, head: dict[str, Any], pidfd: int | None) -> None:
+        answer = self._waiting.pop(int(head.get("id", 0)), None)
+        if answer is None or answer.done():
+            if pidfd is not None:
+                os.close(pidfd)
+        elif pidfd is None:
+            answer.set_exception(OSError(str(head.get("error"))))
+        else:
+            answer.set_result(pidfd)
+
+    def died(self) -> None:
+        for answer in self._waiting.values():
+            if not answer.done():
+                answer.set_exception(OSError("the template is gone"))
+
+
+class Templates:
+    """`make(spec)` starts a sandbox that becomes a template."""
+
+    def __init__(self, make: Callable[[FunctionSpec], Awaitable[Sandbox]]) -> None:
+        self._make = make
+        self._making: dict[str, asyncio.Task[Template | None]] = {}
+        self._all: list[Template] = []
+
+    async def of(self, spec: FunctionSpec) -> Template | None:
+        """That of the function, initialised; None if its initialisation fails."""
+        task = self._making.get(spec.key)
+        if task is not None and task.done() and not ((made := task.result()) is not None and made.usable):
+            task = None
+        if task is None:
+            task = self._making[spec.key] = asyncio.get_running_loop().create_task(self._start(spec))
+        return await asyncio.shield(task)
+
+    async def _start(self, spec: FunctionSpec) -> Template | None:
+        previous = [template for template in self._all if template.sandbox.spec.key == spec.key]
+        sandbox = await self._make(spec)
+        template = Template(sandbox)
+        self._all.append(template)
+        if not await sandbox.ready():
+            if template in self._all:
+                self._all.remove(template)
+            return None
+        for old in previous:
+            self.retire(old)
+        return template
+
+    def retire_key(self, key: str) -> None:
+        self._making.pop(key, None)
+        for template in list(self._all):
+            if template.sandbox.spec.key == key:
+                self.retire(template)
+
+    def retire(self, template: Template) -> None:
+        template.sandbox.retired = True
+        if not template.forks:
+            template.sandbox.kill()
+
+    def forget(self, sandbox: Sandbox) -> None:
+        """A sandbox has ended: a fork, or a template."""
+        for template in list(self._all):
+            if template.sandbox is sandbox:
+                self._all.remove(template)
+                template.died()
+            elif sandbox.id in template.forks:
+                template.forks.discard(sandbox.id)
+                if template.sandbox.retired and not template.forks:
+                    template.sandbox.kill()
+
+
+def process_of(pidfd: int) -> int:
+    """The process that a descriptor stands for, by the number that it has here."""
+    for line in Path(f"/proc/self/fdinfo/{pidfd}").read_text().splitlines():
+        if line.startswith("Pid:"):
+            return int(line.split()[1])
+    return 0
