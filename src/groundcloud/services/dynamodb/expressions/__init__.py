@@ -50,7 +50,7 @@ NOTHING = Expressions()
 
 
 def read_expressions(request: dict[str, Any]) -> tuple[Expressions, dict[str, Value]]:
-    """Compiles what the request has of UpdateExpression, ConditionExpression, KeyConditionExpression, FilterExpression, ProjectionExpression."""
+    """Compiles the request's expressions: Update-, Condition-, KeyCondition-, Filter- and ProjectionExpression."""
     names = request.get("ExpressionAttributeNames")
     found_values = request.get("ExpressionAttributeValues")
     if found_values is None:
