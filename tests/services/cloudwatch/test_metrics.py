@@ -18,7 +18,7 @@ def minute(clock):
 
 
 def at(second):
-    return datetime.datetime.fromtimestamp(second, datetime.timezone.utc)
+    return datetime.datetime.fromtimestamp(second, datetime.UTC)
 
 
 def put(cloudwatch, *data, namespace="n"):

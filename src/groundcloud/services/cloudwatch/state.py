@@ -82,6 +82,9 @@ METRICS = Table("cloudwatch/metrics", Metric, key=("namespace", "metric_name", "
 BUCKETS = Table("cloudwatch/buckets", Bucket, key=("metric_number", "resolution_s", "start_s", "unit"))
 ALARMS = Table("cloudwatch/alarms", Alarm, key=("alarm_name",))
 ALARMS_OF_METRIC: Table[None] = Table("cloudwatch/alarms-of-metric", None, key=("namespace", "metric_name", "alarm_name"))
+ASLEEP: Table[None] = Table("cloudwatch/asleep", None, key=("namespace", "metric_name", "alarm_name"))
+"""Metric alarms that wait for values of their metrics; see `alarms`."""
+
 PARENTS: Table[None] = Table("cloudwatch/parents", None, key=("child_name", "alarm_name"))
 """Composite alarms by the alarms that their rules name."""
 

@@ -9,15 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from groundcloud.auth.principals import Principal
 from groundcloud.kernel.telemetry import CallRecord
-from groundcloud.services.cloudwatch import metrics
+from groundcloud.services.cloudwatch import alarms, metrics
 from groundcloud.services.cloudwatch.distributions import Distribution
 from groundcloud.services.cloudwatch.state import Dimensions
+from groundcloud.services.cloudwatch.workers import keep_rolling
 
 if TYPE_CHECKING:
     from groundcloud.kernel.ground import Ground
 
 Measured = metrics.Measured
+MONITORING = Principal("service", "monitoring.amazonaws.com")
 
 COUNT, MILLISECONDS, BYTES = "Count", "Milliseconds", "Bytes"
 THROTTLED = {"ProvisionedThroughputExceededException", "ThrottlingException", "RequestLimitExceeded"}
@@ -25,13 +28,15 @@ THROTTLED = {"ProvisionedThroughputExceededException", "ThrottlingException", "R
 
 def reader(ground: Ground) -> Callable[[list[CallRecord]], None]:
     """What `Telemetry` calls with each batch."""
-    store = ground.store
 
     def read(records: list[CallRecord]) -> None:
         now_ms = ground.clock.now_ms()
         for (account, region), measured in measure(records).items():
-            with store.transaction(account, region) as tx:
+            call = ground.background_call("cloudwatch", "Measure", account, region, MONITORING)
+            with call.transaction() as tx:
                 metrics.record(tx, measured, now_ms)
+                alarms.written(call, (measured,))
+                keep_rolling(call)
 
     return read
 

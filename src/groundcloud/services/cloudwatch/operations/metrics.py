@@ -8,7 +8,7 @@ from typing import Any
 from groundcloud.base.errors import not_implemented
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import operation
-from groundcloud.services.cloudwatch import errors, labels, metrics, queries, statistics, tokens
+from groundcloud.services.cloudwatch import alarms, errors, labels, metrics, queries, statistics, tokens
 from groundcloud.services.cloudwatch.distributions import Distribution
 from groundcloud.services.cloudwatch.metrics import Measured
 from groundcloud.services.cloudwatch.state import Metric
@@ -36,7 +36,6 @@ def _namespace(call: Call, request: Request) -> dict[str, Any]:
 
 @operation(context=_namespace)
 def put_metric_data(call: Call, request: Request) -> Request:
-    """Data without dimensions to merge: the same metric and minute of one request are written once."""
     if request.get("EntityMetricData"):
         raise not_implemented("entities of metrics (EntityMetricData)")
     namespace, data = request["Namespace"], request.get("MetricData")
@@ -70,6 +69,7 @@ def put_metric_data(call: Call, request: Request) -> Request:
     metrics.record(call.tx, minutes, call.now_ms)
     if seconds:
         metrics.record(call.tx, seconds, call.now_ms, 1)
+    alarms.written(call, (minutes,))
     keep_rolling(call)
     return {}
 
