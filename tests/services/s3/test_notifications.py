@@ -181,15 +181,13 @@ def test_overlapping_and_doubled_filters_are_refused(s3: Any, bucket: str, queue
 
 
 def test_targets_without_a_room_are_refused_by_name(s3: Any, bucket: str, ground: Any, refused: Any) -> None:
-    if "events" not in ground.ground.rooms:
-        error = refused(
-            "NotImplemented",
-            501,
-            s3.put_bucket_notification_configuration,
-            Bucket=bucket,
-            NotificationConfiguration={"EventBridgeConfiguration": {}},
-        )
-        assert "EventBridge" in error["Message"]
+    put = s3.put_bucket_notification_configuration
+    error = refused("NotImplemented", 501, put, Bucket=bucket, NotificationConfiguration={"EventBridgeConfiguration": {}})
+    assert "EventBridge" in error["Message"]
+    if "sns" not in ground.ground.rooms:
+        topic = {"TopicArn": "arn:aws:sns:us-east-1:000000000000:t", "Events": ["s3:ObjectCreated:*"]}
+        error = refused("NotImplemented", 501, put, Bucket=bucket, NotificationConfiguration={"TopicConfigurations": [topic]})
+        assert "sns" in error["Message"]
 
 
 @pytest.mark.slow

@@ -274,3 +274,10 @@ def test_roles_act_within_their_policies(client: Any, s3: Any, bucket: str, acco
     many = reader.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": "in/k"}]})
     assert many["Errors"][0]["Code"] == "AccessDenied"
     assert s3.get_object(Bucket=bucket, Key="in/k")["Body"].read() == b"x"
+
+
+def test_a_policy_that_demands_tls_lets_this_machine_in(bucket: str, s3: Any) -> None:
+    demand = {"Effect": "Deny", "Action": "s3:*", "Condition": {"Bool": {"aws:SecureTransport": "false"}}}
+    s3.put_bucket_policy(Bucket=bucket, Policy=policy(bucket, demand))
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x")
+    assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"x"

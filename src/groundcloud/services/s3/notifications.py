@@ -114,7 +114,7 @@ def record_of(call: Call, bucket: Bucket, event: str, key: str, version: Version
 
 
 def test_event(call: Call, bucket: Bucket) -> bytes:
-    """What a queue receives when it is made a destination."""
+    """What a queue or topic receives when it is made a destination."""
     return _encode(
         {
             "Service": "Amazon S3",
@@ -128,11 +128,11 @@ def test_event(call: Call, bucket: Bucket) -> bytes:
 
 
 def checked(call: Call, bucket: Bucket, document: dict[str, Any], *, skip_destinations: bool) -> tuple[dict[str, Any], list[str]]:
-    """The configuration as it is kept (with ids), and the ARNs of its queues. Raises InvalidArgument, and refuses destinations without a room by name."""
-    if "EventBridgeConfiguration" in document and "events" not in call.ground.rooms:
+    """The configuration as it is kept (with ids), and the ARNs of its queues and topics, which are to be tested. Raises InvalidArgument, and refuses destinations without a room by name."""
+    if "EventBridgeConfiguration" in document:
         raise errors.refused("S3 notifications to EventBridge")
     kept: dict[str, Any] = {}
-    queues: list[str] = []
+    listeners: list[str] = []
     seen: list[tuple[set[str], str, str]] = []
     for member, (arn_member, service, action) in _KINDS.items():
         for configuration in document.get(member) or ():
@@ -157,14 +157,12 @@ def checked(call: Call, bucket: Bucket, document: dict[str, Any], *, skip_destin
                     if service == "lambda"
                     else "Permissions on the destination topic do not allow S3 to publish notifications from this bucket",
                 )
-            if service == "sqs":
-                queues.append(target_arn)
+            if service != "lambda":
+                listeners.append(target_arn)
             kept.setdefault(member, []).append(configuration)
     if sum(len(found) for found in kept.values()) > CONFIGURATIONS_MAX:
         raise errors.S3Error("InvalidRequest", "The notification configuration has too many configurations", 400)
-    if "EventBridgeConfiguration" in document:
-        kept["EventBridgeConfiguration"] = {}
-    return kept, queues
+    return kept, listeners
 
 
 def _check_rules(configuration: dict[str, Any]) -> None:

@@ -192,15 +192,15 @@ def delete_bucket_encryption(call: Call, request: dict[str, Any]) -> dict[str, A
 @operation(public=True)
 def put_bucket_notification_configuration(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     bucket = _open(call, request, "s3:PutBucketNotification")
-    document, queues = notifications.checked(
+    document, listeners = notifications.checked(
         call, bucket, request["NotificationConfiguration"], skip_destinations=bool(request.get("SkipDestinationValidation"))
     )
     if not document:
         return _forget(call, bucket, "notification")
     _keep(call, bucket, "notification", document, marks=True)
-    for queue_arn in queues:
+    for target_arn in listeners:
         call.deliver(
-            queue_arn,
+            target_arn,
             notifications.test_event(call, bucket),
             principal=notifications.PRINCIPAL,
             source_arn=f"arn:aws:s3:::{bucket.bucket_name}",
