@@ -38,7 +38,8 @@ def main() -> None:
     text = b"".join(output).decode(errors="replace").replace("\r\n", "\n").replace(folder + "/", "")
     console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True)
     console.print(Text.from_ansi("$ make run\n" + _shortened(text)), soft_wrap=False, no_wrap=True, overflow="ellipsis")
-    PICTURE.write_text(re.sub(r"[ \t]+$", "", console.export_svg(title="make run"), flags=re.M))
+    drawing = re.sub(r"@font-face \{.*?\}\s*", "", console.export_svg(title="make run"), flags=re.S)  # no font from elsewhere
+    PICTURE.write_text(re.sub(r"[ \t]+$", "", drawing, flags=re.M))
 
 
 def _shortened(text: str) -> str:
