@@ -414,3 +414,25 @@ def test_who_has_begun_to_read_reads_to_the_end(s3: Any, bucket: str, multipart:
     first = body.read(1000)
     s3.delete_object(Bucket=bucket, Key="k")
     assert first + body.read() == b"".join(pieces)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "sentence"),
+    [
+        ({"ServerSideEncryption": "ROT13"}, "InvalidArgument", "The encryption method specified is not supported"),
+        ({"ObjectLockMode": "FOREVER"}, "InvalidArgument", "Unknown wormMode directive."),
+        ({"ACL": "everyone"}, "InvalidArgument", None),
+        ({"Tagging": "a=1&a=2"}, "InvalidArgument", None),
+        ({"WebsiteRedirectLocation": "x"}, "InvalidRedirectLocation", None),
+    ],
+)
+def test_values_that_s3_does_not_know_are_refused_in_its_words(
+    s3: Any, bucket: str, refused: Any, arguments: Any, code: str, sentence: str | None
+) -> None:
+    error = refused(code, 400, s3.put_object, Bucket=bucket, Key="k", Body=b"", **arguments)
+    assert sentence is None or error["Message"] == sentence
+
+
+def test_an_unknown_encoding_of_listings_is_refused(s3: Any, bucket: str, refused: Any) -> None:
+    error = refused("InvalidArgument", 400, s3.list_objects_v2, Bucket=bucket, EncodingType="morse")
+    assert (error["Message"], error["ArgumentName"]) == ("Invalid Encoding Method specified in Request", "encoding-type")

@@ -19,6 +19,17 @@ class S3Error(AwsError):
         self.headers = headers or {}
 
 
+_ENUM_SENTENCES = {
+    "EncodingType": "Invalid Encoding Method specified in Request",
+    "MetadataDirective": "Unknown metadata directive.",
+    "TaggingDirective": "Unknown tagging directive.",
+    "ServerSideEncryption": "The encryption method specified is not supported",
+    "ObjectLockMode": "Unknown wormMode directive.",
+    "ObjectLockLegalHoldStatus": "Legal Hold must be either of 'ON' or 'OFF'",
+}
+"""Shape of a header or query parameter -> what S3 says of a value that it does not know."""
+
+
 def explain(model: Model, operation: Operation, found: list[Violation]) -> AwsError:
     """Violations of shapes in S3's words: a header by its name, a document as malformed."""
     first = found[0]
@@ -32,6 +43,11 @@ def explain(model: Model, operation: Operation, found: list[Violation]) -> AwsEr
             return invalid_storage_class(first.value)
         if name == "CopySource":
             return invalid_copy_source(first.value)
+        if first.kind == "enum" and first.path == member and reference["shape"] in _ENUM_SENTENCES:
+            return invalid_argument(_ENUM_SENTENCES[reference["shape"]], reference.get("locationName", name), first.value)
+        if first.kind == "enum" and reference["shape"] == "ChecksumAlgorithm":
+            valid = ", ".join(model.shapes["ChecksumAlgorithm"]["enum"])
+            return invalid_request(f"Checksum algorithm provided is unsupported. Please try again with any of the valid types: [{valid}]")
         if where is None and "events" in first.path:
             return invalid_argument("The event is not supported for notifications", "Event", first.value)
         if where is None:
