@@ -436,3 +436,46 @@ def test_values_that_s3_does_not_know_are_refused_in_its_words(
 def test_an_unknown_encoding_of_listings_is_refused(s3: Any, bucket: str, refused: Any) -> None:
     error = refused("InvalidArgument", 400, s3.list_objects_v2, Bucket=bucket, EncodingType="morse")
     assert (error["Message"], error["ArgumentName"]) == ("Invalid Encoding Method specified in Request", "encoding-type")
+
+
+@pytest.mark.parametrize("size", [10, 200_000])
+def test_of_many_who_create_a_key_one_wins(ground: Any, account: str, s3: Any, bucket: str, size: int) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    from botocore.exceptions import ClientError
+
+    def create(n: int) -> bytes | None:
+        body = bytes([n]) * size
+        try:
+            s3.put_object(Bucket=bucket, Key="k", Body=body, IfNoneMatch="*")
+        except ClientError as error:
+            assert error.response["Error"]["Code"] == "PreconditionFailed"
+            return None
+        return body
+
+    with ThreadPoolExecutor(8) as pool:
+        won = [body for body in pool.map(create, range(16)) if body is not None]
+    assert len(won) == 1
+    assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == won[0]
+
+
+def test_content_goes_with_its_last_name(ground: Any, s3: Any, bucket: str) -> None:
+    files = ground.ground.settings.data_dir / "blobs"
+
+    def count() -> int:
+        return sum(1 for file in files.rglob("*") if file.is_file())
+
+    before = count()
+    s3.put_object(Bucket=bucket, Key="a", Body=os.urandom(100_000))
+    s3.copy_object(Bucket=bucket, Key="b", CopySource={"Bucket": bucket, "Key": "a"})
+    assert count() == before + 1
+    upload_id = s3.create_multipart_upload(Bucket=bucket, Key="m")["UploadId"]
+    s3.upload_part(Bucket=bucket, Key="m", UploadId=upload_id, PartNumber=1, Body=os.urandom(100_000))
+    s3.upload_part(Bucket=bucket, Key="m", UploadId=upload_id, PartNumber=1, Body=os.urandom(100_001))
+    s3.abort_multipart_upload(Bucket=bucket, Key="m", UploadId=upload_id)
+    s3.delete_object(Bucket=bucket, Key="a")
+    s3.list_buckets()
+    assert count() == before + 1
+    s3.put_object(Bucket=bucket, Key="b", Body=b"")
+    s3.list_buckets()
+    assert count() == before

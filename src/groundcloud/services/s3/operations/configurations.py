@@ -224,6 +224,12 @@ def get_bucket_replication(call: Call, request: dict[str, Any]) -> dict[str, Any
     )
 
 
+@operation(public=True)
+def delete_bucket_replication(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    _open(call, request, "s3:PutReplicationConfiguration")
+    return {}
+
+
 # Kept for their reader
 
 
