@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from typing import Any
 
 import pytest
@@ -401,3 +402,28 @@ def test_a_waiting_worker_becomes_the_functions_sandbox_and_no_other_functions(h
         result = house.invoke(spec, who)
         assert json.loads(result.payload) == [[who], who, "/var/task/index.js"]
         assert house.pool._idle[spec.key][0].id in before
+
+
+@pytest.mark.slow
+def test_the_sdk_is_fetched_once_and_found_by_both_kinds_of_modules(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tests.runtime.conftest import open_house
+
+    from groundcloud.runtime import node_sdk
+
+    if shutil.which("npm") is None:
+        pytest.skip("needs npm")
+    for parent in (tmp_path, *list(tmp_path.parents)[:2]):
+        parent.chmod(0o755)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(node_sdk, "PACKAGES", ("@aws-sdk/client-sqs",))
+    node_sdk.directory.cache_clear()
+    try:
+        for house in open_house(tmp_path, fetch_node_sdk=True):
+            common = "exports.handler = async () => typeof require('@aws-sdk/client-sqs').SQSClient"
+            if (result := house.invoke(node(house, common, timeout_s=30, memory_mb=512))).kind != "ok" and not node_sdk.present():
+                pytest.skip("npm reaches no registry")
+            assert result.payload == b'"function"'
+            module = "import { SQSClient } from '@aws-sdk/client-sqs'\nexport const handler = async () => typeof SQSClient"
+            assert house.answer(node(house, module, "index.mjs", timeout_s=30, memory_mb=512)) == "function"
+    finally:
+        node_sdk.directory.cache_clear()

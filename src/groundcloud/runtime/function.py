@@ -113,6 +113,8 @@ class PoolSettings:
     """What one sandbox may log before its writes are made to wait."""
     node_workers: int = 2
     """Node.js processes that wait for a function; each holds about 12 MB of its own, once a Node.js function exists."""
+    fetch_node_sdk: bool = False
+    """Fetch AWS's SDK for JavaScript with npm when the first Node.js function comes and the machine has none; that function waits for it."""
     plain: bool = False
     """Use no namespaces even where there are some."""
     control_groups: bool = True

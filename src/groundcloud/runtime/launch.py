@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from groundcloud.runtime import node_sdk
 from groundcloud.runtime.function import FunctionSpec, SandboxStart
 from groundcloud.runtime.interpreters import RuntimeChoice, node_installations
 
@@ -29,6 +30,8 @@ def program_binds() -> list[tuple[str, str]]:
         if not str(path).startswith(_SYSTEM):
             prefix = path.parent.parent
             found.append((str(prefix), _PROGRAMS_ROOT + str(prefix)))
+    if node_installations() and (modules := node_sdk.prepare()) is not None:
+        found.append((str(modules), "/var/runtime/node_modules"))
     return found
 
 

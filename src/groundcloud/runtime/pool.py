@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from groundcloud.runtime import launch
+from groundcloud.runtime import launch, node_sdk
 from groundcloud.runtime.control_groups import ControlGroups
 from groundcloud.runtime.function import FunctionSpec, PoolSettings, PrepareStart, SandboxStart
 from groundcloud.runtime.interpreters import RuntimeChoice, RuntimeNotAvailable, resolve_runtime, serves_sdk
@@ -58,6 +58,7 @@ class Pool:
         self._users_taken: set[int] = set()
         self._templates = Templates(self._start_template)
         self._template_starts: dict[str, PrepareStart | None] = {}
+        self._sdk_fetch: asyncio.Task[str | None] | None = None
         self._workers = Workers(self._start_new, self.settings.node_workers)
         self._closed = False
 
@@ -76,8 +77,10 @@ class Pool:
         """Starts the zygote for that runtime, so that the first acquire does not wait for it."""
         choice = await asyncio.to_thread(resolve_runtime, runtime)
         zygote = await self._zygote(choice)
-        if choice.language == "node" and zygote.hello.namespaces:
-            self._workers.refill(choice)
+        if choice.language == "node":
+            if zygote.hello.namespaces:
+                self._workers.refill(choice)
+            self._fetch_node_sdk()
 
     def capabilities(self) -> Capabilities:
         """Of the zygotes started so far (`prewarm` first)."""
@@ -159,6 +162,8 @@ class Pool:
         """Kills every sandbox and every zygote, and waits for their end."""
         self._closed = True
         self._workers.close()
+        if self._sdk_fetch is not None:
+            self._sdk_fetch.cancel()
         for timer in (self._sweeper, self._freezer):
             if timer is not None:
                 timer.cancel()
@@ -188,6 +193,8 @@ class Pool:
         if self.count() >= self.settings.sandboxes_max and not self._evict():
             raise PoolFull(f"{self.count()} sandboxes are busy")
         choice = resolve_runtime(spec.runtime)
+        if choice.language == "node" and (fetching := self._fetch_node_sdk()) is not None:
+            await asyncio.shield(fetching)
         if choice.language == "node" and spec.network == "host" and (worker := self._workers.take(spec, choice)) is not None:
             if await self._employ(worker, spec, prepare, choice):
                 return worker
@@ -195,6 +202,14 @@ class Pool:
         if spec.snap_start and (forked := await self._fork(spec, choice, prepare)) is not None:
             return forked
         return await self._start_new(spec, choice, prepare)
+
+    def _fetch_node_sdk(self) -> asyncio.Task[str | None] | None:
+        """The task that fetches it, if it is wanted and not there yet."""
+        if not self.settings.fetch_node_sdk:
+            return None
+        if self._sdk_fetch is None:
+            self._sdk_fetch = asyncio.get_running_loop().create_task(node_sdk.fetch())
+        return None if self._sdk_fetch.done() else self._sdk_fetch
 
     async def _start_template(self, spec: FunctionSpec) -> Sandbox:
         choice = await asyncio.to_thread(resolve_runtime, spec.runtime)
