@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable
 
 MOVES_KEPT = 10_000
+FURTHEST_MS = 9_214_646_400_000
+"""2262-01-01. The store keeps nanoseconds since the epoch in 64 bits, which end in April of that year."""
 
 _UNITS_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)")

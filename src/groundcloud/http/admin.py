@@ -21,7 +21,7 @@ import msgspec
 import groundcloud
 from groundcloud.auth import refusals, sigv4
 from groundcloud.auth.refusals import SignatureError
-from groundcloud.base.clock import duration_ms
+from groundcloud.base.clock import FURTHEST_MS, duration_ms
 from groundcloud.kernel.faults import Fault
 from groundcloud.kernel.ground import Ground
 from groundcloud.wire import timestamps
@@ -98,6 +98,8 @@ async def _move_clock(ground: Ground, body: bytes) -> dict[str, Any]:
         target_ms = int(timestamps.parse(wish["to"]) * 1000)
         if target_ms < ground.clock.now_ms():
             raise ValueError("time only goes forward")
+    if target_ms is not None and target_ms > FURTHEST_MS:
+        raise ValueError("time goes no further than 2262-01-01")
     if target_ms is not None:
         settled = await ground.timers.advance_to(target_ms, SETTLE_TIMEOUT_S)
     elif wish.get("settle"):
