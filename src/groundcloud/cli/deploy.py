@@ -53,7 +53,7 @@ def run(
 
 
 def deploy(connection: Connection, template: Path, stack: str, parameters: dict[str, str], *, install: bool, quiet: bool) -> dict[str, Any]:
-    """Packages, uploads, and carries out a change set. The outcome: stack, succeeded, changed (logical id -> action), outputs, seconds, reason."""
+    """Packages, uploads, and carries out a change set. The outcome: stack, succeeded, changed (logical id -> action), outputs, warnings, seconds, reason."""
     from botocore.exceptions import ClientError
 
     began = time.monotonic()
@@ -124,6 +124,9 @@ def deploy(connection: Connection, template: Path, stack: str, parameters: dict[
             click.secho(f"{stack}: {status}. {reason}", fg="red", err=True)
     stacks = cloudformation.describe_stacks(StackName=stack)["Stacks"]
     outcome["outputs"] = {output["OutputKey"]: local_url(output["OutputValue"], connection) for output in stacks[0].get("Outputs", [])}
+    outcome["warnings"] = _warnings(connection, stack, outcome["changed"]) if outcome["succeeded"] else {}
+    for logical_id, warning in outcome["warnings"].items():
+        say(f"  {click.style('warning', fg='yellow')} {logical_id}: {warning}")
     outcome["seconds"] = round(time.monotonic() - began, 3)
     if outcome["succeeded"]:
         count = len(outcome["changed"])
@@ -136,6 +139,22 @@ def deploy(connection: Connection, template: Path, stack: str, parameters: dict[
         for key, value in sorted(outcome["outputs"].items()):
             say(f"  {key:<{width}}  {value}")
     return outcome
+
+
+def _warnings(connection: Connection, stack: str, changed: dict[str, str]) -> dict[str, str]:
+    """What the server says of the changed functions' runtimes, by logical id."""
+    if not changed:
+        return {}
+    client = connection.client("lambda")
+    found = {}
+    for resource in connection.client("cloudformation").describe_stack_resources(StackName=stack)["StackResources"]:
+        logical_id = resource["LogicalResourceId"]
+        if resource["ResourceType"] == "AWS::Lambda::Function" and changed.get(logical_id, "Remove") != "Remove":
+            config = client.get_function_configuration(FunctionName=resource["PhysicalResourceId"])
+            error = (config.get("RuntimeVersionConfig") or {}).get("Error")
+            if error:
+                found[logical_id] = error["Message"]
+    return found
 
 
 def delete(connection: Connection, stack: str, empty_buckets: bool, as_json: bool) -> None:

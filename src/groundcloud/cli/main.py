@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -41,13 +41,30 @@ def main() -> None:
 @click.option("--memory", is_flag=True, help="Keep nothing: state ends with the server.")
 @click.option("--region", default="us-east-1", show_default=True, help="For requests that name none.")
 @click.option("--strict-runtimes", is_flag=True, help="Refuse a function's runtime unless that very version is present.")
+@click.option(
+    "--function-network",
+    type=click.Choice(["host", "isolated"]),
+    default="host",
+    show_default=True,
+    help="What functions reach: all that this machine does, or the server's endpoint alone.",
+)
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
 @_json
-def up(port: int, host: str, data: Path, memory: bool, region: str, strict_runtimes: bool, quiet: bool, as_json: bool) -> None:
+def up(
+    port: int,
+    host: str,
+    data: Path,
+    memory: bool,
+    region: str,
+    strict_runtimes: bool,
+    function_network: Literal["host", "isolated"],
+    quiet: bool,
+    as_json: bool,
+) -> None:
     """Start the server and stay in the foreground until Ctrl-C."""
     from groundcloud.cli import up as server
 
-    server.start(port, host, data, memory, region, strict_runtimes, quiet, as_json)
+    server.start(port, host, data, memory, region, strict=strict_runtimes, function_network=function_network, quiet=quiet, as_json=as_json)
 
 
 @main.command()

@@ -10,13 +10,25 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import click
 
 from groundcloud.kernel.settings import Settings
 
 
-def start(port: int, host: str, data: Path, memory: bool, region: str, strict_runtimes: bool, quiet: bool, as_json: bool) -> None:
+def start(
+    port: int,
+    host: str,
+    data: Path,
+    memory: bool,
+    region: str,
+    *,
+    strict: bool = False,
+    function_network: Literal["host", "isolated"] = "host",
+    quiet: bool = False,
+    as_json: bool = False,
+) -> None:
     """Serves until SIGINT or SIGTERM; exits with a sentence where it cannot."""
     from groundcloud.http.server import AddressInUse
     from groundcloud.kernel.ground import DataDirectoryInUse, memory_settings
@@ -27,7 +39,7 @@ def start(port: int, host: str, data: Path, memory: bool, region: str, strict_ru
     )
     logging.getLogger("samtranslator").setLevel(logging.ERROR)  # it warns of its own feature toggles
     settings = memory_settings(host=host, port=port, region=region) if memory else Settings(data.resolve(), host, port, region=region)
-    settings.strict = strict_runtimes
+    settings.strict, settings.function_network = strict, function_network
     if not memory:
         _check_directory(settings.data_dir)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Literal
 
 from groundcloud.base.limits import REGION_DEFAULT
 
@@ -20,6 +21,8 @@ class Settings:
     region: str = REGION_DEFAULT
     strict: bool = False
     """`--strict-runtimes`: refuse a runtime that is not present instead of taking a newer one."""
+    function_network: Literal["host", "isolated"] = "host"
+    """`--function-network`: what functions reach: all that the machine does, or the platform's endpoint alone."""
     seed: int | None = None
     """Seeds identifiers and randomness, for a run that can be replayed."""
     extra: dict[str, str] = field(default_factory=dict)

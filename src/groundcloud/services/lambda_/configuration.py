@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from groundcloud.base.errors import AwsError
 from groundcloud.runtime import RuntimeNotAvailable, resolve_runtime
-from groundcloud.services.lambda_ import errors, execution
+from groundcloud.services.lambda_ import errors, runtimes
 from groundcloud.services.lambda_.names import FunctionName
 from groundcloud.services.lambda_.state import Code, Function, Version
 
@@ -90,6 +90,8 @@ def _check_logging(config: dict[str, str]) -> None:
 
 async def check_runtime(call: Call, runtime: str) -> None:
     """Refuses a runtime that cannot run here, or only on another version where that is not wanted. Raises InvalidParameterValueException."""
+    if (refusal := runtimes.refusal(runtime)) is not None:
+        raise errors.invalid_parameter(refusal)
     try:
         await call.in_thread(partial(resolve_runtime, strict=call.settings.strict), runtime)
     except RuntimeNotAvailable as failure:
@@ -187,7 +189,7 @@ def document(name: FunctionName, function: Function, version: Version, *, qualif
         "Architectures": [version.architecture],
         "EphemeralStorage": {"Size": version.ephemeral_mb},
         "SnapStart": {"ApplyOn": "None", "OptimizationStatus": "Off"},
-        "RuntimeVersionConfig": {"RuntimeVersionArn": execution.runtime_version(version.runtime, name.region)[1]},
+        "RuntimeVersionConfig": runtimes.version_config(version.runtime, name.region),
         "LoggingConfig": {"LogFormat": "Text", "LogGroup": f"/aws/lambda/{version.function_name}", **version.logging},
     }
     if version.environment:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import hashlib
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from groundcloud.base.errors import AwsError
@@ -28,7 +28,7 @@ from groundcloud.runtime import (
     resolve_runtime,
 )
 from groundcloud.runtime.streaming import ResponseStream
-from groundcloud.services.lambda_ import concurrency, errors, lineage, logs, packages
+from groundcloud.services.lambda_ import concurrency, errors, lineage, logs, packages, runtimes
 from groundcloud.services.lambda_.names import LATEST, FunctionName
 from groundcloud.services.lambda_.state import ALIASES, FUNCTIONS, VERSIONS, Function, Version
 
@@ -80,7 +80,7 @@ class Prepared:
         self.warning = warning
         self.own_group = spec.log_group_name != f"/aws/lambda/{name.name}"
         self.group_name = spec.log_group_name
-        self.runtime_version, self.runtime_arn = runtime_version(version.runtime, name.region)
+        self.runtime_version, self.runtime_arn = runtimes.version_of(version.runtime, name.region)
         self.tenants: dict[str, Prepared] = {}
 
     def of_tenant(self, tenant_id: str) -> Prepared:
@@ -443,7 +443,7 @@ def _again(call: Call, name: FunctionName, number: int) -> Version:
 async def _prepare(call: Call, name: FunctionName, version: Version) -> Prepared | None:
     """None where the version was replaced while this waited, and its package is gone."""
     try:
-        choice = await call.in_thread(resolve_runtime, version.runtime)
+        choice = await call.in_thread(partial(resolve_runtime, strict=call.settings.strict), version.runtime)
     except RuntimeNotAvailable as failure:
         raise errors.cannot_run(str(failure)) from failure
     key = _key(name, version)
@@ -476,6 +476,8 @@ async def _prepare(call: Call, name: FunctionName, version: Version) -> Prepared
         ephemeral_mb=version.ephemeral_mb,
         function_name=name.name,
         function_version=version.text,
+        account_id=name.account,
+        network=call.settings.function_network,
         log_group_name=version.logging.get("LogGroup") or f"/aws/lambda/{name.name}",
         region=name.region,
         endpoint_url=call.settings.function_endpoint,
@@ -485,14 +487,3 @@ async def _prepare(call: Call, name: FunctionName, version: Version) -> Prepared
 
 def _key(name: FunctionName, version: Version) -> str:
     return f"{name.account}/{name.region}/{name.name}/{version.number}/{version.generation}"
-
-
-def runtime_version(runtime: str, region: str) -> tuple[str, str]:
-    """The version of the runtime as INIT_START shows it, and its ARN."""
-    try:
-        version = resolve_runtime(runtime).version
-    except RuntimeNotAvailable:
-        version = "0"
-    digest = hashlib.sha256(f"{runtime} on {version}".encode()).hexdigest()
-    language = runtime.rstrip("0123456789.x")
-    return f"{language}:{runtime[len(language) :]}.v1", f"arn:aws:lambda:{region}::runtime:{digest}"
