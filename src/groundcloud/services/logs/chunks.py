@@ -14,7 +14,7 @@ from typing import NamedTuple
 from groundcloud.services.logs.state import CHUNKS, CHUNKS_BY_STREAM, Chunk
 from groundcloud.store import Transaction
 
-SPAN_MS = 10_000
+SPAN_MS = 2_000
 EVENTS_MAX = 500
 
 Place = tuple[int, int, int]
@@ -64,6 +64,8 @@ def forward(tx: Transaction, group_number: int, stream_numbers: list[int] | None
     pending: list[Event] = []
     for chunk in _chunks(tx, group_number, stream_numbers, low, stop_ms, False):
         first_ms = chunk.first_ms
+        if chunk.events[-1][0] < start_ms:
+            continue
         if pending and pending[0][0] < first_ms:
             ready = bisect_left(pending, (first_ms,))
             yield from _within(pending[:ready], start_ms, stop_ms)
@@ -83,6 +85,8 @@ def backward(tx: Transaction, group_number: int, stream_numbers: list[int] | Non
     pending: list[Event] = []
     for chunk in _chunks(tx, group_number, stream_numbers, low, stop_ms, True):
         held_ms = chunk.first_ms + SPAN_MS
+        if chunk.events[-1][0] < start_ms:
+            continue
         if pending and pending[-1][0] > held_ms:
             ready = bisect_left(pending, (held_ms + 1,))
             yield from reversed(_within(pending[ready:], start_ms, stop_ms))

@@ -6,7 +6,6 @@ import math
 import operator
 from collections.abc import Callable, Iterable
 from itertools import pairwise
-from statistics import fmean, pstdev
 from typing import NamedTuple
 
 from groundcloud.base.errors import not_implemented
@@ -129,12 +128,18 @@ _OF_NUMBERS: dict[str, Callable[[float], float]] = {
     "LOG10": _logarithm(math.log10),
 }
 
+
+def _deviation(values: list[float]) -> float:
+    mean = math.fsum(values) / len(values)
+    return math.sqrt(math.fsum((value - mean) ** 2 for value in values) / len(values))
+
+
 _AGGREGATES: dict[str, Callable[[list[float]], float]] = {
     "SUM": math.fsum,
-    "AVG": fmean,
+    "AVG": lambda values: math.fsum(values) / len(values),
     "MIN": min,
     "MAX": max,
-    "STDDEV": pstdev,
+    "STDDEV": _deviation,
     "DATAPOINT_COUNT": lambda values: float(len(values)),
 }
 """Of an array: a series, across its series. Of one series: a number, across its time."""
