@@ -16,16 +16,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
-import os
 import secrets
-import signal
 import socket
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from groundcloud.runtime import launch, memory, peers
+from groundcloud.runtime import launch, memory, peers, telemetry_api
 from groundcloud.runtime.channel import Channel
 from groundcloud.runtime.control_groups import Group
 from groundcloud.runtime.endings import ending_words, error_payload, platform_error, stamp, with_request_id
@@ -43,6 +40,7 @@ from groundcloud.runtime.function import (
 from groundcloud.runtime.inside import frames
 from groundcloud.runtime.log_lines import Tail
 from groundcloud.runtime.log_pipe import LogPipe
+from groundcloud.runtime.process_tree import CONTINUE, SHUT_DOWN, STOP, ProcessTree
 from groundcloud.runtime.relay import Relay
 from groundcloud.runtime.runtime_api import Outcome, RuntimeApi
 from groundcloud.runtime.sandbox_api import SandboxApi
@@ -50,7 +48,6 @@ from groundcloud.runtime.streaming import ResponseStream
 
 _WATCH_S = 0.1
 _EXIT_GRACE_S = 0.5  # between the end of the channel and the end of the process
-_STOP, _CONTINUE, _SHUT_DOWN = signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP
 _GO = b"\x01"
 _ON_DEMAND = {"initializationType": "on-demand", "phase": "init"}
 
@@ -77,7 +74,6 @@ class Sandbox:
         self.frozen = False
         self.init_ms: float | None = None
         self.idle_since = 0.0
-        self.pid = 0
         self.uid: int | None = None
         """The host's user that no other sandbox has, if there is one."""
         self.group: Group | None = None
@@ -89,7 +85,6 @@ class Sandbox:
         self._ready = False
         self._init_reported = False
         self._ready_waiters: list[asyncio.Future[None]] = []
-        self._pidfd = -1
         self._kill_wanted = False
         self._ending = False
         self._invocation: Invocation | None = None
@@ -106,7 +101,7 @@ class Sandbox:
         self._platform_error = False
         self._rss_mb = 0
         self._tail = Tail()
-        self._status = b""
+        self._tree = ProcessTree(self._loop, self.close)
         self._relay: Relay | None = None
         self.is_template = False
         self.forked = False
@@ -130,22 +125,26 @@ class Sandbox:
 
     def open(self) -> list[int]:
         """Opens the ends of both sides; returns those of the sandbox, for the zygote."""
-        self._status_fd, status_write = os.pipe2(os.O_CLOEXEC) if hasattr(os, "pipe2") else os.pipe()
-        os.set_blocking(self._status_fd, False)
         if self.isolated:
             self._channel.expect_listeners(self._listen_inside)
         else:
             self.api.listen()
-        ends = [self._channel.open(), self._log.open(), status_write]
+        ends = [self._channel.open(), self._log.open(), self._tree.open()]
         return ends if self._going else [*ends, self._extensions_log.open()]
 
     def born(self, pid: int, pidfd: int) -> None:
         """The zygote has started it, and the server holds no end of the sandbox's own any more."""
-        self.pid, self._pidfd = pid, pidfd
-        # A process descriptor becomes readable when init and all it stood for are gone; without one, the end of the status pipe must do.
-        self._loop.add_reader(pidfd if pidfd >= 0 else self._status_fd, self._ended)
-        if self._kill_wanted:
-            self._kill_tree()
+        self._tree.born(pid, pidfd)
+        self.api.serve()
+
+    @property
+    def pid(self) -> int:
+        """Of init; 0 before it is there."""
+        return self._tree.pid
+
+    @property
+    def pidfd(self) -> int:
+        return self._tree.pidfd
 
     @property
     def isolated(self) -> bool:
@@ -179,10 +178,6 @@ class Sandbox:
         self.spec, self._on_log = spec, start.on_log
         self._started_at = time.perf_counter()
         self.api.about = _about(spec)
-
-    @property
-    def pidfd(self) -> int:
-        return self._pidfd
 
     def be_template(self, forked: Callable[[dict[str, Any], int | None], None]) -> None:
         """`forked(head, process descriptor)` is called for each fork."""
@@ -414,17 +409,8 @@ class Sandbox:
         init_ms = None if self._init_reported else self.init_ms
         self._init_reported = True
         if self.api.telemetry is not None and self._invocation is not None:
-            duration_ms = round((now - self._invoked_at) * 1000, 3)
-            metrics: dict[str, Any] = {
-                "durationMs": duration_ms,
-                "billedDurationMs": math.ceil(duration_ms),
-                "memorySizeMB": self.spec.memory_mb,
-                "maxMemoryUsedMB": max(1, self._rss_mb),
-            }
-            if init_ms is not None:
-                metrics["initDurationMs"] = round(init_ms, 3)
-            status = {"ok": "success", "timeout": "timeout", "error": "error", "init_error": "error"}.get(kind, "failure")
-            self.api.telemetry.emit("platform.report", {"requestId": self._invocation.request_id, "status": status, "metrics": metrics})
+            report = telemetry_api.report(kind, (now - self._invoked_at) * 1000, self.spec.memory_mb, max(1, self._rss_mb), init_ms)
+            self.api.telemetry.emit("platform.report", {"requestId": self._invocation.request_id, **report})
         answer.set_result(
             InvokeResult(
                 kind=kind,
@@ -466,7 +452,7 @@ class Sandbox:
             return
         self._ending = True
         self.thaw()
-        self._signal(_SHUT_DOWN)
+        self._tree.signal(SHUT_DOWN)
         if self.api.telemetry is not None:
             self.api.telemetry.flush()
         self._loop.call_later(SHUTDOWN_S, self.kill)
@@ -477,52 +463,20 @@ class Sandbox:
             return
         self._kill_wanted = True
         self.retired = True
-        self._kill_tree()
-
-    def _kill_tree(self) -> None:
-        if self._pidfd >= 0:
-            try:
-                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
-        elif self.pid:
-            self._signal(signal.SIGTERM)  # init ends its process group, then itself
+        self._tree.kill()
 
     def freeze(self) -> None:
         if not self.dead and not self.frozen:
             self.frozen = True
-            self._signal(_STOP)
+            self._tree.signal(STOP)
 
     def thaw(self) -> None:
         self.frozen = False
-        self._signal(_CONTINUE)
-
-    def _signal(self, number: int) -> None:
-        try:
-            if self._pidfd >= 0:
-                signal.pidfd_send_signal(self._pidfd, number)
-            elif self.pid and not self.dead:
-                os.kill(self.pid, number)
-        except ProcessLookupError:
-            pass
-
-    def _ended(self) -> None:
-        if self._pidfd < 0 and not self._read_status():
-            return
-        self.close()
-
-    def _read_status(self) -> bool:
-        """Takes in what init said last; True at the end of the pipe."""
-        try:
-            while chunk := os.read(self._status_fd, 4096):
-                self._status = (self._status + chunk)[-4096:]
-        except BlockingIOError:
-            return False
-        return True
+        self._tree.signal(CONTINUE)
 
     def start_failed(self, reason: str) -> None:
         """The zygote could not start it."""
-        self._status = f"setup {reason}".encode()
+        self._tree.status = f"setup {reason}".encode()
         self.close()
 
     def close(self) -> None:
@@ -530,14 +484,10 @@ class Sandbox:
         if self.dead:
             return
         self._drain_logs()
-        self._read_status()
         self.dead = self.retired = True
         if self._why is None and self.group is not None and self.group.ran_out():
             self._why = "oom"
-        for fd in (self._status_fd, *([self._pidfd] if self._pidfd >= 0 else [])):
-            self._loop.remove_reader(fd)
-            os.close(fd)
-        self._status_fd = self._pidfd = -1
+        self._tree.close()
         self._channel.close()
         self._log.close()
         self._extensions_log.close()
@@ -576,8 +526,9 @@ class Sandbox:
                 line=line,
             )
             return
-        crashed = self._status.startswith(b"extension ")
-        message = f"RequestId: {request_id} Error: {ending_words(self._status.decode(errors='replace'), killed=self._why == 'oom')}"
+        status = self._tree.status.decode(errors="replace")
+        crashed = status.startswith("extension ")
+        message = f"RequestId: {request_id} Error: {ending_words(status, killed=self._why == 'oom')}"
         kind: InvokeKind = "oom" if self._why == "oom" else "exit"
         if kind == "oom":
             self._rss_mb = self.spec.memory_mb

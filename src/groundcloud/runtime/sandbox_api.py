@@ -100,20 +100,21 @@ class SandboxApi:
         return NOT_FOUND
 
     def listen(self) -> None:
-        """On the host's network."""
-        self._adopt(_loopback_listener())
-        assert self._listener is not None
+        """On the host's network; connections wait for `serve`."""
+        self._listener = _loopback_listener()
         self.address = "{}:{}".format(*self._listener.getsockname())
 
     def listen_inside(self, listener: socket.socket) -> None:
         """With a socket that was made in the sandbox's own network."""
         self._inside = True
-        self._adopt(listener)
-
-    def _adopt(self, listener: socket.socket) -> None:
-        listener.setblocking(False)
         self._listener = listener
-        self._loop.add_reader(listener.fileno(), self._accept)
+        self.serve()
+
+    def serve(self) -> None:
+        """Lets those in who come; which processes are the sandbox's is known now."""
+        if self._listener is not None:
+            self._listener.setblocking(False)
+            self._loop.add_reader(self._listener.fileno(), self._accept)
 
     def close(self) -> None:
         if self._listener is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -159,3 +160,17 @@ class Telemetry:
             return status.split(b" ")[1:2] == [b"200"] or status.startswith(b"HTTP/1.1 2")
         finally:
             writer.close()
+
+
+def report(kind: str, duration_ms: float, memory_mb: int, used_mb: int, init_ms: float | None) -> dict[str, Any]:
+    """Status and metrics of platform.report."""
+    metrics: dict[str, Any] = {
+        "durationMs": round(duration_ms, 3),
+        "billedDurationMs": math.ceil(duration_ms),
+        "memorySizeMB": memory_mb,
+        "maxMemoryUsedMB": used_mb,
+    }
+    if init_ms is not None:
+        metrics["initDurationMs"] = round(init_ms, 3)
+    status = {"ok": "success", "timeout": "timeout", "error": "error", "init_error": "error"}.get(kind, "failure")
+    return {"status": status, "metrics": metrics}
