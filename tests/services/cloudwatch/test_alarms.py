@@ -202,6 +202,9 @@ def test_what_alarms_refuse(cloudwatch):
     missing = settings()
     del missing["Threshold"]
     assert fails("MissingParameter", put_alarm, **missing) == "The parameter Threshold is required."
+    assert "EvaluateLowSampleCountPercentile" in fails(
+        "NotImplementedException", put_alarm, **settings(EvaluateLowSampleCountPercentile="ignore")
+    )
     assert "anomaly detection" in fails("NotImplementedException", put_alarm, **settings(ComparisonOperator="GreaterThanUpperThreshold"))
     assert fails("InvalidFormat", _set_state(cloudwatch), StateReasonData="{") == "StateReasonData is not valid JSON"
 

@@ -158,6 +158,7 @@ def test_what_streams_refuse(logs):
 
 
 def test_what_is_not_there_is_refused_by_name(logs):
+    assert "includeLinkedAccounts" in fails("NotImplementedException", logs.describe_log_groups, includeLinkedAccounts=True)
     assert "StartQuery" in fails(
         "NotImplementedException", logs.start_query, logGroupName="g", startTime=0, endTime=1, queryString="fields x"
     )

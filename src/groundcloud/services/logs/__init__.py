@@ -5,6 +5,7 @@ lines is a handful of keys. Retention hides events to the millisecond and remove
 
 Missing, and refused by name: KMS keys, Insights queries, export and import tasks, destinations and subscriptions to other targets than functions, account policies,
 data protection, transformers, deliveries, anomaly detectors, integrations, field indexes, lookup tables.
+Missing without a refusal: metrics in the embedded metric format are lines like any other; the entity of PutLogEvents is not kept.
 """
 
 from groundcloud.kernel.service import Service

@@ -1,4 +1,4 @@
-"""Where events go as they arrive: to functions through subscription filters, to CloudWatch through metric filters and the embedded metric format.
+"""Where events go as they arrive: to functions through subscription filters, to CloudWatch through metric filters.
 
 It runs in the transaction of PutLogEvents: deliveries are outbox rows, metrics a timer that puts them a moment later.
 """

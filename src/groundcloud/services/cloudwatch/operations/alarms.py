@@ -112,6 +112,8 @@ def _check(call: Call, request: Request) -> None:
     low_count = request.get("EvaluateLowSampleCountPercentile")
     if low_count not in (None, "evaluate", "ignore"):
         raise errors.validation(f"Invalid value for EvaluateLowSampleCountPercentile: {low_count}. Valid values: evaluate, ignore")
+    if low_count == "ignore":
+        raise not_implemented("alarms that ignore percentiles of few samples (EvaluateLowSampleCountPercentile: ignore)")
     periods, to_alarm = request["EvaluationPeriods"], request.get("DatapointsToAlarm")
     if to_alarm is not None and to_alarm > periods:
         raise errors.validation("DatapointsToAlarm must be less than or equal to EvaluationPeriods")

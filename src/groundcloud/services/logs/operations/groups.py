@@ -52,6 +52,7 @@ def delete_log_group(call: Call, request: Request) -> Request:
 
 @operation(resource=every_group)
 def describe_log_groups(call: Call, request: Request) -> Request:
+    _refuse_accounts(request)
     prefix, pattern = request.get("logGroupNamePrefix"), request.get("logGroupNamePattern")
     if prefix is not None and pattern is not None:
         raise errors.prefix_and_pattern()
@@ -68,6 +69,7 @@ def describe_log_groups(call: Call, request: Request) -> Request:
 
 @operation(resource=every_group)
 def list_log_groups(call: Call, request: Request) -> Request:
+    _refuse_accounts(request)
     for member in ("dataSources", "fieldIndexNames"):
         if request.get(member):
             raise not_implemented(f"logs:ListLogGroups with {member}")
@@ -151,6 +153,12 @@ def untag_resource(call: Call, request: Request) -> Request:
 @operation(resource=_arn_given)
 def list_tags_for_resource(call: Call, request: Request) -> Request:
     return {"tags": _of_arn(call, request["resourceArn"]).tags}
+
+
+def _refuse_accounts(request: Request) -> None:
+    for member in ("includeLinkedAccounts", "accountIdentifiers"):
+        if request.get(member):
+            raise not_implemented(f"log groups of linked accounts ({member})")
 
 
 def _of_arn(call: Call, resource_arn: str) -> Group:
