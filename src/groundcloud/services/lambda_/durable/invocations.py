@@ -53,7 +53,9 @@ async def _invoke(call: Call, execution_id: str) -> bool:
             return False
         kept = journal.execution
         news = kept.news
-        journal.change(phase=state.INVOKING, token=identifiers.new_token(call), spent_token="", client_token="", answered=(), news=(), told=())
+        journal.change(
+            phase=state.INVOKING, token=identifiers.new_token(call), spent_token="", client_token="", answered=(), news=(), told=()
+        )
         journal.save()
         event = documents.invocation_event(tx, journal.execution, journal.arn, news)
     name = FunctionName(call.account, call.region, kept.function_name, kept.version)
