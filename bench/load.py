@@ -39,11 +39,13 @@ def signed_request(
     key: str = "test",
     secret: str = "test",
     token: str | None = None,
+    payload_hash: str | None = None,
 ) -> bytes:
     """The bytes of one request, signed once: servers accept it again within the signature's time."""
     plain = {"host": urlsplit(endpoint).netloc, **headers}
     raw_path, _, query = path.partition("?")
-    signed = signing.sign(signing.Credentials(key, secret, token), "us-east-1", service, method, raw_path, query, plain, body, time.time())
+    credentials, now_s = signing.Credentials(key, secret, token), time.time()
+    signed = signing.sign(credentials, "us-east-1", service, method, raw_path, query, plain, body, now_s, payload_hash)
     lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in signed.items()), f"content-length: {len(body)}"]
     return ("\r\n".join(lines) + "\r\n\r\n").encode() + body
 
