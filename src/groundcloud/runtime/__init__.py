@@ -13,17 +13,36 @@
 - `await sandbox.invoke(...)` always returns within its limits, whatever the function does: see `InvokeResult.kind`. START, END and REPORT
   lines are the caller's to write, and `platform_line` after them. Cancelling it ends the sandbox.
 - `await sandbox.ready()` initialises without an invocation (provisioned concurrency). `sandbox.tag` is the caller's.
-- `Pool.acquire` raises `PoolFull`, `RuntimeNotAvailable` (other languages, for now), `ZygoteFailed`. Concurrency limits are the caller's.
-- `resolve_runtime(identifier)` says which interpreter is used, with a warning for the user where it is another version.
+- `stream = sandbox.stream(invocation)`, `async for piece in stream`, `result = await stream.result()`: the response while it is written (`ResponseStream`),
+  for InvokeWithResponseStream and function URLs with RESPONSE_STREAM. `stream.content_type` tells a response that begins with an HTTP head from
+  others; whoever loses interest calls `stream.discard()`, and the function goes on. `invoke` puts a streamed response together.
+- `FunctionSpec.runtime`: python*, nodejs*, provided* (a `bootstrap` in the package or a layer). `.snap_start`: sandboxes are forked from an initialised
+  process (Python; ignored elsewhere); then `sandbox.forked` is True and `init_ms` is the restore's; what the initialisation logs goes to the stream
+  of the first `prepare`. `.network`: "isolated" leaves the function `endpoint_url` alone. `.account_id` is told to extensions.
+- Layers with /opt/extensions: the programs are started, an invocation ends when they have finished with it, and the end of a sandbox takes up to two
+  seconds (`Sandbox.end`, which release, retire and sweep use; `kill` is immediate).
+- `Pool.acquire` raises `PoolFull`, `RuntimeNotAvailable`, `ZygoteFailed`. Concurrency limits are the caller's.
+- `resolve_runtime(identifier, strict=False)` says which interpreter is used, with a warning for the user where it is another version; strict: refuses,
+  saying how to get it. It asks interpreters for their version once: call it in a thread.
+- `PoolSettings.fetch_node_sdk=True` lets the pool fetch AWS's SDK for JavaScript with npm when the machine has none (the first Node.js function
+  waits for it); `node_sdk.present()` tells.
 - `pool.capabilities()` says what the sandboxes of this machine do without, and why.
 - `unpack(zip, directory)` makes a `code_path`.
 
 How it works: `inside/zygote.py` (the warm process), `inside/root.py` (what sandboxes see), `inside/sandbox.py` (the walls, in order),
-`inside/python_runtime.py` (the loop that calls the handler), `sandbox.py` (the server's side). Every wall has a test that climbs it.
+`inside/python_runtime.py` and `inside/node/` (the loops that call the handler, over `channel.py`), `inside/program.py` (programs), `sandbox_api.py`
+(the Runtime, Extensions, Telemetry and Logs APIs, and who may speak there), `peers.py` (how that is known on the host's network), `workers.py`
+(Node.js processes that wait), `templates.py` and `inside/template.py` (SnapStart), `relay.py` (the way out of an isolated network),
+`sandbox.py` (the server's side). Every wall has a test that climbs it.
 
-Missing: Node.js, `provided.*` and container runtimes; SnapStart; extensions; network "isolated"; response streaming. An initialisation
-that takes over ten seconds goes on instead of starting again as part of the first invocation. The runtime's process exits without running
-`atexit` functions, as on AWS without extensions. Control groups version 2 are used where delegated. Off Linux: processes with limits.
+The Runtime API of a sandbox on the host's network listens on a loopback address of its own, and the kernel is asked who is at the other end of
+each connection: the sandbox's own user (a root server gives each one), else a process of its tree. Others are cut off unanswered.
+
+Missing: container images; SnapStart of other languages, and restore/next of the Runtime API; AWS_LAMBDA_EXEC_WRAPPER for Python; runtimes of Java,
+.NET, Ruby and go1.x. An initialisation that takes over ten seconds goes on instead of starting again as part of the first invocation. A
+template's threads do not live on in its forks. On the host's network a port that an extension listens on is the machine's: two sandboxes cannot both
+have it. The runtime's process exits without running `atexit` functions, as on AWS without extensions. Control groups version 2 are used
+where delegated. Off Linux: processes with limits, and the Runtime API answers every process of the machine.
 """
 
 from groundcloud.runtime.function import FunctionSpec, Invocation, InvokeResult, PoolSettings, SandboxStart
@@ -31,6 +50,7 @@ from groundcloud.runtime.interpreters import RuntimeChoice, RuntimeNotAvailable,
 from groundcloud.runtime.package import UNPACKED_BYTES_MAX, PackageRefused, unpack
 from groundcloud.runtime.pool import Capabilities, Pool, PoolFull
 from groundcloud.runtime.sandbox import Sandbox
+from groundcloud.runtime.streaming import ResponseStream
 from groundcloud.runtime.zygote import ZygoteFailed
 
 __all__ = [
@@ -43,6 +63,7 @@ __all__ = [
     "Pool",
     "PoolFull",
     "PoolSettings",
+    "ResponseStream",
     "RuntimeChoice",
     "RuntimeNotAvailable",
     "Sandbox",
