@@ -162,6 +162,7 @@ def test_a_writer_that_is_given_up_leaves_nothing(blobs: Blobs) -> None:
         with pytest.raises(ConnectionError):
             async with blobs.writer() as writer:
                 await writer.write(os.urandom(WRITE_BYTES + 1))
+                await writer.write(os.urandom(WRITE_BYTES + 1))
                 assert len(files(blobs)) == 1
                 raise ConnectionError
         assert files(blobs) == []

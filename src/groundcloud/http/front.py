@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -77,7 +78,7 @@ class Front:
         if "expect" in headers and not request.body.begun:
             # The client waits for 100 and will not send its body now: what comes next on this connection would be taken for it.
             response.headers.append(("connection", "close"))
-        await _send(send, response, method)
+        await _send(send, response, method, receive)
 
     async def _answer(self, request: HttpRequest) -> HttpResponse:
         path = request.raw_path
@@ -165,7 +166,7 @@ def _body(receive: Receive, headers: dict[str, str]) -> Body:
     return Body(next_chunk, declared)
 
 
-async def _send(send: Send, response: HttpResponse, method: str) -> None:
+async def _send(send: Send, response: HttpResponse, method: str, receive: Receive | None = None) -> None:
     body = response.body
     headers = [(name.encode("latin-1"), _header_value(value)) for name, value in response.headers]
     whole = isinstance(body, bytes)
@@ -175,14 +176,29 @@ async def _send(send: Send, response: HttpResponse, method: str) -> None:
     if whole or method == "HEAD":
         await send({"type": "http.response.body", "body": b"" if method == "HEAD" else body})
         return
+    watcher = asyncio.ensure_future(_end_when_gone(receive, asyncio.current_task())) if receive is not None else None
     try:
         async for chunk in body:  # type: ignore[union-attr]
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
+    except asyncio.CancelledError:
+        if watcher is None or not watcher.done():
+            raise
+        return  # the client left; uvicorn itself would let us go on into the void
     finally:
+        if watcher is not None:
+            watcher.cancel()
         close = getattr(body, "aclose", None)
         if close is not None:
             await close()
     await send({"type": "http.response.body", "body": b""})
+
+
+async def _end_when_gone(receive: Receive, streaming: asyncio.Task[Any] | None) -> None:
+    """Ends an answer that streams when its client breaks off: a live tail would go on for hours."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    if streaming is not None:
+        streaming.cancel()
 
 
 def _header_value(value: str) -> bytes:

@@ -197,7 +197,7 @@ class Chain:
             else:
                 payload_hash = signature.payload_hash or EMPTY_SHA256
                 if form == "hash":
-                    body.transform = _HashCheck(payload_hash, body.transform)
+                    body.transform = _HashCheck(payload_hash)
         elif form == "invalid":
             raise SignatureError("payload-hash-invalid", value=signature.payload_hash or "")
         else:
@@ -347,23 +347,23 @@ class Chain:
 class _HashCheck:
     """Compares a streamed body with the hash that was signed, at its end."""
 
-    def __init__(self, expected: str, inner: Any) -> None:
+    def __init__(self, expected: str) -> None:
         self._expected = expected
         self._digest = hashlib.sha256()
-        self._inner = inner
         self.trailers: dict[str, str] = {}
 
     def feed(self, chunk: bytes) -> bytes:
         self._digest.update(chunk)
-        return self._inner.feed(chunk) if self._inner is not None else chunk
+        return chunk
 
     def finish(self) -> None:
-        computed = self._digest.hexdigest()
+        self.check(self._digest.hexdigest())
+
+    def check(self, computed: str) -> None:
+        """Raises AwsError unless `computed` is the hash that was signed."""
         if computed != self._expected:
             said = refusals.refusal(SignatureError("payload-mismatch", client=self._expected, computed=computed), "s3")
             raise AwsError(said.code, said.message, status=said.status, fields=dict(said.fields))
-        if self._inner is not None:
-            self._inner.finish()
 
 
 def _operation(room: Service, name: str) -> Operation:

@@ -71,9 +71,10 @@ class Blobs:
                 os.fdatasync(descriptor)
             finally:
                 os.close(descriptor)
-            self._adopt(path, digest)
+            self._protect(digest)
+            self._place(path, digest)
         else:
-            self._unnamed[digest] = self._unnamed.get(digest, 0) + 1
+            self._protect(digest)
         return self.link(tx, Content(digest, len(data), None))
 
     def writer(self, observers: tuple[Callable[[bytes], Any], ...] = ()) -> BlobWriter:
@@ -174,10 +175,13 @@ class Blobs:
     def _file(self, digest: str) -> Path:
         return self._directory / digest[:2] / digest[2:]
 
-    def _adopt(self, scratch: Path, digest: str) -> None:
-        """Moves synced content to its name, durably."""
-        path = self._file(digest)
+    def _protect(self, digest: str) -> None:
+        """Content that a transaction is about to name is not removed meanwhile."""
         self._unnamed[digest] = self._unnamed.get(digest, 0) + 1
+
+    def _place(self, scratch: Path, digest: str) -> None:
+        """Moves synced content to its name, durably. May run in a thread, once the digest is protected."""
+        path = self._file(digest)
         if path.exists():
             scratch.unlink()
             return
@@ -214,7 +218,7 @@ _REMOVALS: set[asyncio.Task[None]] = set()  # asyncio keeps only weak references
 
 
 class BlobWriter:
-    """Takes a stream of bytes; holds at most WRITE_BYTES of it in memory. `finish` or `abort` ends it."""
+    """Takes a stream of bytes; holds at most twice WRITE_BYTES of it: one piece that comes in while the other is written. `finish` or `abort` ends it."""
 
     def __init__(self, blobs: Blobs, observers: tuple[Callable[[bytes], Any], ...]) -> None:
         self._blobs = blobs
@@ -222,39 +226,49 @@ class BlobWriter:
         self._observers = observers
         self._buffer: list[bytes] = []
         self._buffered = 0
+        self._flushing: asyncio.Future[None] | None = None
         self._descriptor: int | None = None
         self._path: Path | None = None
         self.size_bytes = 0
 
     async def write(self, chunk: bytes) -> None:
+        """Raises OSError where the disk takes no more (of this piece or the one before)."""
         self._buffer.append(chunk)
         self._buffered += len(chunk)
         self.size_bytes += len(chunk)
         if self._buffered >= WRITE_BYTES:
-            await asyncio.get_running_loop().run_in_executor(None, self._flush)
+            await self._settle()
+            pieces, self._buffer, self._buffered = self._buffer, [], 0
+            self._flushing = asyncio.get_running_loop().run_in_executor(None, self._flush, pieces)
 
     async def finish(self) -> Content:
         """The content, synced. It is removed at the next start if no transaction links it."""
-        if self._descriptor is None and self.size_bytes <= INLINE_BYTES_MAX:
+        if self._flushing is None and self.size_bytes <= INLINE_BYTES_MAX:
             data = b"".join(self._buffer)
             self._observe(data)
             return Content(self._digest.hexdigest(), len(data), data)
-        await asyncio.get_running_loop().run_in_executor(None, self._close)
+        await self._settle()
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(None, self._close)
         digest = self._digest.hexdigest()
-        assert self._path is not None
-        self._blobs._adopt(self._path, digest)
-        self._path = None
+        path, self._path = self._path, None
+        assert path is not None
+        self._blobs._protect(digest)
+        try:
+            await loop.run_in_executor(None, self._blobs._place, path, digest)
+        except OSError:
+            self._blobs._named(digest)
+            path.unlink(missing_ok=True)
+            raise
         return Content(digest, self.size_bytes, None)
 
     def abort(self) -> None:
         """Drops what was written. Safe after `finish`."""
         self._buffer.clear()
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
-        if self._path is not None:
-            self._path.unlink(missing_ok=True)
-            self._path = None
+        if self._flushing is not None and not self._flushing.done():
+            self._flushing.add_done_callback(lambda _: self._drop())  # the thread has the file open
+        else:
+            self._drop()
 
     def discard(self, content: Content) -> None:
         """Finished content that will not be linked after all."""
@@ -266,28 +280,43 @@ class BlobWriter:
         return self
 
     async def __aexit__(self, *_: Any) -> None:
+        if self._flushing is not None and not self._flushing.done():
+            await asyncio.wait([self._flushing])
         self.abort()
 
+    async def _settle(self) -> None:
+        if self._flushing is not None:
+            await asyncio.shield(self._flushing)
+
+    def _drop(self) -> None:
+        if self._flushing is not None and self._flushing.done() and not self._flushing.cancelled():
+            self._flushing.exception()  # heard: whoever aborts knows why
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+        if self._path is not None:
+            self._path.unlink(missing_ok=True)
+            self._path = None
+
     def _observe(self, data: bytes) -> None:
-        self._digest.update(data)
         for observer in self._observers:
             observer(data)
+        self._digest.update(data)
 
-    def _flush(self) -> None:
-        data = b"".join(self._buffer)
-        self._buffer.clear()
-        self._buffered = 0
+    def _flush(self, pieces: list[bytes]) -> None:
+        data = b"".join(pieces)
         if self._descriptor is None:
             self._path = self._blobs._scratch / secrets.token_hex(16)
             self._descriptor = os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        self._observe(data)
         view = memoryview(data)
         while view:
             view = view[os.write(self._descriptor, view) :]
-        self._observe(data)
 
     def _close(self) -> None:
         if self._buffer or self._descriptor is None:
-            self._flush()
+            pieces, self._buffer = self._buffer, []
+            self._flush(pieces)
         assert self._descriptor is not None
         os.fdatasync(self._descriptor)
         os.close(self._descriptor)

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
+from groundcloud.base.errors import AwsError
 from groundcloud.kernel.call import Call
 from groundcloud.services.s3 import checksums, errors
 from groundcloud.services.s3.state import CONTENTS, PART_CONTENTS, PARTS, SMALL_BYTES_MAX, Part, Version
@@ -103,6 +104,7 @@ async def receive(
     seen = checksums.observer(algorithm)
     other = seen if algorithm == chosen or not chosen else checksums.observer(chosen)
     updates = (digest.update, seen.update) if other is seen else (digest.update, seen.update, other.update)
+    check_signed = body.hand_over_hash() if isinstance(body, Body) else None
     aside = _Aside(call.own("hashes", _Threads), updates)
     async with call.blobs.writer(observers=(aside.observe,)) as writer:
         async for chunk in source:
@@ -114,9 +116,11 @@ async def receive(
         try:
             if declared_bytes is not None and writer.size_bytes != declared_bytes:
                 raise errors.incomplete_body()
+            if check_signed is not None:
+                check_signed(content.digest)
             said = other.text()
             _check(body, chosen, value, said, expected_md5, digest)
-        except errors.S3Error:
+        except AwsError:
             writer.discard(content)
             raise
         checksum = (algorithm, seen.text())
