@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from groundcloud.base.errors import AwsError
 from groundcloud.runtime import RuntimeNotAvailable, resolve_runtime
-from groundcloud.services.lambda_ import errors, runtimes
+from groundcloud.services.lambda_ import errors, runtimes, snapshots
 from groundcloud.services.lambda_.names import FunctionName
 from groundcloud.services.lambda_.state import Code, Function, Version
 
@@ -48,8 +48,6 @@ def check(request: dict[str, Any]) -> None:
             raise errors.invalid_parameter(f"Groundcloud does not implement {what} yet.")
     if request.get("PackageType") == "Image":
         raise errors.invalid_parameter("Groundcloud does not implement functions from container images (PackageType Image) yet.")
-    if (request.get("SnapStart") or {}).get("ApplyOn") == "PublishedVersions":
-        raise errors.invalid_parameter("Groundcloud does not implement SnapStart (ApplyOn PublishedVersions) yet.")
     if request.get("Timeout", 0) > TIMEOUT_S_MAX:
         raise errors.value_too_high(request["Timeout"], "timeout", TIMEOUT_S_MAX)
     if request.get("MemorySize", 0) > MEMORY_MB_MAX:
@@ -183,15 +181,22 @@ def document(name: FunctionName, function: Function, version: Version, *, qualif
         "Version": version.text,
         "TracingConfig": {"Mode": (kept.get("TracingConfig") or {}).get("Mode") or "PassThrough"},
         "RevisionId": version.revision_id,
-        "State": "Active",
+        "State": version.state,
         "LastUpdateStatus": "Successful",
         "PackageType": "Zip",
         "Architectures": [version.architecture],
         "EphemeralStorage": {"Size": version.ephemeral_mb},
-        "SnapStart": {"ApplyOn": "None", "OptimizationStatus": "Off"},
+        "SnapStart": {
+            "ApplyOn": "PublishedVersions" if snapshots.wanted(kept) else "None",
+            "OptimizationStatus": "On" if version.snap_start and version.state == "Active" else "Off",
+        },
         "RuntimeVersionConfig": runtimes.version_config(version.runtime, name.region),
         "LoggingConfig": {"LogFormat": "Text", "LogGroup": f"/aws/lambda/{version.function_name}", **version.logging},
     }
+    if version.state != "Active":
+        creating = version.state == "Pending"
+        result["StateReason"] = "The function is being created." if creating else version.state_reason
+        result["StateReasonCode"] = "Creating" if creating else "FunctionError.RuntimeInitError"
     if version.environment:
         result["Environment"] = {"Variables": version.environment}
     if version.layers:

@@ -155,7 +155,9 @@ class Executor:
         """A sandbox with credentials that last. Raises AwsError where it cannot be had."""
 
         def prepare(sandbox_id: str) -> SandboxStart:
-            return self._start(call, prepared, sandbox_id, made, "provisioned-concurrency" if provisioned else "on-demand")
+            return self._start(call, prepared, sandbox_id, made, kind)
+
+        kind = "snap-start" if prepared.spec.snap_start else "provisioned-concurrency" if provisioned else "on-demand"
 
         made: list[logs.Stream] = []
         now_s = call.clock.now_s()
@@ -167,7 +169,10 @@ class Executor:
             except (RuntimeNotAvailable, ZygoteFailed) as failure:
                 raise errors.cannot_run(str(failure)) from failure
             if made:
-                sandbox.tag = made.pop()
+                own = sandbox.tag = made.pop()
+                own.restored = sandbox.forked
+                for opened in (own, *made):  # what else was made belongs to the process that it was forked from
+                    opened.open()
             stream = sandbox.tag
             assert isinstance(stream, logs.Stream)
             if stream.expires_s - now_s >= CREDENTIALS_LEFT_S_MIN:
@@ -187,11 +192,14 @@ class Executor:
         stream = self.writer.stream(name.account, name.region, version.role, prepared.group_name, stream_name)
         stream.expires_s = credentials.expires_s
         made.append(stream)
-        logs.PlatformLines(stream, version.text, version.memory_mb, version.logging).init_start(
-            prepared.runtime_version, prepared.runtime_arn, now_ms
-        )
-        if prepared.warning:
-            stream.line(f"Groundcloud: {prepared.warning}")
+
+        def open_stream() -> None:
+            lines = logs.PlatformLines(stream, version.text, version.memory_mb, version.logging)
+            lines.init_start(prepared.runtime_version, prepared.runtime_arn, now_ms, restored=stream.restored)
+            if prepared.warning:
+                stream.line(f"Groundcloud: {prepared.warning}")
+
+        stream.opening = open_stream
         return SandboxStart(
             environment={
                 "AWS_ACCESS_KEY_ID": credentials.access_key_id,
@@ -359,9 +367,12 @@ async def _invoke(
 
     def start(_: Any = None) -> None:
         if not started:
+            if sandbox.forked and sandbox.init_ms is not None and fresh:
+                lines.restore_report(sandbox.init_ms, clock.now_ms())
             started.append(lines.start(request_id, clock.now_ms()))
 
     watcher = None
+    fresh = sandbox.init_ms is None
     if sandbox.init_ms is not None:
         start()
     else:
@@ -386,7 +397,7 @@ async def _invoke(
         if watcher is not None and not watcher.done():
             watcher.cancel()
     start()
-    ended, billed_ms = lines.end(request_id, result, clock.now_ms())
+    ended, billed_ms = lines.end(request_id, result, clock.now_ms(), restored=sandbox.forked)
     return result, (started[0], ended), billed_ms
 
 
@@ -477,6 +488,7 @@ async def _prepare(call: Call, name: FunctionName, version: Version) -> Prepared
         function_name=name.name,
         function_version=version.text,
         account_id=name.account,
+        snap_start=version.snap_start,
         network=call.settings.function_network,
         log_group_name=version.logging.get("LogGroup") or f"/aws/lambda/{name.name}",
         region=name.region,

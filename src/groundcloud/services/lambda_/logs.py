@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import math
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from groundcloud.auth.principals import Principal
@@ -54,7 +56,16 @@ class Stream:
         self.refused = False
         self.on_request: Any = None
         """Called with a request id when its first line comes; writes START if it is not written yet."""
+        self.restored = False
+        """Its sandbox was forked from an initialised one."""
+        self.opening: Callable[[], None] | None = None
+        """Writes the first line. It waits until it is known which kind of start this is, or something is printed."""
         self._writer = writer
+
+    def open(self) -> None:
+        if self.opening is not None:
+            opening, self.opening = self.opening, None
+            opening()
 
     def line(self, text: str) -> None:
         if self.refused:
@@ -69,6 +80,8 @@ class Stream:
 
     def printed(self, line: bytes, request_id: str | None) -> None:
         """A line of the function's."""
+        if self.opening is not None:
+            self.open()
         if request_id is not None and self.on_request is not None:
             self.on_request(request_id)
         self.line(line[:EVENT_BYTES_MAX].decode("utf-8", "replace"))
@@ -208,20 +221,22 @@ class PlatformLines:
         self._json = logging_config.get("LogFormat") == "JSON"
         self._level = _LEVELS.get(logging_config.get("SystemLogLevel", "INFO"), 1)
 
-    def init_start(self, runtime_version: str, runtime_version_arn: str, at_ms: int) -> None:
+    def init_start(self, runtime_version: str, runtime_version_arn: str, at_ms: int, *, restored: bool = False) -> None:
         if self._json:
-            self._platform(
-                "initStart",
-                {
-                    "initializationType": "on-demand",
-                    "phase": "init",
-                    "runtimeVersion": runtime_version,
-                    "runtimeVersionArn": runtime_version_arn,
-                },
-                at_ms,
-            )
+            record = {"runtimeVersion": runtime_version, "runtimeVersionArn": runtime_version_arn}
+            if restored:
+                self._platform("restoreStart", record, at_ms)
+            else:
+                self._platform("initStart", {"initializationType": "on-demand", "phase": "init", **record}, at_ms)
         else:
-            self._stream.line(f"INIT_START Runtime Version: {runtime_version}\tRuntime Version ARN: {runtime_version_arn}")
+            kind = "RESTORE_START" if restored else "INIT_START"
+            self._stream.line(f"{kind} Runtime Version: {runtime_version}\tRuntime Version ARN: {runtime_version_arn}")
+
+    def restore_report(self, duration_ms: float, at_ms: int) -> None:
+        if self._json:
+            self._platform("restoreReport", {"status": "success", "metrics": {"durationMs": round(duration_ms, 3)}}, at_ms)
+        else:
+            self._stream.line(f"RESTORE_REPORT Restore Duration: {duration_ms:.2f} ms")
 
     def start(self, request_id: str, at_ms: int) -> str:
         if self._json:
@@ -230,9 +245,12 @@ class PlatformLines:
         self._stream.line(text)
         return text
 
-    def end(self, request_id: str, result: InvokeResult, at_ms: int) -> tuple[list[str], int]:
+    def end(self, request_id: str, result: InvokeResult, at_ms: int, *, restored: bool = False) -> tuple[list[str], int]:
         """END and REPORT, and what the platform says of a crash; with the billed milliseconds."""
-        billed_ms = billed(result)
+        total_ms = billed(result)
+        # The restore is billed by itself.
+        restore_ms = total_ms - whole_ms(result.duration_ms) if restored and result.init_ms is not None else 0
+        billed_ms = total_ms - restore_ms
         status = "success" if result.kind == "ok" or result.kind == "error" else "timeout" if result.kind == "timeout" else "error"
         if self._json:
             metrics: dict[str, Any] = {
@@ -242,16 +260,20 @@ class PlatformLines:
                 "maxMemoryUsedMB": result.max_memory_mb,
             }
             if result.init_ms is not None:
-                metrics["initDurationMs"] = round(result.init_ms, 3)
+                metrics["restoreDurationMs" if restored else "initDurationMs"] = round(result.init_ms, 3)
+            if restore_ms:
+                metrics["billedRestoreDurationMs"] = restore_ms
             record: dict[str, Any] = {"requestId": request_id, "metrics": metrics, "status": status if result.kind != "error" else "error"}
             if result.error_type and status != "timeout":
                 record["errorType"] = result.error_type
-            return [self._platform("report", record, at_ms, level=1 if status == "success" else 2)], billed_ms
+            return [self._platform("report", record, at_ms, level=1 if status == "success" else 2)], total_ms
         report = (
             f"REPORT RequestId: {request_id}\tDuration: {result.duration_ms:.2f} ms\tBilled Duration: {billed_ms} ms\t"
             f"Memory Size: {self._memory_mb} MB\tMax Memory Used: {result.max_memory_mb} MB\t"
         )
-        if result.init_ms is not None:
+        if result.init_ms is not None and restored:
+            report += f"Restore Duration: {result.init_ms:.2f} ms\tBilled Restore Duration: {restore_ms} ms\t"
+        elif result.init_ms is not None:
             report += f"Init Duration: {result.init_ms:.2f} ms\t"
         if status == "timeout":
             report += "Status: timeout"
@@ -261,7 +283,7 @@ class PlatformLines:
         lines += [f"END RequestId: {request_id}", report]
         for text in lines:
             self._stream.line(text)
-        return lines, billed_ms
+        return lines, total_ms
 
     def _platform(self, kind: str, record: dict[str, Any], at_ms: int, *, level: int = 1) -> str:
         text = json.dumps({"time": _iso(at_ms), "type": f"platform.{kind}", "record": record}, separators=(",", ":"))
@@ -272,9 +294,11 @@ class PlatformLines:
 
 def billed(result: InvokeResult) -> int:
     """Milliseconds, rounded up; the initialisation of a sandbox that was started for the invocation is billed with it."""
-    total = result.duration_ms + (result.init_ms or 0.0)
-    whole = int(total)
-    return max(1, whole if whole == total else whole + 1)
+    return whole_ms(result.duration_ms + (result.init_ms or 0.0))
+
+
+def whole_ms(duration_ms: float) -> int:
+    return max(1, math.ceil(duration_ms))
 
 
 def stream_name(at_ms: int, function_name: str, version: str, sandbox_id: str, *, own_group: bool) -> str:

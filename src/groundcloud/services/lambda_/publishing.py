@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from groundcloud.base.errors import AwsError
 from groundcloud.runtime import UNPACKED_BYTES_MAX
-from groundcloud.services.lambda_ import errors, packages
+from groundcloud.services.lambda_ import errors, packages, snapshots
 from groundcloud.services.lambda_.state import FUNCTIONS, LAYER_VERSIONS, VERSIONS, Code, Function, LayerUse, Version
 from groundcloud.store import Transaction
 
@@ -48,6 +48,7 @@ def publish(tx: Transaction, call: Call, function: Function, latest: Version, de
         generation=call.token(16),
         last_modified_ms=latest.last_modified_ms,
     )
+    version = snapshots.begin(tx, call, version)
     VERSIONS.put(tx, version)
     FUNCTIONS.put(tx, function.replace(last_version=number))
     return version
@@ -61,6 +62,8 @@ def _same(published: Version, latest: Version) -> bool:
         revision_id=published.revision_id,
         generation=published.generation,
         last_modified_ms=published.last_modified_ms,
+        state=published.state,
+        state_reason=published.state_reason,
     )
 
 

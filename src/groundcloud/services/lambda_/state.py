@@ -83,11 +83,18 @@ class Version(Record, kw_only=True):
     dead_letter_arn: str = ""
     logging: dict[str, str] = {}
     kept: dict[str, Any] = {}
+    state: str = "Active"
+    state_reason: str = ""
 
     @property
     def text(self) -> str:
         """`$LATEST` or the number."""
         return str(self.number) if self.number else "$LATEST"
+
+    @property
+    def snap_start(self) -> bool:
+        """Whether its sandboxes are forked from an initialised process: those of a published version may be, $LATEST's are not."""
+        return self.number > 0 and (self.kept.get("SnapStart") or {}).get("ApplyOn") == "PublishedVersions"
 
 
 class Alias(Record, kw_only=True):

@@ -6,7 +6,7 @@ from typing import Any
 
 from groundcloud.kernel.call import Call, Delivery
 from groundcloud.kernel.service import target, timer
-from groundcloud.services.lambda_ import destinations, events, names, provisioning
+from groundcloud.services.lambda_ import destinations, events, names, provisioning, snapshots
 from groundcloud.services.lambda_.durable import executions, invocations
 from groundcloud.services.lambda_.durable.journal import Journal
 from groundcloud.services.lambda_.queue_pollers import QueuePoller
@@ -40,6 +40,11 @@ async def poll(call: Call, mapping: list[str]) -> None:
 async def provision(call: Call, config: list[str]) -> None:
     """One generation of a provisioned concurrency configuration, from its start to its end."""
     await provisioning.keep(call, *config)
+
+
+@timer("lambda.snapshot")
+async def snapshot(call: Call, version: list[Any]) -> None:
+    await snapshots.take(call, *version)
 
 
 @timer("lambda.to-bucket")

@@ -6,7 +6,7 @@ from typing import Any
 
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import operation
-from groundcloud.services.lambda_ import concurrency, configuration, errors, execution, names, packages, publishing
+from groundcloud.services.lambda_ import concurrency, configuration, errors, execution, names, packages, publishing, snapshots
 from groundcloud.services.lambda_.names import LATEST, NAME_LENGTH_MAX, FunctionName
 from groundcloud.services.lambda_.state import (
     ALIASES,
@@ -41,6 +41,7 @@ async def create_function(call: Call, request: dict[str, Any]) -> dict[str, Any]
     if not request.get("Runtime") or not request.get("Handler"):
         raise errors.invalid_parameter("Runtime and Handler are mandatory parameters for functions created with deployment packages.")
     await configuration.check_runtime(call, request["Runtime"])
+    snapshots.check(request["Runtime"], request)
     if FUNCTIONS.has(call.reading(), name.name):
         raise errors.function_exists(name.name)
     configuration.check_role(call, request["Role"])
@@ -201,6 +202,7 @@ async def update_function_configuration(call: Call, request: dict[str, Any]) -> 
         raise errors.invalid_parameter("DurableConfig can only be set when a function is created: this function is not durable.")
     if request.get("Runtime"):
         await configuration.check_runtime(call, request["Runtime"])
+    snapshots.check(request.get("Runtime") or latest.runtime, {**latest.kept, **request})
     if request.get("Role"):
         configuration.check_role(call, request["Role"])
     publishing.check_destination(call, request, request.get("Role") or latest.role)

@@ -11,7 +11,7 @@ import msgspec
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import operation
 from groundcloud.runtime.streaming import ResponseStream
-from groundcloud.services.lambda_ import errors, events, execution, names
+from groundcloud.services.lambda_ import errors, events, execution, names, snapshots
 from groundcloud.services.lambda_.durable import executions, starts
 
 REQUEST_BYTES_MAX = 6_291_456
@@ -39,6 +39,7 @@ async def invoke(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     if request.get("DurableExecutionName"):
         raise errors.invalid_parameter("DurableExecutionName can only be given for a durable function.")
     execution.check_tenant(target.version, tenant_id)
+    snapshots.check_ready(target.version)
     if kind == "Event":
         events.accept(call, name, payload, client_context=context, trace=trace, tenant_id=tenant_id)
         return {"StatusCode": 202}
@@ -64,6 +65,7 @@ async def invoke_with_response_stream(call: Call, request: dict[str, Any]) -> di
         return {"StatusCode": 204}
     if executions.config_of(target.version) is not None:
         raise errors.invalid_parameter("You cannot invoke a durable function with response streaming.")
+    snapshots.check_ready(target.version)
     context = _client_context(request.get("ClientContext"))
     stream = execution.stream(
         call, target, payload, call.request_id, client_context=context, trace=_trace(call), tenant_id=request.get("TenantId") or ""

@@ -24,6 +24,8 @@ def put_provisioned_concurrency_config(call: Call, request: dict[str, Any]) -> d
         raise errors.invalid_parameter("Alias with weights or pointing to $LATEST cannot be used with Provisioned Concurrency")
     if execution.isolates_tenants(version):
         raise errors.invalid_parameter("Provisioned concurrency is not supported for functions with tenant isolation.")
+    if version.snap_start:
+        raise errors.invalid_parameter("Provisioned Concurrency is not supported for functions with SnapStart enabled.")
     wanted = request["ProvisionedConcurrentExecutions"]
     if function.reserved_concurrency is not None:
         if wanted > function.reserved_concurrency:

@@ -11,6 +11,7 @@ from typing import Any
 from groundcloud.base.errors import AwsError
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.resource import Created, ResourceRequest, ResourceType, resource_type
+from groundcloud.services.lambda_ import snapshots
 
 # Property -> what a function has where the template no longer says.
 _CONFIGURATION: dict[str, Any] = {
@@ -213,6 +214,7 @@ class VersionResource(ResourceType):
         wanted = resource.properties
         params = {member: wanted[member] for member in ("FunctionName", "Description", "CodeSha256") if wanted.get(member) is not None}
         published = await call.request("lambda", "PublishVersion", params)
+        await snapshots.settled(call, published["FunctionName"], int(published["Version"]))
         if wanted.get("RuntimePolicy"):
             policy = {"FunctionName": published["FunctionArn"], **wanted["RuntimePolicy"]}
             await call.request("lambda", "PutRuntimeManagementConfig", policy)

@@ -1,0 +1,92 @@
+"""SnapStart: a published version is initialised once, when it is published; its sandboxes are forked from that process.
+
+A version's states: Pending --initialised--> Active, Pending --its initialisation failed--> Failed. A durable timer does the work, so that a restart
+in the middle begins it again. After a restart the first invocation of a version that is Active initialises it anew.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from groundcloud.base.errors import AwsError
+from groundcloud.services.lambda_ import errors, execution
+from groundcloud.services.lambda_.names import FunctionName
+from groundcloud.services.lambda_.state import VERSIONS, Version
+from groundcloud.store import Transaction
+
+if TYPE_CHECKING:
+    from groundcloud.kernel.call import Call
+
+EPHEMERAL_MB_MAX = 512
+"""AWS: "Improving startup performance with Lambda SnapStart", limitations."""
+
+_OLDEST = (3, 12)  # AWS: SnapStart, supported runtimes: "Python 3.12 and later", Java and .NET
+
+
+def wanted(members: dict[str, Any]) -> bool:
+    """Of a request, or of what a version keeps."""
+    return bool((members.get("SnapStart") or {}).get("ApplyOn") == "PublishedVersions")
+
+
+def check(runtime: str, request: dict[str, Any]) -> None:
+    """Raises InvalidParameterValueException where AWS has no SnapStart for such a function."""
+    if not wanted(request):
+        return
+    language, _, version = runtime.partition("python")
+    if language or not version or tuple(int(part) for part in version.split(".")) < _OLDEST:
+        raise errors.invalid_parameter(f"{runtime} is not supported for SnapStart enabled functions.")
+    if (request.get("EphemeralStorage") or {}).get("Size", 0) > EPHEMERAL_MB_MAX:
+        raise errors.invalid_parameter(f"SnapStart does not support ephemeral storage greater than {EPHEMERAL_MB_MAX} MB.")
+
+
+def begin(tx: Transaction, call: Call, version: Version) -> Version:
+    """In the transaction that publishes it."""
+    if not version.snap_start:
+        return version
+    call.schedule(call.now_ms, "lambda.snapshot", [version.function_name, version.number], tx=tx)
+    return version.replace(state="Pending")
+
+
+async def take(call: Call, function_name: str, number: int) -> None:
+    """Initialises the version; what is left is the process from which sandboxes are forked."""
+    version = VERSIONS.get(call.reading(), function_name, number)
+    if version is None or version.state != "Pending":
+        return
+    name = FunctionName(call.account, call.region, function_name, str(number))
+    reason = ""
+    try:
+        executor = execution.of_server(call)
+        sandbox = await executor.acquire(call, await executor.prepared(call, execution.target(call, name)))
+        try:
+            if not await sandbox.ready():
+                reason = "The function failed to initialize: see its log."
+        finally:
+            # It was only to be seen that it can be forked.
+            sandbox.kill()
+            executor.pool.release(sandbox)
+    except AwsError as error:
+        reason = error.message
+    with call.transaction() as tx:
+        version = VERSIONS.get(tx, function_name, number)
+        if version is not None:
+            VERSIONS.put(tx, version.replace(state="Failed" if reason else "Active", state_reason=reason))
+
+
+def check_ready(version: Version) -> None:
+    """Raises ResourceConflictException while a version cannot be invoked."""
+    if version.state != "Active":
+        raise errors.conflict(
+            "The operation cannot be performed at this time. The function is currently in the following state: " + version.state
+        )
+
+
+async def settled(call: Call, function_name: str, number: int) -> None:
+    """Waits until a version is no longer Pending. Raises AwsError where it failed."""
+    while True:
+        watch = VERSIONS.watch(call, function_name, number)
+        version = VERSIONS.get(call.reading(), function_name, number)
+        if version is None or version.state == "Active":
+            return
+        if version.state == "Failed":
+            raise AwsError("GeneralServiceException", f"Version {number} of {function_name} is Failed: {version.state_reason}")
+        await call.wait(watch)
