@@ -155,8 +155,20 @@ def test_web_pages_of_other_origins_may_not_use_the_servers_own_api(wire):
         ("b.s3.eu-west-1.amazonaws.com", "s3", "b", "eu-west-1"),
         ("b.s3-website.us-east-1.localhost:4566", "s3-website", "b", "us-east-1"),
         ("abc.lambda-url.us-east-1.on.aws", "lambda-url", "abc", "us-east-1"),
-        ("sqs.us-east-1.localhost:4566", "", "", ""),
+        ("sqs.us-east-1.localhost:4566", "localhost", "sqs.us-east-1", ""),
+        ("my-bucket.localhost:4566", "localhost", "my-bucket", ""),
     ],
 )
 def test_a_host_names_a_bucket_an_api_or_nothing(header, kind, label, region):
     assert hosts.parse(header) == hosts.Host(kind, label, region)
+
+
+def test_a_bucket_may_stand_before_localhost_where_the_request_is_signed_for_s3(wire, client):
+    s3 = client("s3")
+    s3.create_bucket(Bucket="before-localhost")
+    s3.put_object(Bucket="before-localhost", Key="k", Body=b"content")
+    host = wire.host.replace("localhost", "before-localhost.localhost")
+    credentials = signing.Credentials(s3._request_signer._credentials.access_key, "test")
+    headers = signing.sign(credentials, "us-east-1", "s3", "GET", "/k", "", {"host": host}, b"", time.time())
+    wire.head(method="GET", path="/k", headers=headers)
+    assert wire.answer()[2] == b"content"

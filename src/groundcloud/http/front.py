@@ -21,6 +21,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _log = logging.getLogger("groundcloud.http")
 
+_SCOPE = re.compile(r"Credential=[^/,&%]+(?:/|%2F)\d{8}(?:/|%2F)[a-z0-9-]+(?:/|%2F)([a-z0-9-]+)(?:/|%2F)aws4_request")
 _USER_REQUEST = re.compile(r"/(?:_aws/execute-api|restapis)/([a-z0-9]+)(?:/([^/]+))?(?:/_user_request_)?(?:/|$)")
 
 
@@ -93,6 +94,9 @@ class Front:
         if host.kind == "s3":
             # The signature is over the path as sent; the bucket joins it for the router.
             request.raw_path = f"/{host.label}{path}"
+        elif host.kind == "localhost":
+            if signed_for(request) == "s3":
+                request.raw_path = f"/{host.label}{path}"
         elif host.kind:
             return await self._endpoint(host.kind, request, host)
         elif "/_user_request_" in path and path.startswith("/restapis/"):
@@ -130,6 +134,12 @@ class Front:
         return HttpResponse(
             403, [("content-type", "application/json"), ("x-amzn-errortype", "ForbiddenException")], b'{"message":"Forbidden"}'
         )
+
+
+def signed_for(request: HttpRequest) -> str:
+    """The service in the request's credential scope; empty for none."""
+    match = _SCOPE.search(request.headers.get("authorization", "")) or _SCOPE.search(request.query_string)
+    return match[1] if match is not None else ""
 
 
 def endpoint_labels(request: HttpRequest) -> tuple[str, str | None, str]:

@@ -19,6 +19,8 @@ _PATTERNS = (
     ("s3", re.compile(rf"(?P<label>.+)\.s3(?:[.-]{_REGION})?(?:\.dualstack\.{_REGION.replace('region', 'region2')})?\.{_BASE}")),
     ("cloudfront", re.compile(rf"(?P<label>[a-z0-9]+)\.cloudfront\.(?:{_BASE}|net)")),
     ("appsync-api", re.compile(rf"(?P<label>[a-z0-9]+)\.appsync-(?:api|realtime-api)(?:\.{_REGION})?\.{_BASE}")),
+    # Last: SDKs put a bucket in front of any endpoint, and others a service's name; the signature tells which.
+    ("localhost", re.compile(r"(?P<label>.+)\.localhost")),
 )
 
 

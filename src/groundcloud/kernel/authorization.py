@@ -195,12 +195,12 @@ def global_context(call: Call, raw: IdentityPolicies) -> dict[str, Any]:
             context["aws:Referer"] = call.http.headers["referer"]
     if principal.kind == "service":
         context["aws:PrincipalServiceName"] = principal.arn
+        named = ""
         if call.source_arn:
             context["aws:SourceArn"] = call.source_arn
-            account = call.source_arn.split(":", 5)[4:5]
-            context["aws:SourceAccount"] = account[0] if account and account[0] else call.account
-        else:
-            context["aws:SourceAccount"] = call.account
+            named = "".join(call.source_arn.split(":", 5)[4:5])
+        # A bucket's ARN names no account: then it is the one for which the service acts.
+        context["aws:SourceAccount"] = named or call.source_account or call.account
     elif principal.kind != "anonymous":
         # For a session the key holds the role, not the session.
         context["aws:PrincipalArn"] = principal.role_arn if principal.kind == "role-session" else principal.arn

@@ -71,6 +71,7 @@ class Call:
         "resource",
         "room",
         "session",
+        "source_account",
         "source_arn",
         "units",
     )
@@ -87,6 +88,7 @@ class Call:
         session: Session | None = None,
         http: HttpRequest | None = None,
         source_arn: str = "",
+        source_account: str = "",
         parent: Call | None = None,
         request_id: str | None = None,
     ) -> None:
@@ -100,6 +102,8 @@ class Call:
         self.session = session
         self.http = http
         self.source_arn = source_arn
+        self.source_account = source_account
+        """Of a call by a service principal: the account for which the service acts."""
         self.parent = parent
         self.now_ms = ground.clock.now_ms()
         self.request_id = request_id or ids.uuid_text(ground.random)

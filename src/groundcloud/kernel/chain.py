@@ -143,6 +143,7 @@ class Chain:
             principal,
             session=session,
             source_arn=source_arn or parent.source_arn,
+            source_account=parent.account,
             parent=parent,
         )
         error: AwsError | None = None

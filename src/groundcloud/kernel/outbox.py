@@ -70,6 +70,7 @@ class Outbox:
             target.region or parent.region,
             principal,
             source_arn=delivery.source_arn,
+            source_account=parent.account,
             request_id=delivery.delivery_id or None,
         )
 

@@ -40,6 +40,8 @@ Request = dict[str, Any]
 @operation(resource=arn_of_url)
 def send_message(call: Call, request: Request) -> Request:
     tx, queue = load(call, request)
+    call.units["NumberOfMessagesSent"] = 1
+    call.units["SentMessageSize"] = len(request["MessageBody"])
     return _sent(queue, messages.send(call, tx, queue, request), request)
 
 
@@ -54,7 +56,7 @@ def send_message_batch(call: Call, request: Request) -> Request:
     def send_one(entry: Request) -> Request:
         return {"Id": entry["Id"], **_sent(queue, messages.send(call, tx, queue, entry), entry)}
 
-    return _each(entries, send_one)
+    return _counted(call, "NumberOfMessagesSent", _each(entries, send_one))
 
 
 @operation(resource=arn_of_url)
@@ -85,7 +87,9 @@ async def receive_message(call: Call, request: Request) -> Request:
             break
         await call.wait(watch, until_ms=until_ms if next_ms is None else min(until_ms, next_ms))
     if not taken:
+        call.units["NumberOfEmptyReceives"] = 1
         return {}
+    call.units["NumberOfMessagesReceived"] = len(taken)
     wanted = set(request.get("MessageSystemAttributeNames", ())) | set(request.get("AttributeNames", ()))
     names = request.get("MessageAttributeNames", ())
     return {"Messages": [_received(message, wanted, names) for message in taken]}
@@ -95,6 +99,7 @@ async def receive_message(call: Call, request: Request) -> Request:
 def delete_message(call: Call, request: Request) -> Request:
     tx, queue = load(call, request)
     _delete(call, tx, queue, request["ReceiptHandle"])
+    call.units["NumberOfMessagesDeleted"] = 1
     return {}
 
 
@@ -106,7 +111,7 @@ def delete_message_batch(call: Call, request: Request) -> Request:
         _delete(call, tx, queue, entry["ReceiptHandle"])
         return {"Id": entry["Id"]}
 
-    return _each(_entries(request), delete_one)
+    return _counted(call, "NumberOfMessagesDeleted", _each(_entries(request), delete_one))
 
 
 @operation(resource=arn_of_url)
@@ -125,6 +130,12 @@ def change_message_visibility_batch(call: Call, request: Request) -> Request:
         return {"Id": entry["Id"]}
 
     return _each(_entries(request), change_one)
+
+
+def _counted(call: Call, metric: str, answer: Request) -> Request:
+    """A batch's answer, with its messages counted for the metric."""
+    call.units[metric] = len(answer["Successful"])
+    return answer
 
 
 def _rough_size(entry: Request) -> int:
