@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import quote
 
@@ -536,24 +535,36 @@ def test_an_execution_with_too_many_operations_fails(script: Script, clock: Thre
     assert (found["Status"], found["Error"]["ErrorType"]) == ("FAILED", "DurableExecutionLimitExceeded")
 
 
-def test_a_queue_may_start_executions(script: Script, clock: Threaded) -> None:
-    name = script.function(
-        "consumer",
-        source="def handler(e, c): return {'Status': 'SUCCEEDED', 'Result': '{}'}",
-        DurableConfig={"ExecutionTimeout": 60},
-        Role=script.role_with("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"),
-    )
-    queue_url = script.sqs.create_queue(QueueName="source")["QueueUrl"]
+def test_a_queue_may_start_executions_that_wait(script: Script, clock: Threaded) -> None:
+    source = """
+        import boto3
+
+        def handler(event, context):
+            if not event["UpdatedOperationIds"]:
+                boto3.client("lambda").checkpoint_durable_execution(
+                    DurableExecutionArn=event["DurableExecutionArn"], CheckpointToken=event["CheckpointToken"],
+                    Updates=[{"Id": "w", "Type": "WAIT", "Action": "START", "WaitOptions": {"WaitSeconds": 600}}])
+                return {"Status": "PENDING"}
+            return {"Status": "SUCCEEDED", "Result": "{}"}
+    """
+    receive = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "lambda:CheckpointDurableExecution")
+    name = script.function("consumer", source=source, DurableConfig={"ExecutionTimeout": 900}, Role=script.role_with(*receive))
+    queue_url = script.sqs.create_queue(QueueName="source", Attributes={"VisibilityTimeout": "3600"})["QueueUrl"]
     queue_arn = script.sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     script.lambda_.create_event_source_mapping(FunctionName=f"{name}:$LATEST", EventSourceArn=queue_arn)
     script.sqs.send_message(QueueUrl=queue_url, MessageBody="order")
-    with ThreadPoolExecutor(1) as pool:
-        done = pool.submit(clock.advance, "5s")
-        done.result()
-    executions = script.lambda_.list_durable_executions_by_function(FunctionName=name)["DurableExecutions"]
-    assert [execution["Status"] for execution in executions] == ["SUCCEEDED"]
-    body = json.loads(script.get(executions[0]["DurableExecutionArn"])["InputPayload"])
-    assert [record["body"] for record in body["Records"]] == ["order"]
+
+    def execution() -> dict[str, Any]:
+        (found,) = script.lambda_.list_durable_executions_by_function(FunctionName=name)["DurableExecutions"]
+        return script.get(found["DurableExecutionArn"])
+
+    clock.advance("5s")
+    assert execution()["Status"] == "RUNNING"
+    clock.advance("10m")
+    assert execution()["Status"] == "SUCCEEDED"
+    assert [record["body"] for record in json.loads(execution()["InputPayload"])["Records"]] == ["order"]
+    clock.advance("2h")
+    assert execution()["Status"] == "SUCCEEDED"
 
 
 def test_a_template_makes_a_durable_function(script: Script, client: Callable[..., Any], clock: Threaded) -> None:

@@ -341,3 +341,30 @@ def test_a_killed_server_goes_on_where_it_was(process: Process, sdk: Path) -> No
     assert stage.result(arn) == "three"
     assert stage.notes() == ["three"]
     assert [event["Name"] for event in stage.history(arn) if event["EventType"] == "StepSucceeded"] == ["one", "two", "three"]
+
+
+def test_kills_at_any_moment_repeat_no_step_that_was_checkpointed(process: Process, sdk: Path) -> None:
+    stage = Stage(process, "test", sdk)
+    name = stage.function("""
+        @durable_execution
+        def handler(event, context):
+            return [context.step(lambda _, n=n: note(str(n)), name=f"step{n}") for n in range(25)]
+    """)
+    arn = stage.start(name)
+    noted: list[str] = []
+    kills = 0
+    while len(noted) < 20:
+        for message in stage.sqs.receive_message(QueueUrl=stage.queue_url, WaitTimeSeconds=10).get("Messages", []):
+            noted.append(message["Body"])
+            stage.sqs.delete_message(QueueUrl=stage.queue_url, ReceiptHandle=message["ReceiptHandle"])
+        if len(noted) >= 3 * (kills + 1):
+            process.restart()
+            stage.connect()
+            kills += 1
+    process.advance("1h")
+    assert stage.result(arn) == [str(n) for n in range(25)]
+    noted += stage.notes()
+    assert sorted(set(noted), key=int) == [str(n) for n in range(25)]
+    # Whatever ran again had not been checkpointed: at most the one step that was under way at each kill.
+    assert len(noted) - 25 <= kills
+    assert [event["Name"] for event in stage.history(arn) if event["EventType"] == "StepSucceeded"] == [f"step{n}" for n in range(25)]

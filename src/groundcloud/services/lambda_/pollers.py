@@ -96,7 +96,7 @@ class Poller:
             target = execution.target(call, self.name)
             began_ns = time.perf_counter_ns()
             outcome, error = None, None
-            with call.busy():
+            with starts.busy(call, target):
                 try:
                     outcome = await starts.run(call, target, payload, call.request_id, trace=trace)
                 except AwsError as refused:

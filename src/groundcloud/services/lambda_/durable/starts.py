@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from groundcloud.services.lambda_ import errors, execution
@@ -84,6 +85,11 @@ def answer_of(tx: Transaction, kept: Execution) -> tuple[bytes, bool]:
         "stackTrace": error.get("StackTrace"),
     }
     return json.dumps({member: value for member, value in document.items() if value is not None}).encode(), True
+
+
+def busy(call: Call, target: execution.Target) -> AbstractContextManager[None]:
+    """`call.busy` around `run`; but virtual time must be able to move while an execution is awaited, for that may wait for it."""
+    return call.busy() if executions.config_of(target.version) is None else nullcontext()
 
 
 async def run(call: Call, target: execution.Target, payload: bytes, request_id: str, **options: Any) -> execution.Outcome:
