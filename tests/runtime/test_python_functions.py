@@ -316,3 +316,39 @@ def test_the_interpreter_looks_like_awss(house: Any) -> None:
 def test_asyncio_and_signals_work(house: Any) -> None:
     source = "import asyncio, signal\ndef handler(e, c):\n async def f():\n  await asyncio.sleep(0)\n  return signal.getsignal(signal.SIGCHLD) == signal.SIG_DFL\n return asyncio.run(f())"
     assert house.answer(house.function(source)) is True
+
+
+def test_a_wrapper_starts_the_runtime(house: Any) -> None:
+    if not house.pool.capabilities().namespaces:
+        pytest.skip(str(house.pool.capabilities().missing))
+    spec = house.function(
+        """
+        import logging, os, boto3
+        print("loaded")
+        def handler(event, context):
+            if event is None:
+                raise KeyError("nothing")
+            logging.warning("two\\nlines")
+            return [event, os.environ["WRAPPED"], context.aws_request_id, os.environ.get("_X_AMZN_TRACE_ID")]
+        """,
+        files={"wrap": '#!/bin/sh\nexport WRAPPED=yes\nexec "$@"\n'},
+        environment={"AWS_LAMBDA_EXEC_WRAPPER": "/var/task/wrap"},
+        timeout_s=10,
+    )
+    (spec.code_path / "wrap").chmod(0o755)
+    assert house.answer(spec, 1, trace_id="Root=1-a") == [1, "yes", "11111111-2222-3333-4444-555555555555", "Root=1-a"]
+    result = house.invoke(spec)
+    assert (result.kind, result.error_type) == ("error", "KeyError")
+    assert house.answer(spec, 2)[0] == 2
+
+
+def test_a_wrapper_may_start_a_runtime_of_its_own(house: Any) -> None:
+    from tests.runtime.test_provided import SHELL
+
+    if not house.pool.capabilities().namespaces:
+        pytest.skip(str(house.pool.capabilities().missing))
+    for runtime, files in (("python3.11", {}), ("nodejs20.x", {"app.js": ""})):
+        environment = {"AWS_LAMBDA_EXEC_WRAPPER": "/var/task/other"}
+        spec = house.function("", files={**files, "other": SHELL}, environment=environment, runtime=runtime)
+        (spec.code_path / "other").chmod(0o755)
+        assert house.answer(spec, 1)["got"] == 1

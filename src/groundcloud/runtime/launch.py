@@ -90,10 +90,20 @@ def set_up(spec: FunctionSpec, variables: Mapping[str, str], root: str) -> dict[
     return {"environment": dict(variables), "handler": spec.handler, "runtime": spec.runtime, "task_root": root}
 
 
+def speaks_api(spec: FunctionSpec, choice: RuntimeChoice, namespaces: bool) -> tuple[bool, bool]:
+    """Whether the runtime uses the Runtime API; whether it may: a wrapper may start something else than what it was given."""
+    wrapped = namespaces and bool(spec.environment.get(WRAPPER))
+    always = choice.language == "provided" or (choice.language == "python" and wrapped)
+    return always, always or wrapped
+
+
 def program(spec: FunctionSpec, choice: RuntimeChoice, namespaces: bool) -> dict[str, Any] | None:
     """The commands to try, None for the interpreter that the zygote is."""
+    wrapper = spec.environment.get(WRAPPER)
     if choice.language == "python":
-        return None
+        if not wrapper or not namespaces:
+            return None
+        return {"channel": False, "candidates": [[wrapper, f"/var/lang/bin/{choice.path.name}", "/var/runtime/bootstrap.py"]]}
     if choice.language == "provided":
         roots = ("/var/task", "/opt") if namespaces else (str(spec.code_path), *map(str, spec.layers[::-1]))
         return {"channel": False, "candidates": [[f"{root}/bootstrap"] for root in roots]}
@@ -101,7 +111,6 @@ def program(spec: FunctionSpec, choice: RuntimeChoice, namespaces: bool) -> dict
     main = "/var/runtime/_groundcloud/node/main.mjs" if namespaces else str(_INSIDE / "node" / "main.mjs")
     node = _inside(choice.program) if namespaces else str(choice.program)
     command = [node, main, str(CHANNEL_FD)]
-    wrapper = spec.environment.get(WRAPPER)
     return {"channel": True, "candidates": [[wrapper, *command] if wrapper else command]}
 
 

@@ -218,7 +218,12 @@ class Pool:
     async def _fork(self, spec: FunctionSpec, choice: RuntimeChoice, prepare: PrepareStart | None) -> Sandbox | None:
         """From the function's initialised process. None where that cannot be: then it is started as any other, and fails by itself."""
         zygote = await self._zygote(choice)
-        if choice.language != "python" or not zygote.hello.namespaces or launch.extensions(spec, True):
+        if (
+            choice.language != "python"
+            or not zygote.hello.namespaces
+            or launch.extensions(spec, True)
+            or launch.WRAPPER in spec.environment
+        ):
             return None
         self._template_starts.setdefault(spec.key, prepare)
         template = await self._templates.of(spec)
@@ -265,18 +270,22 @@ class Pool:
             raise RuntimeNotAvailable("A function network of its own needs namespaces, which this machine does not offer the server.")
         sandbox_id = new_id()
         start = prepare(sandbox_id) if prepare is not None else SandboxStart()
-        sandbox = self._new_sandbox(spec, start, sandbox_id, choice)
+        sandbox = self._new_sandbox(spec, start, sandbox_id, choice, namespaces=zygote.hello.namespaces)
         self._ask(zygote, sandbox, start, choice, template=template)
         return sandbox
 
-    def _new_sandbox(self, spec: FunctionSpec, start: SandboxStart, sandbox_id: str, choice: RuntimeChoice) -> Sandbox:
+    def _new_sandbox(
+        self, spec: FunctionSpec, start: SandboxStart, sandbox_id: str, choice: RuntimeChoice, *, namespaces: bool = True
+    ) -> Sandbox:
+        speaks_api, may_speak_api = launch.speaks_api(spec, choice, namespaces)
         sandbox = Sandbox(
             spec,
             start,
             sandbox_id,
             wall_ms=self.settings.wall_ms,
             log_rate=self.settings.log_bytes_per_s_max,
-            speaks_api=choice.language == "provided",
+            speaks_api=speaks_api,
+            may_speak_api=may_speak_api,
         )
         self._all[sandbox_id] = sandbox
         sandbox.on_death = self._forget

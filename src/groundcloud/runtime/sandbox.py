@@ -64,8 +64,9 @@ class Sandbox:
         wall_ms: Callable[[], int],
         log_rate: int,
         speaks_api: bool = False,
+        may_speak_api: bool = False,
     ) -> None:
-        """`speaks_api`: its runtime is a program that uses the Runtime API."""
+        """`speaks_api`: its runtime is a program that uses the Runtime API; `may_speak_api`: that, or the channel, as it turns out."""
         self.spec = spec
         self.id = sandbox_id
         self.tag: object = None
@@ -114,7 +115,8 @@ class Sandbox:
         self._extensions_log = LogPipe(self._loop, self._extension_line, log_rate)
         self.api = SandboxApi(self._loop, self._is_own, self._extensions_moved, wall_ms)
         self.api.about = _about(spec)
-        if speaks_api:
+        self._may_speak_api = may_speak_api or speaks_api
+        if self._may_speak_api:
             self.api.runtime = RuntimeApi(self._runtime_asked)
         self._going = True  # False while the runtime waits for the extensions to register
         self._initialised = False  # the runtime is; extensions may not be
@@ -294,6 +296,7 @@ class Sandbox:
     def _runtime_asked(self) -> None:
         """A program's first request to the Runtime API: it is ready, or says why it cannot be."""
         assert self.api.runtime is not None
+        self._speaks_api = True
         failed = self.api.runtime.init_error
         if failed is None:
             self._become_ready()
@@ -301,7 +304,7 @@ class Sandbox:
             self._fail_init(failed.error_type or "Runtime.Unknown", failed.payload)
 
     def _channel_ended(self) -> None:
-        if not (self._speaks_api or self.dead or self._kill_wanted or self._ending):
+        if not (self._may_speak_api or self.dead or self._kill_wanted or self._ending):
             self._loop.call_later(_EXIT_GRACE_S, self.kill)
 
     def _received(self, kind: int, head: dict[str, Any], payload: bytes) -> None:

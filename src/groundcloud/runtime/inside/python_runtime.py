@@ -426,9 +426,10 @@ def start(
     standard: list[str],
     preloaded: frozenset[str],
     third_party: frozenset[str],
-    walls: sandbox.Walls,
+    walls: sandbox.Walls | None,
+    make: Callable[[], Runtime] | None = None,
 ) -> None:
-    """Makes this process look like a new interpreter of AWS's runtime, then runs it. Never returns."""
+    """Makes this process look like a new interpreter of AWS's runtime, then runs it (what `make` returns, if given). Never returns."""
     status = 1
     try:
         os.environ.clear()
@@ -458,7 +459,8 @@ def start(
         level = os.environ.get("AWS_LAMBDA_LOG_LEVEL", "")
         if as_json and level:
             logging.root.setLevel({"TRACE": "DEBUG", "FATAL": "CRITICAL"}.get(level, level))
-        status = run_to_end(Runtime(channel_fd, specification, walls if specification["template"] else None).run)
+        runtime = make() if make is not None else Runtime(channel_fd, specification, walls if specification["template"] else None)
+        status = run_to_end(runtime.run)
     except BaseException:
         traceback.print_exc()
     finally:

@@ -43,6 +43,8 @@ _DEVICES = ("null", "zero", "full", "random", "urandom")
 _LINKS = {"fd": "/proc/self/fd", "stdin": "/proc/self/fd/0", "stdout": "/proc/self/fd/1", "stderr": "/proc/self/fd/2"}
 _EMPTY_DIRECTORIES = ("proc", "dev", "tmp", "opt", "run", "home/sbx_user1051", "root", "var/task", "var/tmp", "var/lang", "var/runtime")
 
+_OF_THE_RUNTIME = ("bootstrap.py", "snapshot_restore_py.py")
+
 SANDBOX_USER = "sbx_user1051"
 SANDBOX_UID, SANDBOX_GID = 993, 990  # as on AWS
 
@@ -85,9 +87,10 @@ def build(packages: list[str], binds: list[tuple[str, str]]) -> Namespaces:
     _etc(f"{root}/etc")
     for package in packages:
         _bind(package, f"{root}/var/runtime/{os.path.basename(package)}")
-    hooks = f"{os.path.dirname(os.path.abspath(__file__))}/snapshot_restore_py.py"
-    shutil.copyfile(hooks, f"{root}/var/runtime/snapshot_restore_py.py")
-    os.chmod(f"{root}/var/runtime/snapshot_restore_py.py", 0o644)
+    here = os.path.dirname(os.path.abspath(__file__))
+    for name in _OF_THE_RUNTIME:
+        shutil.copyfile(f"{here}/{name}", f"{root}/var/runtime/{name}")
+        os.chmod(f"{root}/var/runtime/{name}", 0o644)
     for source, target in binds:
         _bind(source, root + target)
     # Where Node.js looks for the packages that ES modules import, which it does not do along NODE_PATH.
