@@ -10,11 +10,14 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from groundcloud.kernel.settings import Settings
+
+if TYPE_CHECKING:
+    from groundcloud.kernel.ground import Ground
 
 
 def start(
@@ -88,6 +91,7 @@ def run(settings: Settings, on_ready: Callable[[Settings, tuple[str, str]], None
                 scratch.write_text(str(settings.port))
                 scratch.rename(port_file)
             on_ready(settings, ground.identities.root_credentials)
+            _warm(ground)
 
         try:
             await Server(front, ready).serve(sockets=[listener])
@@ -99,6 +103,15 @@ def run(settings: Settings, on_ready: Callable[[Settings, tuple[str, str]], None
         loop.run_until_complete(serve())
     finally:
         loop.close()
+
+
+def _warm(ground: Ground) -> None:
+    """Functions of an earlier run are quick from their first call on; a server without any loads nothing for them."""
+    functions = ground.settings.data_dir / "functions"
+    if functions.is_dir() and any(functions.iterdir()):
+        from groundcloud.services.lambda_ import warming
+
+        warming.begin(ground)
 
 
 def _check_directory(data: Path) -> None:

@@ -12,6 +12,7 @@ lambda/layer-versions (layer_name, number)         LayerVersion
 lambda/urls        (function_name, qualifier)      Url
 lambda/url-ids     (url_id)                        UrlPlace, in one table for all accounts and regions: where a request's host leads
 lambda/packages    (digest)                        Package, in one table for all: zip files by content, and how many names they have
+lambda/runtimes    (runtime)                       index, one table for all: runtimes that functions have had
 lambda/signing     (config_id)                     CodeSigningConfig
 """
 
@@ -244,4 +245,5 @@ LAYER_VERSIONS = Table("lambda/layer-versions", LayerVersion, key=("layer_name",
 URLS = Table("lambda/urls", Url, key=("function_name", "qualifier"))
 URL_IDS = Table("lambda/url-ids", UrlPlace, key=("url_id",), scope="global")
 PACKAGES = Table("lambda/packages", Package, key=("digest",), scope="global")
+RUNTIMES = Table("lambda/runtimes", None, key=("runtime",), scope="global")
 SIGNING_CONFIGS = Table("lambda/signing", CodeSigningConfig, key=("config_id",))

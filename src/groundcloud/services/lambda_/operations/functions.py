@@ -14,6 +14,7 @@ from groundcloud.services.lambda_.state import (
     INVOKE_CONFIGS,
     POLICIES,
     PROVISIONED,
+    RUNTIMES,
     URL_IDS,
     URLS,
     VERSIONS,
@@ -63,6 +64,7 @@ async def create_function(call: Call, request: dict[str, Any]) -> dict[str, Any]
             _name_layers(tx, call, version)
             FUNCTIONS.put(tx, function)
             VERSIONS.put(tx, version)
+            RUNTIMES.put(tx, version.runtime)
             if request.get("Publish"):
                 version = publishing.publish(tx, call, function, version, version.description)
     executor.warm(call, version.runtime)
@@ -219,6 +221,7 @@ async def update_function_configuration(call: Call, request: dict[str, Any]) -> 
             _name_layers(here, call, new)
             _forget_layers(here, call, old)
         VERSIONS.put(here, new)
+        RUNTIMES.put(here, new.runtime)
     await executor.retire(name, old)
     return configuration.being_updated(configuration.document(name, function, new))
 
