@@ -587,3 +587,42 @@ def test_a_template_makes_a_durable_function(script: Script, client: Callable[..
     clock.settle()
     answer = script.lambda_.invoke(FunctionName="templated", Qualifier="$LATEST")
     assert answer["Payload"].read() == b"1"
+
+
+def test_the_input_of_a_failed_asynchronous_execution_goes_to_the_dead_letter_queue(script: Script, clock: Threaded) -> None:
+    queue_url = script.sqs.create_queue(QueueName="letters")["QueueUrl"]
+    queue_arn = script.sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    name = script.function("buried", DeadLetterConfig={"TargetArn": queue_arn})
+    event = {"1": {"answer": {"Status": "FAILED", "Error": {"ErrorMessage": "no", "ErrorType": "Oops"}}}}
+    script.start(event, name)
+    script.start({}, name)
+    clock.settle()
+    (letter,) = script.sqs.receive_message(QueueUrl=queue_url, MaxNumberOfMessages=10, MessageAttributeNames=["All"])["Messages"]
+    assert json.loads(letter["Body"]) == event
+    assert letter["MessageAttributes"]["ErrorMessage"]["StringValue"] == "no"
+
+
+def test_an_execution_whose_function_is_deleted_fails(script: Script, clock: Threaded) -> None:
+    name = script.function("gone")
+    arn = script.start(WAITS, name)
+    clock.settle()
+    script.lambda_.delete_function(FunctionName=name)
+    assert script.status(arn) == "RUNNING"
+    clock.advance("1h")
+    assert (script.status(arn), script.get(arn)["Error"]["ErrorType"]) == ("FAILED", "ResourceNotFoundException")
+
+
+def test_a_throttled_execution_waits_for_its_turn(script: Script, clock: Threaded) -> None:
+    script.lambda_.put_function_concurrency(FunctionName=script.name, ReservedConcurrentExecutions=0)
+    arn = script.start({})
+    clock.advance("10m")
+    assert (script.status(arn), script.reports()) == ("RUNNING", [])
+    script.lambda_.delete_function_concurrency(FunctionName=script.name)
+    clock.advance("5m")
+    assert script.status(arn) == "SUCCEEDED"
+
+
+def test_an_event_of_the_old_operation_starts_an_execution_too(script: Script, clock: Threaded) -> None:
+    script.lambda_.invoke_async(FunctionName=script.name, InvokeArgs=b"{}")
+    clock.settle()
+    assert len(script.listed()) == 1
