@@ -81,6 +81,10 @@ class RocksEngine:
         table.set_bloom_filter(10.0, False)
         table.set_cache_index_and_filter_blocks(True)
         table.set_pin_l0_filter_and_index_blocks_in_cache(True)
+        # Whole, the filter and index of a large table file outgrow a shard of the cache, and every read would unpack them anew.
+        table.set_index_type(rocksdict.BlockBasedIndexType.two_level_index_search())
+        table.set_partition_filters(True)
+        table.set_pin_top_level_index_and_filter(True)
         table.set_data_block_index_type(rocksdict.DataBlockIndexType.binary_and_hash())
         options.set_block_based_table_factory(table)
         return options
