@@ -287,7 +287,10 @@ class Made(Sequence[bytes]):
 
 def fill(server: Process, name: str, count: int, make: Callable[[int], bytes]) -> None:
     result = uvloop.run(run(server.endpoint, Made(count, make), requests=count, connections=CONNECTIONS_TO_FILL))  # type: ignore[arg-type]
-    print(f"{name:<34} {result.wall_s:.0f} s; p50 {result.p50_ms:.1f} ms, p99 {result.p99_ms:.1f} ms; memory {memory_mb(server)} MB", flush=True)
+    print(
+        f"{name:<34} {result.wall_s:.0f} s; p50 {result.p50_ms:.1f} ms, p99 {result.p99_ms:.1f} ms; memory {memory_mb(server)} MB",
+        flush=True,
+    )
 
 
 def memory_mb(server: Process) -> int:
