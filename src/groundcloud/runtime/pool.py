@@ -57,7 +57,6 @@ class Pool:
         self._own_users = len(users) > 1  # each sandbox has one
         self._users_taken: set[int] = set()
         self._templates = Templates(self._start_template)
-        self._template_starts: dict[str, PrepareStart | None] = {}
         self._sdk_fetch: asyncio.Task[str | None] | None = None
         self._workers = Workers(self._start_new, self.settings.node_workers)
         self._closed = False
@@ -211,9 +210,9 @@ class Pool:
             self._sdk_fetch = asyncio.get_running_loop().create_task(node_sdk.fetch())
         return None if self._sdk_fetch.done() else self._sdk_fetch
 
-    async def _start_template(self, spec: FunctionSpec) -> Sandbox:
+    async def _start_template(self, spec: FunctionSpec, prepare: PrepareStart | None) -> Sandbox:
         choice = await asyncio.to_thread(resolve_runtime, spec.runtime)
-        return await self._start_new(spec, choice, self._template_starts.pop(spec.key, None), template=True)
+        return await self._start_new(spec, choice, prepare, template=True)
 
     async def _fork(self, spec: FunctionSpec, choice: RuntimeChoice, prepare: PrepareStart | None) -> Sandbox | None:
         """From the function's initialised process. None where that cannot be: then it is started as any other, and fails by itself."""
@@ -225,8 +224,7 @@ class Pool:
             or launch.WRAPPER in spec.environment
         ):
             return None
-        self._template_starts.setdefault(spec.key, prepare)
-        template = await self._templates.of(spec)
+        template = await self._templates.of(spec, prepare)
         if template is None:
             return None
         sandbox_id = new_id()

@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from groundcloud.runtime.function import FunctionSpec
+from groundcloud.runtime.function import FunctionSpec, PrepareStart
 from groundcloud.runtime.sandbox import Sandbox
 
 _AGE_S_MAX = 10_800.0
@@ -63,25 +63,25 @@ class Template:
 
 
 class Templates:
-    """`make(spec)` starts a sandbox that becomes a template."""
+    """`make(spec, prepare)` starts a sandbox that becomes a template."""
 
-    def __init__(self, make: Callable[[FunctionSpec], Awaitable[Sandbox]]) -> None:
+    def __init__(self, make: Callable[[FunctionSpec, PrepareStart | None], Awaitable[Sandbox]]) -> None:
         self._make = make
         self._making: dict[str, asyncio.Task[Template | None]] = {}
         self._all: list[Template] = []
 
-    async def of(self, spec: FunctionSpec) -> Template | None:
+    async def of(self, spec: FunctionSpec, prepare: PrepareStart | None) -> Template | None:
         """That of the function, initialised; None if its initialisation fails."""
         task = self._making.get(spec.key)
         if task is not None and task.done() and not ((made := task.result()) is not None and made.usable):
             task = None
         if task is None:
-            task = self._making[spec.key] = asyncio.get_running_loop().create_task(self._start(spec))
+            task = self._making[spec.key] = asyncio.get_running_loop().create_task(self._start(spec, prepare))
         return await asyncio.shield(task)
 
-    async def _start(self, spec: FunctionSpec) -> Template | None:
+    async def _start(self, spec: FunctionSpec, prepare: PrepareStart | None) -> Template | None:
         previous = [template for template in self._all if template.sandbox.spec.key == spec.key]
-        sandbox = await self._make(spec)
+        sandbox = await self._make(spec, prepare)
         template = Template(sandbox)
         self._all.append(template)
         if not await sandbox.ready():
