@@ -264,6 +264,20 @@ def test_no_more_batches_run_at_once_than_the_maximum_concurrency(line: Line) ->
     assert max(concurrent) == 2
 
 
+def test_more_batches_run_at_once_while_messages_wait(line: Line) -> None:
+    line.connect(BatchSize=1, Enabled=False)
+    name = make_function(line.lambda_, line.role, "import time\ndef handler(event, context): time.sleep(0.04)")
+    for number in range(60):
+        line.send(str(number))
+    line.lambda_.update_event_source_mapping(UUID=line.mapping_id, FunctionName=name, Enabled=True)
+    assert line.left() == (0, 0)
+    line.clock.ground.flush_telemetry()
+    records = line.clock.ground.telemetry.recent
+    concurrent = [r.units["concurrent"] for r in records if r.dimensions.get("FunctionName") == name and "concurrent" in r.units]
+    assert len(concurrent) == 60
+    assert max(concurrent) > 5
+
+
 def test_messages_wait_while_the_function_is_throttled(line: Line) -> None:
     concurrent = _slow(line, reserved=1)
     assert len(concurrent) == 8

@@ -46,6 +46,7 @@ class QueuePoller(Poller):
         self._at_once_max = ceiling or BATCHES_MAX
         self._at_once = min(BATCHES_FIRST, self._at_once_max)
         self._running: set[asyncio.Task[None]] = set()
+        self._full_since = 0.0
         self._empty = 0
 
     async def run(self) -> None:
@@ -73,11 +74,18 @@ class QueuePoller(Poller):
             await asyncio.wait(self._running)
 
     async def _slot(self) -> None:
-        """Waits until another batch may run; when all have been busy for a while, more may."""
+        """Waits until another batch may run; when each has had to wait for a place for a while, more may."""
+        now = asyncio.get_running_loop().time
+        if len(self._running) < self._at_once:
+            self._full_since = now()
+            return
         while len(self._running) >= self._at_once:
-            done, _ = await asyncio.wait(self._running, timeout=SLOT_WAIT_S, return_when=asyncio.FIRST_COMPLETED)
-            if not done and self._at_once < self._at_once_max:
+            left_s = self._full_since + SLOT_WAIT_S - now()
+            if left_s <= 0 and self._at_once < self._at_once_max:
                 self._at_once = min(self._at_once + BATCHES_FIRST, self._at_once_max)
+                self._full_since = now()
+                continue
+            await asyncio.wait(self._running, timeout=left_s if left_s > 0 else None, return_when=asyncio.FIRST_COMPLETED)
 
     async def _rest(self) -> None:
         """Once the queue has long been empty, with nothing in flight or delayed: until a commit in SQS, or a change of the mapping."""
