@@ -134,3 +134,13 @@ def test_statements_are_judged_by_their_kind_their_keys_and_whether_they_scan(dy
     ]
     assert refusal(user.execute_statement, Statement="SELECT * FROM asked")[0] == "AccessDeniedException"
     assert refusal(user.execute_statement, Statement="DELETE FROM asked WHERE pk = 'mine'")[0] == "AccessDeniedException"
+
+
+def test_listing_tables_is_judged_on_all_tables(make_table: Any, as_user: Any, account: str) -> None:
+    make_table("listed", "pk")
+    every = f"arn:aws:dynamodb:us-east-1:{account}:table/*"
+    user = as_user({"Action": "dynamodb:ListTables", "Resource": every})
+    assert user.list_tables()["TableNames"] == ["listed"]
+    code, sentence = refusal(user.describe_limits)
+    assert code == "AccessDeniedException"
+    assert "dynamodb:DescribeLimits" in sentence

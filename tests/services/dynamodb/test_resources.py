@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from tests.services.dynamodb.asking import index
+from tests.services.dynamodb.asking import index, refusal
 
 
 def template(**properties: Any) -> str:
@@ -65,7 +65,11 @@ def test_a_table_of_a_stack(client: Any, dynamodb: Any, clock: Any) -> None:
     assert table["GlobalSecondaryIndexes"][0]["ItemCount"] == 1
     assert "StreamSpecification" not in table
     assert dynamodb.describe_time_to_live(TableName=made["Name"])["TimeToLiveDescription"]["TimeToLiveStatus"] == "DISABLED"
-    assert [tag["Key"] for tag in dynamodb.list_tags_of_resource(ResourceArn=made["Arn"])["Tags"]] == ["b"]
+    tags = {tag["Key"]: tag["Value"] for tag in dynamodb.list_tags_of_resource(ResourceArn=made["Arn"])["Tags"]}
+    assert sorted(tags) == ["aws:cloudformation:logical-id", "aws:cloudformation:stack-id", "aws:cloudformation:stack-name", "b"]
+    assert (tags["aws:cloudformation:stack-name"], tags["aws:cloudformation:logical-id"], tags["b"]) == ("app", "Table", "2")
+    refused = refusal(dynamodb.untag_resource, ResourceArn=made["Arn"], TagKeys=["aws:cloudformation:stack-id"])
+    assert refused[0] == "ValidationException"
     cloudformation.update_stack(StackName="app", TemplateBody=template(TableName="named"))
     clock.settle()
     assert outputs(cloudformation)["Name"] == "named"

@@ -171,7 +171,7 @@ def _dynamodb(records: list[CallRecord], start_s: int, into: Measured) -> None:
         elif 400 <= first.status < 500:
             _at(into, "AWS/DynamoDB", "UserErrors", (), COUNT, start_s).add(1.0, len(records))
         return
-    if not table:
+    if not table or table == "*":
         return
     latency = _at(into, "AWS/DynamoDB", "SuccessfulRequestLatency", operation, MILLISECONDS, start_s)
     for record in records:

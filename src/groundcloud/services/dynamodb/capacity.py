@@ -5,6 +5,7 @@ Source: Developer Guide, "DynamoDB read and write operations" and "DynamoDB item
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 READ_UNIT_BYTES = 4096
@@ -19,6 +20,10 @@ def read_units(size_bytes: int, consistent: bool | None) -> float:
 
 def write_units(size_bytes: int) -> float:
     return float(-(-size_bytes // WRITE_UNIT_BYTES) or 1)
+
+
+READ, WRITE = "ConsumedReadCapacityUnits", "ConsumedWriteCapacityUnits"
+"""CloudWatch's names, under which a call's record has what it consumed."""
 
 
 class Usage:
@@ -62,3 +67,9 @@ class Usage:
 
 def _units(units: float, kind: str) -> dict[str, float]:
     return {"CapacityUnits": units, f"{kind}CapacityUnits": units} if kind else {"CapacityUnits": units}
+
+
+def record(call: Any, metric: str, usages: Iterable[Usage], factor: float = 1.0) -> None:
+    """Notes in the call's record what was consumed; the metrics are made from it."""
+    units = sum(usage.total for usage in usages)
+    call.units[metric] = call.units.get(metric, 0.0) + units * factor

@@ -77,6 +77,7 @@ def batch_get_item(call: Call, request: Request) -> dict[str, Any]:
             if table.throttled:
                 throttling.charge(call, table, "read", Usage(table_name, units))
         responses[table_name] = found
+        capacity.record(call, capacity.READ, (usage,))
         consumed.append(usage.consumed(request.get("ReturnConsumedCapacity")))
     if unprocessed and not total_bytes and not any(responses.values()):
         raise errors.throughput_exceeded()
@@ -139,6 +140,7 @@ def batch_write_item(call: Call, request: Request) -> dict[str, Any]:
             found = items.collection_metrics(tx, table, key, item or write["DeleteRequest"]["Key"])
             if found is not None and found not in metrics.setdefault(table_name, []):
                 metrics[table_name].append(found)
+    capacity.record(call, capacity.WRITE, usages.values())
     consumed = [usage.consumed(request.get("ReturnConsumedCapacity")) for usage in usages.values()]
     if sum(map(len, unprocessed.values())) == len(planned):
         raise errors.throughput_exceeded()

@@ -47,7 +47,7 @@ def put_item(call: Call, request: Request) -> dict[str, Any]:
     answer: dict[str, Any] = {}
     if old_raw is not None and request.get("ReturnValues") == "ALL_OLD":
         answer["Attributes"] = old or state.unpack_item(old_raw)
-    return _finish(tx, table, key, item, request, answer, usage)
+    return _finish(call, tx, table, key, item, request, answer, usage)
 
 
 @operation(raw=True, resource=access.table_of_request, context=access.facts_of_key)
@@ -74,8 +74,9 @@ def get_item(call: Call, request: Request) -> dict[str, Any]:
         else:
             answer["Item"] = state.unpack_item(raw)
     mode = request.get("ReturnConsumedCapacity")
+    units = call.units[capacity.READ] = capacity.read_units(size, request.get("ConsistentRead"))
     if table.throttled or (mode is not None and mode != "NONE"):
-        usage = Usage(request["TableName"], capacity.read_units(size, request.get("ConsistentRead")))
+        usage = Usage(request["TableName"], units)
         if table.throttled:
             throttling.charge(call, table, "read", usage)
         if mode is not None and mode != "NONE":
@@ -104,7 +105,7 @@ def delete_item(call: Call, request: Request) -> dict[str, Any]:
     answer: dict[str, Any] = {}
     if old_raw is not None and request.get("ReturnValues") == "ALL_OLD":
         answer["Attributes"] = old or state.unpack_item(old_raw)
-    return _finish(tx, table, key, request["Key"], request, answer, usage)
+    return _finish(call, tx, table, key, request["Key"], request, answer, usage)
 
 
 @operation(raw=True, resource=access.table_of_request, context=access.facts_of_key)
@@ -136,7 +137,7 @@ def update_item(call: Call, request: Request) -> dict[str, Any]:
         attributes = _returned(wanted, old, new, update)
         if attributes:
             answer["Attributes"] = attributes
-    return _finish(tx, table, key, request["Key"], request, answer, usage)
+    return _finish(call, tx, table, key, request["Key"], request, answer, usage)
 
 
 # --- what the other nouns share -----------------------------------------------------------------------------------------------------
@@ -255,8 +256,9 @@ def _returned(wanted: str, old: Item | None, new: Item | None, update: Update | 
 
 
 def _finish(
-    tx: Any, table: TableDefinition, key: items.Key, item: Item, request: Request, answer: dict[str, Any], usage: Usage
+    call: Call, tx: Any, table: TableDefinition, key: items.Key, item: Item, request: Request, answer: dict[str, Any], usage: Usage
 ) -> dict[str, Any]:
+    call.units[capacity.WRITE] = usage.total
     mode = request.get("ReturnConsumedCapacity")
     if mode is not None and mode != "NONE":
         answer["ConsumedCapacity"] = usage.consumed(mode)

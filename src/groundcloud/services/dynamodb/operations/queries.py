@@ -246,12 +246,12 @@ def _answer(
     if page.last is not None:
         answer["LastEvaluatedKey"] = pages.last_key(source, page.last)
     mode = request.get("ReturnConsumedCapacity")
-    if throttled or (mode is not None and mode != "NONE"):
-        usage = _usage(source, request, page)
-        if throttled:
-            throttling.charge(call, source.table, "read", usage)
-        if mode is not None and mode != "NONE":
-            answer["ConsumedCapacity"] = usage.consumed(mode)
+    usage = _usage(source, request, page)
+    call.units[capacity.READ] = usage.total
+    if throttled:
+        throttling.charge(call, source.table, "read", usage)
+    if mode is not None and mode != "NONE":
+        answer["ConsumedCapacity"] = usage.consumed(mode)
     return answer
 
 

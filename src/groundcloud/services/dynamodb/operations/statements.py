@@ -103,6 +103,7 @@ def execute_statement(call: Call, request: Request) -> dict[str, Any]:
         return _select(call, request, statement, found)
     part, usage = _prepared(call, statement, found, request), Usage(statement.table_name)
     _write(call, part, usage, request)
+    capacity.record(call, capacity.WRITE, (usage,))
     answer: dict[str, Any] = {"Items": []}
     returned = _returned(part, statement)
     if returned is not None:
@@ -141,6 +142,7 @@ def batch_execute_statement(call: Call, request: Request) -> dict[str, Any]:
             if "Item" in error.fields:
                 response["Error"]["Item"] = error.fields["Item"]
         responses.append(response)
+    capacity.record(call, capacity.READ if kinds == {True} else capacity.WRITE, usages.values())
     answer: dict[str, Any] = {"Responses": responses}
     mode = request.get("ReturnConsumedCapacity")
     if mode in ("TOTAL", "INDEXES"):
@@ -235,6 +237,7 @@ def _read_transaction(call: Call, request: Request, read: list[tuple[Statement, 
         responses.append({} if item is None else {"Item": item})
         usage = usages.setdefault(statement.table_name, Usage(statement.table_name))
         usage.table += 2 * capacity.read_units(0 if raw is None else state.item_size(raw), True)
+    capacity.record(call, capacity.READ, usages.values())
     answer: dict[str, Any] = {"Responses": responses}
     mode = request.get("ReturnConsumedCapacity")
     if mode in ("TOTAL", "INDEXES"):
@@ -363,6 +366,7 @@ def _select(call: Call, request: Request, statement: Select, found: dict[str, Va
         usage.table += units
     else:
         usage.add_index(index.index_name, index.is_global, units)
+    capacity.record(call, capacity.READ, (usage,))
     answer: dict[str, Any] = {"Items": picked}
     if last is not None:
         answer["NextToken"] = _write_token(*last)

@@ -84,7 +84,11 @@ def describe_table(call: Call, request: Request) -> dict[str, Any]:
     return {"Table": descriptions.describe(tx, table)}
 
 
-@operation(raw=True)
+def _every_table(call: Call, request: Request) -> str:
+    return call.arn("dynamodb", "table/*")
+
+
+@operation(raw=True, resource=_every_table)
 def list_tables(call: Call, request: Request) -> dict[str, Any]:
     shapes.check("ListTables", request)
     limit = request.get("Limit", LIST_TABLES_MAX)

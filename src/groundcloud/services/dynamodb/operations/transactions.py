@@ -155,6 +155,7 @@ def transact_get_items(call: Call, request: Request) -> dict[str, Any]:
     if total_bytes > TRANSACTION_BYTES_MAX:
         raise errors.validation("Collection size of items in the transaction exceeded the limit of 4 MB")
     answer: dict[str, Any] = {"Responses": responses}
+    capacity.record(call, capacity.READ, usages.values())
     mode = request.get("ReturnConsumedCapacity")
     if mode in ("TOTAL", "INDEXES"):
         answer["ConsumedCapacity"] = [usage.consumed(mode, kind="Read") for usage in usages.values()]
@@ -188,6 +189,7 @@ def run_writes(call: Call, request: Request, parts: list[Part], token: Token | N
         items.write(call, part.tx, part.table, part.key, part.old_raw, part.new, part.new_size, old=part.old, usage=usage)
     mode = request.get("ReturnConsumedCapacity")
     answer: dict[str, Any] = {}
+    capacity.record(call, capacity.WRITE, usages.values(), 2.0)
     if mode in ("TOTAL", "INDEXES"):
         answer["ConsumedCapacity"] = [usage.consumed(mode, kind="Write", factor=2) for usage in usages.values()]
     if request.get("ReturnItemCollectionMetrics") == "SIZE":

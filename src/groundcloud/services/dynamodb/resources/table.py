@@ -8,6 +8,7 @@ import msgspec
 
 from groundcloud.base.errors import AwsError
 from groundcloud.kernel.resource import Created, ResourceRequest, ResourceType, coerced, resource_type
+from groundcloud.services.dynamodb import tags as tags_of_tables
 from groundcloud.wire import model as models
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class TableResource(ResourceType):
         if properties.get("ResourcePolicy"):
             request["ResourcePolicy"] = _document(properties["ResourcePolicy"])
         table = (await call.request("dynamodb", "CreateTable", request))["TableDescription"]
+        self._mark(call, table["TableArn"], resource)
         await self._settings(call, table_name, table["TableArn"], properties, {})
         return await self.describe(call, table_name)
 
@@ -59,9 +61,10 @@ class TableResource(ResourceType):
             await call.request("dynamodb", "UpdateTable", {"TableName": table_name, **_typed("UpdateTable", request)})
         await self._settings(call, table_name, arn, properties, old)
         wanted = _tags(resource, properties)
-        found = await call.request("dynamodb", "ListTagsOfResource", {"ResourceArn": arn})
-        current = {tag["Key"]: tag["Value"] for tag in found["Tags"]}
+        held = tags_of_tables.of(call.reading(), arn)
+        current = {key: value for key, value in held.items() if not key.startswith(tags_of_tables.SYSTEM)}
         gone = [key for key in current if key not in wanted]
+        self._mark(call, arn, resource)
         if gone:
             await call.request("dynamodb", "UntagResource", {"ResourceArn": arn, "TagKeys": gone})
         if any(current.get(key) != value for key, value in wanted.items()):
@@ -88,6 +91,10 @@ class TableResource(ResourceType):
         if "LatestStreamArn" in table:
             attributes["StreamArn"] = table["LatestStreamArn"]
         return Created(table_name, attributes)
+
+    def _mark(self, call: Call, arn: str, resource: ResourceRequest) -> None:
+        with call.transaction() as tx:
+            tags_of_tables.mark(tx, arn, resource.tags)
 
     async def _settings(self, call: Call, table_name: str, arn: str, properties: Properties, old: Properties) -> None:
         """What has an operation of its own: time to live, point-in-time recovery, insights, a Kinesis stream."""
@@ -185,7 +192,7 @@ def _encryption(specification: Properties) -> Properties:
 
 
 def _tags(resource: ResourceRequest, properties: Properties) -> dict[str, str]:
-    """The table's own tags and the stack's; DynamoDB keeps no aws: tags."""
+    """The table's own tags and the stack's; those of AWS are set apart, no caller may give them."""
     own = {tag["Key"]: str(tag["Value"]) for tag in properties.get("Tags") or ()}
     return {**{key: value for key, value in resource.tags.items() if not key.startswith("aws:")}, **own}
 
