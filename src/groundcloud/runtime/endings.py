@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import signal
 import time
+from typing import NamedTuple
+
+from groundcloud.runtime.function import InvokeKind
 
 # Go's words for signals, which AWS's messages carry.
 _SIGNAL_WORDS = {
@@ -68,3 +71,36 @@ def platform_error(document: bytes) -> str:
     except (ValueError, RecursionError):
         return ""
     return str(fields.get("errorMessage", "")) if isinstance(fields, dict) else ""
+
+
+class Ending(NamedTuple):
+    """What an invocation is answered whose sandbox has ended; `platform_line` as in InvokeResult."""
+
+    kind: InvokeKind
+    payload: bytes
+    error_type: str
+    platform_line: str | None = None
+
+
+def of_initialisation(error_type: str, document: bytes, request_id: str, *, platform: bool) -> Ending:
+    """`platform`: the document is the platform's own, of a runtime or extension that could not be started."""
+    if not platform:
+        return Ending("init_error", with_request_id(document, request_id), error_type)
+    message = f"RequestId: {request_id} Error: {platform_error(document)}"
+    return Ending("init_error", error_payload(error_type, message), error_type, f"{message}\n{error_type}")
+
+
+def of_time_limit(timeout_s: float, request_id: str, wall_ms: int) -> Ending:
+    sentence = f"Task timed out after {timeout_s:.2f} seconds"
+    payload = error_payload("Sandbox.Timedout", f"RequestId: {request_id} Error: {sentence}")
+    return Ending("timeout", payload, "Sandbox.Timedout", f"{stamp(wall_ms)} {request_id} {sentence}")
+
+
+def of_process(status: str, request_id: str, *, ran_out_of_memory: bool) -> Ending:
+    """`status` is what init said last."""
+    message = f"RequestId: {request_id} Error: {ending_words(status, killed=ran_out_of_memory)}"
+    word = "Extension.Crash" if status.startswith("extension ") else "Runtime.ExitError"
+    line = f"{message}\n{word}"
+    if ran_out_of_memory:
+        return Ending("oom", error_payload(word, message), "Runtime.OutOfMemory", line)
+    return Ending("exit", error_payload(word, message), word, line)

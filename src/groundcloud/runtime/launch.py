@@ -81,6 +81,12 @@ def environment(spec: FunctionSpec, start: SandboxStart, choice: RuntimeChoice, 
     return variables
 
 
+def about(spec: FunctionSpec) -> dict[str, str]:
+    """What an extension is told when it registers."""
+    about = {"functionName": spec.function_name, "functionVersion": spec.function_version, "handler": spec.handler}
+    return {**about, "accountId": spec.account_id} if spec.account_id else about
+
+
 def task_root(spec: FunctionSpec, namespaces: bool) -> str:
     return "/var/task" if namespaces else str(spec.code_path)
 

@@ -22,10 +22,10 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from groundcloud.runtime import launch, memory, peers, telemetry_api
+from groundcloud.runtime import endings, launch, memory, peers, telemetry_api
 from groundcloud.runtime.channel import Channel
 from groundcloud.runtime.control_groups import Group
-from groundcloud.runtime.endings import ending_words, error_payload, platform_error, stamp, with_request_id
+from groundcloud.runtime.endings import error_payload
 from groundcloud.runtime.extensions import SHUTDOWN_S
 from groundcloud.runtime.function import (
     INIT_MS_MAX,
@@ -114,7 +114,7 @@ class Sandbox:
         self._log = LogPipe(self._loop, self._line, log_rate)
         self._extensions_log = LogPipe(self._loop, self._extension_line, log_rate)
         self.api = SandboxApi(self._loop, self._is_own, self._extensions_moved, wall_ms)
-        self.api.about = _about(spec)
+        self.api.about = launch.about(spec)
         self._may_speak_api = may_speak_api or speaks_api
         if self._may_speak_api:
             self.api.runtime = RuntimeApi(self._runtime_asked)
@@ -179,7 +179,7 @@ class Sandbox:
         """A waiting worker becomes a sandbox of that function."""
         self.spec, self._on_log = spec, start.on_log
         self._started_at = time.perf_counter()
-        self.api.about = _about(spec)
+        self.api.about = launch.about(spec)
 
     def be_template(self, forked: Callable[[dict[str, Any], int | None], None]) -> None:
         """`forked(head, process descriptor)` is called for each fork."""
@@ -509,35 +509,16 @@ class Sandbox:
         invocation = self._invocation
         if invocation is None or self._answer is None or self._answer.done():
             return
-        request_id = invocation.request_id
-        if self._why == "init_error" and self._init_error is not None:
-            error_type, payload = self._init_error
-            if self._platform_error:
-                message = f"RequestId: {request_id} Error: {platform_error(payload)}"
-                line = f"{message}\n{error_type}"
-                self._finish("init_error", error_payload(error_type, message), error_type=error_type, line=line)
-                return
-            self._finish("init_error", with_request_id(payload, request_id), error_type=error_type)
-            return
-        if self._why == "timeout":
-            sentence = f"Task timed out after {self.spec.timeout_s:.2f} seconds"
-            line = f"{stamp(self._wall_ms())} {request_id} {sentence}"
-            self._finish(
-                "timeout",
-                error_payload("Sandbox.Timedout", f"RequestId: {request_id} Error: {sentence}"),
-                error_type="Sandbox.Timedout",
-                line=line,
-            )
-            return
-        status = self._tree.status.decode(errors="replace")
-        crashed = status.startswith("extension ")
-        message = f"RequestId: {request_id} Error: {ending_words(status, killed=self._why == 'oom')}"
-        kind: InvokeKind = "oom" if self._why == "oom" else "exit"
-        if kind == "oom":
+        if self._why == "oom":
             self._rss_mb = self.spec.memory_mb
-        word = "Extension.Crash" if crashed else "Runtime.ExitError"
-        error_type = "Runtime.OutOfMemory" if kind == "oom" else word
-        self._finish(kind, error_payload(word, message), error_type=error_type, line=f"{message}\n{word}")
+        status = self._tree.status.decode(errors="replace")
+        if self._why == "init_error" and self._init_error is not None:
+            ending = endings.of_initialisation(*self._init_error, invocation.request_id, platform=self._platform_error)
+        elif self._why == "timeout":
+            ending = endings.of_time_limit(self.spec.timeout_s, invocation.request_id, self._wall_ms())
+        else:
+            ending = endings.of_process(status, invocation.request_id, ran_out_of_memory=self._why == "oom")
+        self._finish(ending.kind, ending.payload, error_type=ending.error_type, line=ending.platform_line)
 
     def _release_waiters(self) -> None:
         waiters, self._ready_waiters = self._ready_waiters, []
@@ -572,12 +553,6 @@ class _Outcome(NamedTuple):
     kind: InvokeKind
     payload: bytes
     error_type: str | None
-
-
-def _about(spec: FunctionSpec) -> dict[str, str]:
-    """What an extension is told when it registers."""
-    about = {"functionName": spec.function_name, "functionVersion": spec.function_version, "handler": spec.handler}
-    return {**about, "accountId": spec.account_id} if spec.account_id else about
 
 
 def new_id() -> str:
