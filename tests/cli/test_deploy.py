@@ -1,6 +1,10 @@
 """`ground deploy` as a person reads it."""
 
 import json
+import subprocess
+import sys
+import threading
+import time
 
 import pytest
 from click.testing import CliRunner
@@ -53,3 +57,55 @@ def test_a_runtime_that_is_not_present_is_a_warning_of_the_deployment(project):
     assert "python2.7" in outcome["warnings"]["Old"]
     project("python3.11")
     assert "warning" not in run("deploy", template, "-s", "old").output
+
+
+RAISES = """import json
+def handler(event, context):
+    return inner(event)
+def inner(event):
+    raise ValueError(event)
+"""
+
+
+@pytest.mark.slow
+def test_a_traceback_names_the_users_own_file_and_line(project, tmp_path, clock):
+    template = project(source=RAISES)
+    assert run("deploy", template, "-s", "raising").exit_code == 0
+    own = str(tmp_path / "src" / "app.py")
+    result = run("invoke", "Old", "-s", "raising")
+    assert result.exit_code == 1
+    assert f'File "{own}", line 5, in inner' in result.output
+    assert f'File \\"{own}\\", line 3, in handler' in result.output
+    clock.settle()
+    printed = run("logs", "Old", "-s", "raising").output
+    assert f'File "{own}", line 5, in inner' in printed
+    assert "/var/task/" not in result.output + printed
+
+
+@pytest.mark.slow
+def test_a_save_replaces_the_code_of_warm_sandboxes(project, tmp_path, ground, client):
+    project(source="def handler(event, context):\n    return 0\n")
+    command = [sys.executable, "-m", "groundcloud", "deploy", str(tmp_path), "-s", "watched", "--watch"]
+    watcher = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        assert watcher.stdout is not None
+        assert any("watching" in line for line in watcher.stdout)
+        drained = threading.Thread(target=watcher.stdout.read, daemon=True)
+        drained.start()
+        lambda_ = client("lambda")
+        name = lambda_.list_functions()["Functions"][0]["FunctionName"]
+        assert json.loads(lambda_.invoke(FunctionName=name)["Payload"].read()) == 0
+        took_s = []
+        time.sleep(0.2)  # the watch of the file system begins after its line
+        for number in range(1, 5):
+            (tmp_path / "src" / "app.py").write_text(f"def handler(event, context):\n    return {number}\n")
+            saved_at = time.monotonic()
+            while json.loads(lambda_.invoke(FunctionName=name)["Payload"].read()) != number:
+                assert time.monotonic() < saved_at + 10
+            took_s.append(time.monotonic() - saved_at)
+            time.sleep(0.3)  # the watch begins anew after each deployment
+        print("saved to answered, s:", [round(s, 3) for s in took_s])
+        assert min(took_s) < 0.3
+    finally:
+        watcher.terminate()
+        watcher.wait()

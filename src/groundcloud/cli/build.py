@@ -21,6 +21,7 @@ from typing import Any
 import click
 
 from groundcloud.base.errors import AwsError
+from groundcloud.cli.sources import METADATA
 
 IGNORED = {
     "__pycache__",
@@ -81,7 +82,7 @@ def package(template_path: Path, bucket: str, *, install: bool = True) -> Packag
             continue
         kind, properties = resource.get("Type"), resource.setdefault("Properties", {})
         if kind in CODE_PROPERTIES:
-            _pack_code(result, logical_id, kind, properties, defaults, folder, bucket, install)
+            _pack_code(result, logical_id, kind, resource, properties, defaults, folder, bucket, install)
         elif kind in FILE_PROPERTIES:
             name = FILE_PROPERTIES[kind]
             if isinstance(properties.get(name), str) and not properties[name].startswith(("s3://", "https://", "http://")):
@@ -104,6 +105,7 @@ def _pack_code(
     result: Package,
     logical_id: str,
     kind: str,
+    resource: dict[str, Any],
     properties: dict[str, Any],
     defaults: dict[str, Any],
     folder: Path,
@@ -126,6 +128,9 @@ def _pack_code(
         content = build(path, runtime, result.notes, install=install and kind.endswith("Function"))
     key = _add(result, content, ".zip")
     result.sources.add(path)
+    if kind.endswith("Function"):
+        # So that a traceback can name this file rather than the sandbox's.
+        resource.setdefault("Metadata", {}).setdefault(METADATA, str(path))
     if kind.startswith("AWS::Serverless::"):
         properties[name] = {"Bucket": bucket, "Key": key}
     else:

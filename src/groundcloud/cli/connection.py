@@ -6,7 +6,7 @@ import json
 import os
 import urllib.error
 import urllib.request
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import click
@@ -30,6 +30,7 @@ class Connection:
     access_key_id: str
     secret: str
     session_token: str | None = None
+    _clients: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def from_environment(cls, endpoint: str | None, region: str | None = None) -> Connection:
@@ -48,6 +49,12 @@ class Connection:
 
     def client(self, service: str) -> Any:
         """boto3's client of this server; retries are off, so that an error is shown as it comes."""
+        found = self._clients.get(service)
+        if found is None:
+            found = self._clients[service] = self._new_client(service)
+        return found
+
+    def _new_client(self, service: str) -> Any:
         from botocore.config import Config
 
         session = self._session()

@@ -13,6 +13,7 @@ import click
 
 from groundcloud.base.clock import duration_ms
 from groundcloud.cli.connection import Connection, NoServer, explained
+from groundcloud.cli.sources import Sources
 
 POLL_S = 0.25
 
@@ -37,6 +38,8 @@ def invoke(connection: Connection, function: str, event: str | None, stack: str 
     body = answer["Payload"].read().decode(errors="replace")
     log = b64decode(answer.get("LogResult", "")).decode(errors="replace")
     failed = "FunctionError" in answer
+    sources = Sources(connection)
+    log, body = sources.named(name, log), sources.named(name, body) if failed else body
     if as_json:
         click.echo(
             json.dumps(
@@ -60,6 +63,7 @@ def logs(connection: Connection, function: str | None, tail: bool, stack: str | 
         raise click.ClickException(str(error)) from None
     now_ms = connection.admin("GET", "/_ground/clock")["now_ms"]
     client = connection.client("logs")
+    sources = Sources(connection)
     try:
         groups = _groups(connection, client, function, stack)
         printed: dict[str, set[str]] = {group: set() for group in groups}
@@ -69,6 +73,7 @@ def logs(connection: Connection, function: str | None, tail: bool, stack: str | 
             for group in groups:
                 lines += _fresh(client, group, start_ms, pattern, printed[group])
             for timestamp, group, message in sorted(lines, key=lambda line: line[0]):
+                message = sources.named(group.rpartition("/")[2], message)
                 _print(timestamp, group, message, len(groups) > 1, as_json)
             if not tail:
                 return
