@@ -245,5 +245,5 @@ LAYER_VERSIONS = Table("lambda/layer-versions", LayerVersion, key=("layer_name",
 URLS = Table("lambda/urls", Url, key=("function_name", "qualifier"))
 URL_IDS = Table("lambda/url-ids", UrlPlace, key=("url_id",), scope="global")
 PACKAGES = Table("lambda/packages", Package, key=("digest",), scope="global")
-RUNTIMES = Table("lambda/runtimes", None, key=("runtime",), scope="global")
+RUNTIMES: Table[None] = Table("lambda/runtimes", None, key=("runtime",), scope="global")
 SIGNING_CONFIGS = Table("lambda/signing", CodeSigningConfig, key=("config_id",))
