@@ -13,6 +13,7 @@ itself begins the new file every LOG_SWITCH_BYTES, after it has synced the old o
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import threading
 import time
@@ -32,7 +33,11 @@ WRITE_BUFFERS_MAX = 3
 LOG_BYTES_MAX = 1024 * 1024 * 1024
 """RocksDB would begin a new log file past this: not reached either."""
 OPEN_FILES_MAX = 512
+FREE_BYTES_MIN = 4 * 1024 * 1024
+"""A store that failed is not opened anew on a disk with less than this."""
 DIRECTORY_TICK_NS = 100_000_000
+
+_log = logging.getLogger("groundcloud.store")
 
 
 class RocksEngine:
@@ -46,20 +51,28 @@ class RocksEngine:
         self._log_directory = directory / "log"
         self._log_directory.mkdir(exist_ok=True)
         self._rocksdict: Any = rocksdict
+        self._directory = directory
         self._lock = _lock(directory)
-        self._cut_log()
-        try:
-            self._db = rocksdict.Rdict(str(directory), self._options(rocksdict))
-        except Exception as error:  # rocksdict raises bare Exception
-            os.close(self._lock)
-            raise RuntimeError(f"cannot open the store in {directory}: {error}") from error
         self._read_options = rocksdict.ReadOptions()
-        self._get = self._db.get
+        self._failed = False
+        try:
+            self._open()
+        except RuntimeError:
+            os.close(self._lock)
+            raise
         self._unflushed_bytes = 0
         self._synced_log = ""
         self._listed_ns = 0
         self._descriptors: dict[str, int] = {}
         self._sync_lock = threading.Lock()
+
+    def _open(self) -> None:
+        self._cut_log()
+        try:
+            self._db = self._rocksdict.Rdict(str(self._directory), self._options(self._rocksdict))
+        except Exception as error:  # rocksdict raises bare Exception
+            raise RuntimeError(f"cannot open the store in {self._directory}: {error}") from error
+        self._get = self._db.get
 
     def _options(self, rocksdict: Any) -> Any:
         options = rocksdict.Options(raw_mode=True)
@@ -116,6 +129,32 @@ class RocksEngine:
                 cursor.next()
 
     def write(self, changes: Mapping[bytes, bytes | None]) -> None:
+        if self._failed:
+            self._reopen()
+        try:
+            self._write(changes)
+        except OSError:  # from `sync`
+            raise
+        except Exception:
+            # The disk is full, most likely. RocksDB takes no more writes from here on: it is opened anew when one may succeed.
+            self._failed = True
+            raise
+
+    def _reopen(self) -> None:
+        """As after a crash: what was written before the write that failed is in the log, which is cut to whole records."""
+        free = os.statvfs(self._directory)
+        if free.f_bavail * free.f_frsize < FREE_BYTES_MIN:
+            raise RuntimeError(f"the disk of {self._directory} is full")
+        self.sync()
+        try:
+            self._db.close()
+        except Exception as error:  # it could not flush, which the log makes good
+            _log.warning("closing the store that failed: %s", error)
+        self._open()
+        self._failed = False
+        self._listed_ns = self._unflushed_bytes = 0
+
+    def _write(self, changes: Mapping[bytes, bytes | None]) -> None:
         if self._unflushed_bytes >= LOG_SWITCH_BYTES:
             self._switch_log()
         written = ENTRY_BYTES * len(changes)
