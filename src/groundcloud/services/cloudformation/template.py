@@ -220,6 +220,9 @@ def _parse_json(text: str) -> Any:
             parse_float=_fraction,
         )
     except json.JSONDecodeError as error:
+        # From 3.13 on Python points at a comma too many; AWS, like earlier ones, at what stands where a value should.
+        if error.msg.startswith("Illegal trailing comma"):
+            error = json.JSONDecodeError("", error.doc, len(error.doc) - len(error.doc[error.pos + 1 :].lstrip()))
         raise _not_well_formed("JSON", error.lineno, error.colno) from None
     except RecursionError:
         raise errors.template_format(f"Template nesting is deeper than {DEPTH_MAX} levels.") from None
