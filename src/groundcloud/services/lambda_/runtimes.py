@@ -27,7 +27,10 @@ def refusal(identifier: str) -> str | None:
         return None
     found = next((words for name, words in _REFUSED.items() if identifier.startswith(name)), None)
     if found is None:
-        return f"Groundcloud does not implement the runtime {identifier}."
+        return (
+            f"Groundcloud does not implement the runtime {identifier}. The function can run as provided.al2023, "
+            "with an executable `bootstrap` at the top of its package."
+        )
     name, way = found
     return (
         f"Groundcloud does not implement the runtime {identifier} ({name}) yet. The function can run as provided.al2023, "
