@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import sys
 import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -15,12 +16,15 @@ import pytest
 
 from groundcloud.runtime import FunctionSpec, Invocation, InvokeResult, Pool, PoolSettings, Sandbox, SandboxStart
 
+RUNTIME = f"python{sys.version_info.major}.{sys.version_info.minor}"
+"""Of the interpreter that runs the tests: it is on every machine that runs them."""
+
 _numbers = itertools.count()
 
 
 @dataclass
 class House:
-    """One pool and its loop. `lines` holds (line, request id) of everything logged."""
+    """One pool and its loop. `lines` holds (line, request id) of what this test's sandboxes logged."""
 
     runner: asyncio.Runner
     pool: Pool
@@ -36,7 +40,7 @@ class House:
             path = code / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(textwrap.dedent(text))
-        options.setdefault("runtime", "python3.11")
+        options.setdefault("runtime", RUNTIME)
         return FunctionSpec(key=f"function{number}", handler=handler, code_path=code, function_name=f"function{number}", **options)
 
     def run(self, awaitable: Any) -> Any:
@@ -44,9 +48,8 @@ class House:
 
     def prepare(self, sandbox_id: str) -> SandboxStart:
         environment = {"AWS_LAMBDA_LOG_STREAM_NAME": f"2026/01/01/[$LATEST]{sandbox_id}"}
-        return SandboxStart(
-            environment=environment, on_log=lambda line, request: self.lines.append((line.decode("utf-8", "replace"), request))
-        )
+        lines = self.lines
+        return SandboxStart(environment=environment, on_log=lambda line, request: lines.append((line.decode("utf-8", "replace"), request)))
 
     def invoke(self, spec: FunctionSpec, event: Any = None, **options: Any) -> InvokeResult:
         async def once() -> InvokeResult:
@@ -81,7 +84,7 @@ def open_house(directory: Path, **settings: Any) -> Iterator[House]:
     now = [1000.0]
     with asyncio.Runner() as runner:
         house = House(runner, Pool(PoolSettings(clock=lambda: now[0], wall_ms=lambda: 1_767_225_600_000, **settings)), now, directory)
-        runner.run(house.pool.prewarm("python3.11"))
+        runner.run(house.pool.prewarm(RUNTIME))
         yield house
         runner.run(house.pool.close())
 
@@ -89,6 +92,13 @@ def open_house(directory: Path, **settings: Any) -> Iterator[House]:
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     yield from open_house(tmp_path_factory.mktemp("house"))
+
+
+@pytest.fixture(autouse=True)
+def lines_of_this_test_alone(request: pytest.FixtureRequest) -> None:
+    """What sandboxes of earlier tests still have to say goes where they began to say it."""
+    if "house" in request.fixturenames:
+        request.getfixturevalue("house").lines = []
 
 
 @pytest.fixture

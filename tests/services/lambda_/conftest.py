@@ -5,12 +5,16 @@ from __future__ import annotations
 import io
 import itertools
 import json
+import sys
 import textwrap
 import zipfile
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+
+RUNTIME = f"python{sys.version_info.major}.{sys.version_info.minor}"
+"""Of the interpreter that runs the tests: it is on every machine that runs them."""
 
 _numbers = itertools.count()
 
@@ -67,7 +71,7 @@ def make_role(iam: Any, name: str, *statements: dict[str, Any], trust: Any = Non
 def make_function(lambda_: Any, role_arn: str, source: dict[str, str] | str, **options: Any) -> str:
     """Its name."""
     name = options.pop("FunctionName", f"function{next(_numbers)}")
-    arguments: dict[str, Any] = {"Runtime": "python3.11", "Handler": "app.handler", "Timeout": 10, **options}
+    arguments: dict[str, Any] = {"Runtime": RUNTIME, "Handler": "app.handler", "Timeout": 10, **options}
     lambda_.create_function(FunctionName=name, Role=role_arn, Code={"ZipFile": zipped(source)}, **arguments)
     return str(name)
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.services.lambda_.conftest import RUNTIME
 
 from groundcloud.testing import Threaded
 
@@ -89,7 +90,7 @@ class Stage:
     def function(self, source: str, **options: Any) -> str:
         name = options.pop("FunctionName", f"durable{next(_numbers)}")
         arguments: dict[str, Any] = {
-            "Runtime": "python3.11",
+            "Runtime": RUNTIME,
             "Handler": "app.handler",
             "Timeout": 30,
             "MemorySize": 256,

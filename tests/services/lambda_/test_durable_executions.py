@@ -13,6 +13,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.exceptions import ClientError
 from botocore.httpsession import URLLib3Session
+from tests.services.lambda_.conftest import RUNTIME
 
 from groundcloud.testing import Threaded
 
@@ -575,7 +576,7 @@ def test_a_template_makes_a_durable_function(script: Script, client: Callable[..
                 "Properties": {
                     "FunctionName": "templated",
                     "Role": script.role,
-                    "Runtime": "python3.11",
+                    "Runtime": RUNTIME,
                     "Handler": "index.handler",
                     "Code": {"ZipFile": "def handler(e, c): return {'Status': 'SUCCEEDED', 'Result': '1'}"},
                     "DurableConfig": {"ExecutionTimeout": 60, "RetentionPeriodInDays": 1},

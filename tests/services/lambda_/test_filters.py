@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from groundcloud.base.errors import AwsError
@@ -77,6 +77,7 @@ def test_what_is_no_pattern_is_refused(pattern: str) -> None:
         filters.Filter(pattern)
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # its first text waits for a table of Unicode
 @given(
     st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner))
 )

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from tests.services.lambda_.conftest import zipped
+from tests.services.lambda_.conftest import RUNTIME, zipped
 
 ECHO = "def handler(event, context): return event"
 
@@ -149,7 +149,7 @@ def test_the_environment_is_that_of_a_lambda_function(function: Callable[..., st
     assert found["AWS_LAMBDA_FUNCTION_NAME"] == name
     assert found["AWS_LAMBDA_FUNCTION_VERSION"] == "$LATEST"
     assert found["AWS_REGION"] == "us-east-1"
-    assert found["AWS_EXECUTION_ENV"] == "AWS_Lambda_python3.11"
+    assert found["AWS_EXECUTION_ENV"] == f"AWS_Lambda_{RUNTIME}"
     assert found["AWS_ACCESS_KEY_ID"].startswith("ASIA")
     assert found["AWS_SESSION_TOKEN"]
     assert found["_X_AMZN_TRACE_ID"].startswith("Root=1-")

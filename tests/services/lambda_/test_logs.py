@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from tests.services.lambda_.conftest import make_function, make_role
+from tests.services.lambda_.conftest import RUNTIME, make_function, make_role
 
 
 class Reader:
@@ -32,7 +32,8 @@ def test_the_lines_of_an_invocation_are_in_its_stream_in_order(function: Callabl
     reader = Reader(client, clock)
     lines = reader.messages(f"/aws/lambda/{name}")
     assert re.fullmatch(
-        r"INIT_START Runtime Version: python:3\.11\.v1\tRuntime Version ARN: arn:aws:lambda:us-east-1::runtime:[0-9a-f]{64}\n", lines[0]
+        rf"INIT_START Runtime Version: python:{re.escape(RUNTIME.removeprefix('python'))}\.v1\tRuntime Version ARN: arn:aws:lambda:us-east-1::runtime:[0-9a-f]{{64}}\n",
+        lines[0],
     )
     assert lines[1] == "loaded\n"
     assert lines[2] == f"START RequestId: {request_id} Version: $LATEST\n"

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from botocore.session import get_session
-from tests.services.lambda_.conftest import make_function, make_role
+from tests.services.lambda_.conftest import RUNTIME, make_function, make_role
 
 from groundcloud.runtime import resolve_runtime
 from groundcloud.services.lambda_ import runtimes
@@ -58,7 +58,7 @@ def test_a_retired_runtime_runs_on_a_newer_version_and_says_so(
 
 
 def test_a_runtime_that_is_present_has_no_error(lambda_: Any, function: Callable[..., str]) -> None:
-    config = lambda_.get_function_configuration(FunctionName=function(ECHO, Runtime="python3.11"))
+    config = lambda_.get_function_configuration(FunctionName=function(ECHO, Runtime=RUNTIME))
     assert re.fullmatch(r"arn:aws:lambda:us-east-1::runtime:[0-9a-f]{64}", config["RuntimeVersionConfig"]["RuntimeVersionArn"])
     assert "Error" not in config["RuntimeVersionConfig"]
 

@@ -50,7 +50,8 @@ def test_a_version_is_pending_while_it_initialises_and_its_sandboxes_are_restore
     logs = client("logs").filter_log_events(logGroupName=f"/aws/lambda/{name}")["events"]
     streams: dict[str, list[str]] = {}
     for event in logs:
-        streams.setdefault(event["logStreamName"], []).append(event["message"].split()[0])
+        if not event["message"].startswith("Groundcloud: "):  # that another version stands in for one that is not here
+            streams.setdefault(event["logStreamName"], []).append(event["message"].split()[0])
     restore = ["RESTORE_START", "RESTORE_REPORT", "START", "END", "REPORT", "START", "END", "REPORT"]
     assert sorted(streams.values()) == [["INIT_START"], ["RESTORE_START"], restore]
 
