@@ -412,19 +412,28 @@ def count(call: Call, target: Target, outcome: Outcome) -> None:
     """What the readers of the telemetry are told of an invocation, on the call's own record."""
     if target.name.is_alias:
         call.dimensions["ExecutedVersion"] = outcome.version
-    units = call.units
-    units["billed_ms"] = outcome.billed_ms
-    units["duration_ms"] = outcome.duration_ms
-    units["gb_s"] = outcome.gb_s
-    units["concurrent"] = outcome.concurrent
-    units["errors"] = 1.0 if outcome.failed else 0.0
+    call.units.update(_units(outcome))
+
+
+def _units(outcome: Outcome) -> dict[str, float]:
+    """ "requests" and "gb_s" are what AWS bills. Nothing of a durable execution's end: its own invocations have been counted."""
+    if not outcome.concurrent:
+        return {}
+    return {
+        "requests": 1.0,
+        "billed_ms": outcome.billed_ms,
+        "duration_ms": outcome.duration_ms,
+        "gb_s": outcome.gb_s,
+        "concurrent": outcome.concurrent,
+        "errors": 1.0 if outcome.failed else 0.0,
+    }
 
 
 def record(call: Call, target: Target, began_ns: int, outcome: Outcome | None, error: AwsError | None, source: str) -> None:
-    """The telemetry's record of an invocation that no client called: by the asynchronous queue, or by an event source mapping."""
+    """The telemetry's record of an invocation that is no operation's own: by the asynchronous queue, an event source mapping, a URL, a stream."""
     name_call(call, target)
-    if outcome is not None:
-        count(call, target, outcome)
+    if outcome is not None and target.name.is_alias:
+        call.dimensions["ExecutedVersion"] = outcome.version
     call.ground.telemetry.emit(
         CallRecord(
             call.request_id,
@@ -438,7 +447,7 @@ def record(call: Call, target: Target, began_ns: int, outcome: Outcome | None, e
             200 if error is None else error.status or (429 if error.code == "TooManyRequestsException" else 400),
             error.code if error is not None else "",
             (time.perf_counter_ns() - began_ns) // 1000,
-            units=dict(call.units),
+            units={} if outcome is None else _units(outcome),
             dimensions=dict(call.dimensions),
         )
     )
