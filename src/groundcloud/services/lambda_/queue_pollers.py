@@ -46,7 +46,7 @@ class QueuePoller(Poller):
         self._at_once_max = ceiling or BATCHES_MAX
         self._at_once = min(BATCHES_FIRST, self._at_once_max)
         self._running: set[asyncio.Task[None]] = set()
-        self._full_since = 0.0
+        self._backlog_since = 0.0
         self._empty = 0
 
     async def run(self) -> None:
@@ -74,16 +74,13 @@ class QueuePoller(Poller):
             await asyncio.wait(self._running)
 
     async def _slot(self) -> None:
-        """Waits until another batch may run; when each has had to wait for a place for a while, more may."""
+        """Waits until another batch may run; when messages have waited for a place for a while, more may."""
         now = asyncio.get_running_loop().time
-        if len(self._running) < self._at_once:
-            self._full_since = now()
-            return
         while len(self._running) >= self._at_once:
-            left_s = self._full_since + SLOT_WAIT_S - now()
+            left_s = self._backlog_since + SLOT_WAIT_S - now()
             if left_s <= 0 and self._at_once < self._at_once_max:
                 self._at_once = min(self._at_once + BATCHES_FIRST, self._at_once_max)
-                self._full_since = now()
+                self._backlog_since = now()
                 continue
             await asyncio.wait(self._running, timeout=left_s if left_s > 0 else None, return_when=asyncio.FIRST_COMPLETED)
 
@@ -107,7 +104,11 @@ class QueuePoller(Poller):
 
     async def _collect(self) -> list[dict[str, Any]]:
         """The messages of the next batch: what is there at once, or what comes within the batching window."""
+        now = asyncio.get_running_loop().time
+        began_s = now()
         messages = await self._receive(min(self._batch_size, RECEIVE_MAX), WAIT_S)
+        if not messages or now() - began_s > SLOT_WAIT_S or not self._backlog_since:
+            self._backlog_since = now()  # there was no backlog
         self._empty = 0 if messages else self._empty + 1
         if not messages or not self._window_ms:
             return messages
