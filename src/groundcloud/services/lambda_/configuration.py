@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import time
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from groundcloud.base.errors import AwsError
-from groundcloud.runtime import RuntimeNotAvailable, resolve_runtime
+from groundcloud.runtime import RuntimeNotAvailable
 from groundcloud.services.lambda_ import errors, runtimes, snapshots
 from groundcloud.services.lambda_.names import FunctionName
 from groundcloud.services.lambda_.state import Code, Function, Version
@@ -91,7 +90,7 @@ async def check_runtime(call: Call, runtime: str) -> None:
     if (refusal := runtimes.refusal(runtime)) is not None:
         raise errors.invalid_parameter(refusal)
     try:
-        await call.in_thread(partial(resolve_runtime, strict=call.settings.strict), runtime)
+        await call.in_thread(runtimes.choice, runtime, call.settings.strict)
     except RuntimeNotAvailable as failure:
         raise errors.invalid_parameter(str(failure)) from failure
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import time
-from functools import partial
+from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from groundcloud.base.errors import AwsError
@@ -25,7 +25,6 @@ from groundcloud.runtime import (
     Sandbox,
     SandboxStart,
     ZygoteFailed,
-    resolve_runtime,
 )
 from groundcloud.runtime.streaming import ResponseStream
 from groundcloud.services.lambda_ import concurrency, errors, lineage, logs, packages, runtimes
@@ -121,7 +120,11 @@ class Executor:
             except (RuntimeNotAvailable, ZygoteFailed) as failure:
                 call.log.warning("cannot warm %s: %s", runtime, failure)
 
-        task = asyncio.get_running_loop().create_task(prewarm())
+        self.in_background(prewarm())
+
+    def in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        """Cancelled when the server ends."""
+        task = asyncio.get_running_loop().create_task(work)
         self._warming.add(task)
         task.add_done_callback(self._warming.discard)
 
@@ -463,7 +466,7 @@ def _again(call: Call, name: FunctionName, number: int) -> Version:
 async def _prepare(call: Call, name: FunctionName, version: Version) -> Prepared | None:
     """None where the version was replaced while this waited, and its package is gone."""
     try:
-        choice = await call.in_thread(partial(resolve_runtime, strict=call.settings.strict), version.runtime)
+        choice = await call.in_thread(runtimes.choice, version.runtime, call.settings.strict)
     except RuntimeNotAvailable as failure:
         raise errors.cannot_run(str(failure)) from failure
     key = _key(name, version)

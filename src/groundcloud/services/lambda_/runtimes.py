@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from groundcloud.runtime import RuntimeNotAvailable, resolve_runtime
+from groundcloud.runtime import RuntimeChoice, RuntimeNotAvailable, resolve_runtime
 
 _LANGUAGES = ("python", "nodejs", "provided")
 
@@ -36,6 +36,12 @@ def refusal(identifier: str) -> str | None:
         f"Groundcloud does not implement the runtime {identifier} ({name}) yet. The function can run as provided.al2023, "
         f"with an executable `bootstrap` at the top of its package: {way}."
     )
+
+
+def choice(identifier: str, strict: bool) -> RuntimeChoice:
+    """As `resolve_runtime`. What that has found for others is used again: it may have to start interpreters to know them."""
+    found = resolve_runtime(identifier)
+    return resolve_runtime(identifier, strict=True) if strict else found
 
 
 def version_of(identifier: str, region: str) -> tuple[str, str]:
