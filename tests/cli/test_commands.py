@@ -61,6 +61,8 @@ def test_the_clock_is_shown_and_moved(cli):
     assert 90_000 <= after - before < 100_000
     status, output = cli("clock", "advance", "soon")
     assert status == 1 and "write it like 90s" in output
+    status, output = cli("clock", "advance", "-5m")
+    assert status == 1 and "time only goes forward" in output
     for far in (("advance", "400000d"), ("to", "9999-01-01T00:00:00Z")):
         status, output = cli("clock", *far)
         assert status == 1 and "no further than 2262-01-01" in output

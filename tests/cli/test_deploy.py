@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 
 import pytest
 from click.testing import CliRunner
@@ -109,3 +110,27 @@ def test_a_save_replaces_the_code_of_warm_sandboxes(project, tmp_path, ground, c
     finally:
         watcher.terminate()
         watcher.wait()
+
+
+@pytest.mark.slow
+def test_a_function_waits_for_the_node_inspector(project, client):
+    template = project("nodejs20.x")
+    template.with_name("src").joinpath("app.js").write_text("exports.handler = async (event) => event\n")
+    assert run("deploy", template, "-s", "inspected", "--debug", "Other").exit_code == 1
+    result = run("deploy", template, "-s", "inspected", "--debug", "Old")
+    assert result.exit_code == 0 and "waits for an inspector at 127.0.0.1:9229" in result.output
+    (name,) = [found["FunctionName"] for found in client("lambda").list_functions()["Functions"]]
+    config = client("lambda").get_function_configuration(FunctionName=name)
+    assert (config["Timeout"], config["Environment"]["Variables"]) == (900, {"NODE_OPTIONS": "--inspect-brk=127.0.0.1:9229"})
+    invoking = threading.Thread(target=client("lambda").invoke, kwargs={"FunctionName": name}, daemon=True)
+    invoking.start()
+    give_up = time.monotonic() + 10
+    found = []
+    while not found and time.monotonic() < give_up:
+        try:
+            found = json.load(urllib.request.urlopen("http://127.0.0.1:9229/json/list", timeout=1))
+        except OSError:
+            time.sleep(0.02)
+    assert found and found[0]["webSocketDebuggerUrl"].startswith("ws://127.0.0.1:9229/")
+    assert invoking.is_alive()
+    client("lambda").delete_function(FunctionName=name)

@@ -99,6 +99,8 @@ class Clock:
 def duration_ms(text: str) -> int:
     """`15m`, `1h30m`, `250ms`, `2d`, or plain seconds -> milliseconds. Raises ValueError naming the forms that are accepted."""
     compact = text.strip().lower()
+    if compact.startswith("-"):
+        raise ValueError("time only goes forward")
     if re.fullmatch(r"\d+(\.\d+)?", compact):
         return int(float(compact) * 1000)
     total, end = 0.0, 0

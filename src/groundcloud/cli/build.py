@@ -87,7 +87,7 @@ def package(template_path: Path, bucket: str, *, install: bool = True) -> Packag
             name = FILE_PROPERTIES[kind]
             if isinstance(properties.get(name), str) and not properties[name].startswith(("s3://", "https://", "http://")):
                 path = _existing(folder / properties[name], logical_id, name)
-                key = _add(result, path.read_bytes(), path.suffix)
+                key = add_object(result, path.read_bytes(), path.suffix)
                 properties[name] = {"Bucket": bucket, "Key": key}
                 result.sources.add(path)
         elif kind in TEMPLATE_PROPERTIES:
@@ -96,7 +96,7 @@ def package(template_path: Path, bucket: str, *, install: bool = True) -> Packag
                 inner = package(_existing(folder / properties[name], logical_id, name), bucket, install=install)
                 result.objects |= inner.objects
                 result.sources |= inner.sources
-                key = _add(result, json.dumps(inner.template).encode(), ".template")
+                key = add_object(result, json.dumps(inner.template).encode(), ".template")
                 properties[name] = f"https://s3.amazonaws.com/{bucket}/{key}"
     return result
 
@@ -126,7 +126,7 @@ def _pack_code(
     else:
         runtime = str(properties.get("Runtime", defaults.get("Runtime", "")))
         content = build(path, runtime, result.notes, install=install and kind.endswith("Function"))
-    key = _add(result, content, ".zip")
+    key = add_object(result, content, ".zip")
     result.sources.add(path)
     if kind.endswith("Function"):
         # So that a traceback can name this file rather than the sandbox's.
@@ -145,10 +145,10 @@ def build(source: Path, runtime: str, notes: list[str], *, install: bool = True)
         if source.is_file():
             _write(archive, source, source.name, seen)
         else:
-            _write_tree(archive, source, seen)
+            write_tree(archive, source, seen)
             requirements = source / "requirements.txt"
             if install and (not runtime or runtime.startswith("python")) and requirements.exists() and _wanted(requirements):
-                _write_tree(archive, _installed(requirements, notes), seen)
+                write_tree(archive, _installed(requirements, notes), seen)
             elif install and runtime.startswith("nodejs") and (source / "package.json").exists() and not (source / "node_modules").exists():
                 notes.append(f"{source}: package.json is there, but no node_modules; run `npm install` in it before deploying.")
     return out.getvalue()
@@ -193,14 +193,14 @@ def _wanted(requirements: Path) -> bool:
     return any(line.strip() and not line.strip().startswith("#") for line in requirements.read_text().splitlines())
 
 
-def _write_tree(archive: zipfile.ZipFile, folder: Path, seen: set[str]) -> None:
+def write_tree(archive: zipfile.ZipFile, folder: Path, seen: set[str], below: str = "") -> None:
     for root, names, files in os.walk(folder):
         names[:] = sorted(name for name in names if name not in IGNORED)
         for name in sorted(files):
             if name.endswith((".pyc", ".pyo")) or name == ".complete":
                 continue
             path = Path(root) / name
-            _write(archive, path, path.relative_to(folder).as_posix(), seen)
+            _write(archive, path, below + path.relative_to(folder).as_posix(), seen)
 
 
 def _write(archive: zipfile.ZipFile, path: Path, name: str, seen: set[str]) -> None:
@@ -215,7 +215,7 @@ def _write(archive: zipfile.ZipFile, path: Path, name: str, seen: set[str]) -> N
     archive.writestr(entry, path.read_bytes())
 
 
-def _add(result: Package, content: bytes, suffix: str) -> str:
+def add_object(result: Package, content: bytes, suffix: str) -> str:
     key = hashlib.sha256(content).hexdigest()[:40] + suffix
     result.objects[key] = content
     return key

@@ -31,6 +31,7 @@ def run(
     watch: bool,
     no_build: bool,
     as_json: bool,
+    debug: str | None = None,
 ) -> None:
     from botocore.exceptions import BotoCoreError, ClientError
 
@@ -39,7 +40,7 @@ def run(
     given = _parameters(parameters)
     connection.check()
     try:
-        outcome = deploy(connection, template, name, given, install=not no_build, quiet=as_json)
+        outcome = deploy(connection, template, name, given, install=not no_build, quiet=as_json, debug=debug)
     except ClientError as error:
         raise click.ClickException(explained(error)) from None
     except BotoCoreError:
@@ -49,10 +50,12 @@ def run(
     if not outcome["succeeded"] and not watch:
         sys.exit(1)
     if watch:
-        _watch(connection, template, name, given, no_build)
+        _watch(connection, template, name, given, no_build, debug)
 
 
-def deploy(connection: Connection, template: Path, stack: str, parameters: dict[str, str], *, install: bool, quiet: bool) -> dict[str, Any]:
+def deploy(
+    connection: Connection, template: Path, stack: str, parameters: dict[str, str], *, install: bool, quiet: bool, debug: str | None = None
+) -> dict[str, Any]:
     """Packages, uploads, and carries out a change set. The outcome: stack, succeeded, changed (logical id -> action), outputs, warnings, seconds, reason."""
     from botocore.exceptions import ClientError
 
@@ -61,6 +64,11 @@ def deploy(connection: Connection, template: Path, stack: str, parameters: dict[
     account = connection.client("sts").get_caller_identity()["Account"]
     bucket = f"ground-artifacts-{account}-{connection.region}"
     built = package(template, bucket, install=install)
+    waits = None
+    if debug is not None:
+        from groundcloud.cli import debugging
+
+        waits = debugging.prepare(built, debug)
     for note in built.notes:
         say(f"  {note}")
     _upload(connection, bucket, built)
@@ -108,7 +116,12 @@ def deploy(connection: Connection, template: Path, stack: str, parameters: dict[
                     cloudformation.delete_stack(StackName=stack)
             except ClientError:
                 pass
-            raise click.ClickException(f"{stack}: {reason}")
+            hint = (
+                "\nGroundcloud has no such type yet: nothing was made. docs/coverage.md lists those it has."
+                if "Unrecognized resource types" in reason
+                else ""
+            )
+            raise click.ClickException(f"{stack}: {reason}{hint}")
         cloudformation.delete_change_set(StackName=stack, ChangeSetName=change_set)
         say(f"{stack}: nothing has changed.")
     else:
@@ -135,6 +148,8 @@ def deploy(connection: Connection, template: Path, stack: str, parameters: dict[
                 click.style(f"{stack} is deployed", fg="green", bold=True)
                 + f" in {outcome['seconds']:.2f} s ({count} resource{'' if count == 1 else 's'} changed)"
             )
+        if waits:
+            say(f"  {click.style('debug', fg='yellow')} {waits}")
         width = max((len(key) for key in outcome["outputs"]), default=0)
         for key, value in sorted(outcome["outputs"].items()):
             say(f"  {key:<{width}}  {value}")
@@ -311,7 +326,7 @@ def _empty(s3: Any, bucket: str) -> None:
             s3.delete_objects(Bucket=bucket, Delete={"Objects": entries, "Quiet": True})
 
 
-def _watch(connection: Connection, template: Path, stack: str, parameters: dict[str, str], no_build: bool) -> None:
+def _watch(connection: Connection, template: Path, stack: str, parameters: dict[str, str], no_build: bool, debug: str | None) -> None:
     """Deploys again on every save, until Ctrl-C; an error is shown and the watch goes on."""
     from botocore.exceptions import ClientError
     from watchfiles import watch
@@ -328,7 +343,7 @@ def _watch(connection: Connection, template: Path, stack: str, parameters: dict[
                 return
             saved = sorted({Path(path).name for _, path in changes if Path(path).exists()})
             click.echo(f"  saved {', '.join(saved[:3])}")
-            deploy(connection, template, stack, parameters, install=not no_build, quiet=False)
+            deploy(connection, template, stack, parameters, install=not no_build, quiet=False, debug=debug)
         except ClientError as error:
             click.secho(explained(error), fg="red", err=True)
         except click.ClickException as error:

@@ -89,16 +89,26 @@ def env(endpoint: str | None, unset: bool, as_json: bool) -> None:
 @click.option("--stack", "-s", metavar="NAME", help="Name of the stack. Default: the template's folder.")
 @click.option("--parameter", "-p", "parameters", multiple=True, metavar="NAME=VALUE", help="A template parameter; may be repeated.")
 @click.option("--watch", "-w", is_flag=True, help="Deploy again whenever the template or a function's code is saved.")
+@click.option(
+    "--debug", metavar="FUNCTION", help="Let this function (a logical id) wait for debugpy or Node's inspector when it is invoked."
+)
 @click.option("--no-build", is_flag=True, help="Package the code as it lies there, without installing requirements.")
 @_endpoint
 @_json
 def deploy(
-    template: Path | None, stack: str | None, parameters: tuple[str, ...], watch: bool, no_build: bool, endpoint: str | None, as_json: bool
+    template: Path | None,
+    stack: str | None,
+    parameters: tuple[str, ...],
+    watch: bool,
+    debug: str | None,
+    no_build: bool,
+    endpoint: str | None,
+    as_json: bool,
 ) -> None:
     """Build, package and deploy TEMPLATE (default: template.yaml), showing each resource as it is made."""
     from groundcloud.cli import deploy as deployment
 
-    deployment.run(Connection.from_environment(endpoint), template, stack, parameters, watch, no_build, as_json)
+    deployment.run(Connection.from_environment(endpoint), template, stack, parameters, watch, no_build, as_json, debug)
 
 
 @main.command()
@@ -156,7 +166,7 @@ def clock(context: click.Context, endpoint: str | None, as_json: bool) -> None:
         _show_clock(context.obj, context.obj[0].admin("GET", "/_ground/clock"))
 
 
-@clock.command()
+@clock.command(context_settings={"ignore_unknown_options": True})  # so that -5m is told that time only goes forward
 @click.argument("duration")
 @click.pass_obj
 def advance(connection: Any, duration: str) -> None:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 LOCK_FILE = "ground.lock"
+TEMPORARY_PREFIX = "groundcloud-"
 
 _log = logging.getLogger("groundcloud")
 
@@ -204,7 +205,14 @@ def _hold(data_dir: Path) -> int:
 
 
 def memory_settings(**changes: Any) -> Settings:
-    return Settings(data_dir=Path(tempfile.mkdtemp(prefix="groundcloud-")), memory=True, **changes)
+    """For a server that keeps nothing: its files are in a temporary directory, and those of servers that were killed are removed."""
+    import psutil
+
+    for left in Path(tempfile.gettempdir()).glob(f"{TEMPORARY_PREFIX}*-*"):
+        owner = left.name.removeprefix(TEMPORARY_PREFIX).partition("-")[0]
+        if owner.isdigit() and not psutil.pid_exists(int(owner)):
+            shutil.rmtree(left, ignore_errors=True)
+    return Settings(data_dir=Path(tempfile.mkdtemp(prefix=f"{TEMPORARY_PREFIX}{os.getpid()}-")), memory=True, **changes)
 
 
 __all__ = ["DataDirectoryInUse", "Ground", "documents", "memory_settings"]

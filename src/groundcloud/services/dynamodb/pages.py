@@ -19,6 +19,8 @@ from groundcloud.services.dynamodb.state import ENTRIES, ITEMS, Index, TableDefi
 from groundcloud.services.dynamodb.values import Item, Value
 
 PAGE_BYTES_MAX = 1024 * 1024
+TURN_ITEMS_MAX = 1000
+"""What a Scan looks at before it lets other calls in: some five milliseconds."""
 
 
 @dataclass(slots=True)
@@ -103,6 +105,8 @@ class Page:
     size: int = 0
     fetched_bytes: list[int] = field(default_factory=list)
     last: bytes | None = None
+    paused: bytes | None = None
+    """The item after which the page is to be read on, in another turn of the loop."""
 
 
 def read_page(
@@ -117,10 +121,18 @@ def read_page(
     only_count: bool,
     as_stored: bool,
     fetch_whole: bool,
+    page: Page | None = None,
+    turn: int | None = None,
 ) -> Page:
-    """`as_stored` gives items as raw JSON where nothing has to look inside; `fetch_whole` reads the table's item for each index entry."""
-    page = Page()
-    size = scanned = 0
+    """`as_stored` gives items as raw JSON where nothing has to look inside; `fetch_whole` reads the table's item for each index entry.
+
+    `turn` is how many items may be looked at before the page is `paused`; `page` is one to read on.
+    """
+    if page is None:
+        page = Page()
+    page.paused = None
+    size, scanned = page.size, page.scanned
+    pause_at = None if turn is None else scanned + turn
     picked = page.items
     plain = test is None and projection is None and not fetch_whole
     for raw in rows:
@@ -142,6 +154,9 @@ def read_page(
                     picked.append(item if projection is None else projection.apply(item))
         if scanned == limit or size >= PAGE_BYTES_MAX:
             page.last = raw
+            break
+        if scanned == pause_at:
+            page.paused = raw
             break
     page.size, page.scanned = size, scanned
     if plain:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from groundcloud.kernel.service import operation
@@ -54,11 +56,48 @@ def query(call: Call, request: Request) -> dict[str, Any]:
     after = None if start_key is None else source.place_of(start_key)[1:]
     reverse = request.get("ScanIndexForward") is False
     rows = source.walk(tx, partition, start=start, stop=stop, after=after, reverse=reverse)
-    return _answer(call, tx, request, source, rows, test, found, projection)
+    if source.table.throttled:
+        throttling.admit(call, source.table, "read", source.index)
+    page = _read_page(call, tx, request, source, rows, test, found, projection)
+    return _answer_of(call, request, source, page)
 
 
 @operation(raw=True, resource=access.table_or_index_of_request, context=access.facts_of_scan)
-def scan(call: Call, request: Request) -> dict[str, Any]:
+async def scan(call: Call, request: Request) -> dict[str, Any]:
+    """A page is read in turns, other calls between them: it is no snapshot, on AWS neither."""
+    with call.transaction():
+        reading, after = _begin_scan(call, request)
+        page = reading.turn(call, None, after)
+    while page.paused is not None:
+        await asyncio.sleep(0)
+        with call.transaction():
+            page = reading.turn(call, page, reading.source.place_of(pages.last_key(reading.source, page.paused)))
+    return _answer_of(call, request, reading.source, page)
+
+
+@dataclass(slots=True)
+class Reading:
+    """What a Scan was found to ask for."""
+
+    request: Request
+    source: Source
+    start: bytes | None
+    stop: bytes | None
+    test: Test | None
+    found: dict[str, Value]
+    projection: Projection | None
+
+    def turn(self, call: Call, page: Page | None, after: tuple[Any, ...] | None) -> Page:
+        """Reads some items. Raises ResourceNotFoundException where the table went meanwhile."""
+        tx, table_name = access.place(call, self.request["TableName"])
+        if page is not None and state.load_table(tx, table_name).table_number != self.source.table.table_number:
+            raise errors.resource_not_found()
+        rows = self.source.walk(tx, None, start=self.start, stop=self.stop, after=after)
+        return _read_page(call, tx, self.request, self.source, rows, self.test, self.found, self.projection, page, pages.TURN_ITEMS_MAX)
+
+
+def _begin_scan(call: Call, request: Request) -> tuple[Reading, tuple[Any, ...] | None]:
+    """Checks the request; the place after which to begin is where it says."""
     shapes.check("Scan", request)
     legacy.check_mixture(request, ("ProjectionExpression", "FilterExpression"), ("AttributesToGet", "ScanFilter", "ConditionalOperator"))
     expressions, found, test = _read(request, "ScanFilter")
@@ -77,8 +116,9 @@ def scan(call: Call, request: Request) -> dict[str, Any]:
     projection = _projection(source, request, expressions)
     if expressions.filter is not None:
         check_scalar_keys(source.table, expressions.filter.paths)
-    rows = source.walk(tx, None, start=start, stop=stop, after=after)
-    return _answer(call, tx, request, source, rows, test, found, projection)
+    if source.table.throttled:
+        throttling.admit(call, source.table, "read", source.index)
+    return Reading(request, source, start, stop, test, found, projection), after
 
 
 def _read(request: Request, legacy_filter: str) -> tuple[Expressions, dict[str, Value], Test | None]:
@@ -214,7 +254,7 @@ def _check_filter(source: Source, request: Request, expressions: Expressions) ->
         check_scalar_keys(source.table, expressions.filter.paths)
 
 
-def _answer(
+def _read_page(
     call: Call,
     tx: Any,
     request: Request,
@@ -223,12 +263,10 @@ def _answer(
     test: Test | None,
     found: dict[str, Value],
     projection: Projection | None,
-) -> dict[str, Any]:
-    only_count = request.get("Select") == "COUNT"
-    throttled = source.table.throttled
-    if throttled:
-        throttling.admit(call, source.table, "read", source.index)
-    page = pages.read_page(
+    page: Page | None = None,
+    turn: int | None = None,
+) -> Page:
+    return pages.read_page(
         tx,
         source,
         rows,
@@ -236,12 +274,18 @@ def _answer(
         test=test,
         found=found,
         projection=projection,
-        only_count=only_count,
+        only_count=request.get("Select") == "COUNT",
         as_stored=call.http is not None,
         fetch_whole=_wants_whole(source, request, projection),
+        page=page,
+        turn=turn,
     )
+
+
+def _answer_of(call: Call, request: Request, source: Source, page: Page) -> dict[str, Any]:
+    throttled = source.table.throttled
     answer: dict[str, Any] = {"Count": page.count, "ScannedCount": page.scanned}
-    if not only_count:
+    if request.get("Select") != "COUNT":
         answer["Items"] = page.items
     if page.last is not None:
         answer["LastEvaluatedKey"] = pages.last_key(source, page.last)

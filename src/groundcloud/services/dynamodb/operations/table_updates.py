@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any
 from groundcloud.kernel.service import operation
 from groundcloud.services.dynamodb import access, changes, descriptions, errors, schema, shapes, state
 from groundcloud.services.dynamodb.operations.replicas import change_replicas
-from groundcloud.services.dynamodb.operations.tables import NUMBERS, PURGE_TIMER, check_settled, load, read_encryption, read_stream_view
+from groundcloud.services.dynamodb.operations.tables import (
+    NUMBERS,
+    PURGE_TIMER,
+    check_settled,
+    load,
+    named,
+    read_encryption,
+    read_stream_view,
+)
 from groundcloud.services.dynamodb.state import Index, TableDefinition
 
 if TYPE_CHECKING:
@@ -33,9 +41,7 @@ _SHARED = ("TableName", "BillingMode", "ProvisionedThroughput", "AttributeDefini
 
 @operation(raw=True, resource=access.table_of_request)
 def update_table(call: Call, request: Request) -> dict[str, Any]:
-    if isinstance(request, dict) and request.get("TableName") is None:
-        raise errors.validation("The parameter 'TableName' is required but was not present in the request")
-    shapes.check("UpdateTable", request)
+    shapes.check("UpdateTable", named(request))
     for parameter in _NOT_IMPLEMENTED:
         if parameter in request:
             raise errors.not_implemented(f"{parameter} of UpdateTable")

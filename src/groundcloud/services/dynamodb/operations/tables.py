@@ -36,7 +36,7 @@ _NOT_IMPLEMENTED = ("VectorIndexes", "GlobalTableSourceArn", "GlobalTableSetting
 
 
 def _access_to_create(call: Call, request: Request) -> list[Access]:
-    shapes.check("CreateTable", _named(request))
+    shapes.check("CreateTable", named(request))
     resource = access.table_of_request(call, request)
     wanted = [Access("dynamodb:CreateTable", resource)]
     if request.get("Tags"):
@@ -79,7 +79,7 @@ def create_table(call: Call, request: Request) -> dict[str, Any]:
 
 @operation(raw=True, resource=access.table_of_request)
 def describe_table(call: Call, request: Request) -> dict[str, Any]:
-    shapes.check("DescribeTable", _named(request))
+    shapes.check("DescribeTable", named(request))
     tx, table = load(call, request["TableName"])
     return {"Table": descriptions.describe(tx, table)}
 
@@ -103,7 +103,7 @@ def list_tables(call: Call, request: Request) -> dict[str, Any]:
 @operation(raw=True, resource=access.table_of_request)
 def delete_table(call: Call, request: Request) -> dict[str, Any]:
     """The name is free at once; the items are cleared in the background."""
-    shapes.check("DeleteTable", _named(request))
+    shapes.check("DeleteTable", named(request))
     tx, table = load(call, request["TableName"])
     check_settled(table)
     if table.copies:
@@ -219,8 +219,12 @@ def new_table(call: Call, tx: Any, table_name: str, request: Request, key: state
     )
 
 
-def _named(request: Request) -> Request:
-    """AWS words a missing TableName of the table operations in its own way."""
-    if isinstance(request, dict) and request.get("TableName") is None:
-        raise errors.validation("The parameter 'TableName' is required but was not present in the request")
+def named(request: Request) -> Request:
+    """AWS words a TableName that is missing, too short or too long in its own way for the operations on tables."""
+    if isinstance(request, dict):
+        name = request.get("TableName")
+        if name is None:
+            raise errors.validation("The parameter 'TableName' is required but was not present in the request")
+        if isinstance(name, str) and not name.startswith("arn:") and not 3 <= len(name) <= 255:
+            raise errors.validation("TableName must be at least 3 characters long and at most 255 characters long")
     return request

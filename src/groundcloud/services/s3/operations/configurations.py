@@ -54,7 +54,12 @@ def _load(call: Call, bucket: Bucket, kind: str, code: str = "", sentence: str =
 def put_bucket_tagging(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     bucket = _open(call, request, "s3:PutBucketTagging")
     check_body(call)
-    _keep(call, bucket, "tagging", {"TagSet": check_tags(request["Tagging"].get("TagSet") or [], limit=BUCKET_TAGS_MAX)})
+    tag_set = check_tags(request["Tagging"].get("TagSet") or [], limit=BUCKET_TAGS_MAX)
+    if call.http is not None:  # stacks set theirs from inside
+        for tag in tag_set:
+            if tag["Key"].startswith("aws:"):
+                raise errors.invalid_tag("System tags cannot be added/updated by requester", TagKey=tag["Key"])
+    _keep(call, bucket, "tagging", {"TagSet": tag_set})
     return {}
 
 

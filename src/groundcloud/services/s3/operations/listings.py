@@ -66,7 +66,7 @@ def list_objects_v2(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     if token == "":
         raise errors.invalid_argument("The continuation token provided is incorrect", "continuation-token", None)
     after = listing.read_token(token) if token is not None else start_after
-    limit = listing.limit_of(request.get("MaxKeys"), "max-keys")
+    limit = listing.limit_of(request.get("MaxKeys"), "maxKeys")
     page = listing.page_of(
         _current(call.tx, bucket.bucket_name), prefix, delimiter, after, limit, shown=_shown if bucket.versioning else None
     )
@@ -97,7 +97,7 @@ def list_objects(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     bucket = permissions.open_bucket(call, call.tx, request, "s3:ListBucket")
     encode = _encoding(request)
     prefix, delimiter, marker = request.get("Prefix", ""), request.get("Delimiter", ""), request.get("Marker", "")
-    limit = listing.limit_of(request.get("MaxKeys"), "max-keys")
+    limit = listing.limit_of(request.get("MaxKeys"), "maxKeys")
     page = listing.page_of(
         _current(call.tx, bucket.bucket_name), prefix, delimiter, marker, limit, shown=_shown if bucket.versioning else None
     )
@@ -158,7 +158,7 @@ def list_object_versions(call: Call, request: dict[str, Any]) -> dict[str, Any]:
         raise errors.invalid_argument("A version-id marker cannot be empty.", "version-id-marker", "")
     if id_marker is not None and not key_marker:
         raise errors.invalid_argument("A version-id marker cannot be specified without a key marker.", "version-id-marker", id_marker)
-    limit = listing.limit_of(request.get("MaxKeys"), "max-keys")
+    limit = listing.limit_of(request.get("MaxKeys"), "maxKeys")
     rows = _Versions(tx, bucket.bucket_name)
     scan: listing.Scan[tuple[Version, bool]] = rows
     if id_marker is not None:
