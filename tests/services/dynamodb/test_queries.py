@@ -303,3 +303,18 @@ def test_a_table_that_is_not_there(dynamodb: Any) -> None:
     wanted = ("ResourceNotFoundException", "Requested resource not found")
     assert refusal(dynamodb.query, TableName="nowhere", **ask("pk = :p", p="p")) == wanted
     assert refusal(dynamodb.scan, TableName="nowhere") == wanted
+
+
+def test_a_scan_is_read_in_turns_and_is_whole(dynamodb: Any, make_table: Any) -> None:
+    make_table("turns", "pk", GlobalSecondaryIndexes=[index("by-g", "g")])
+    count = 2_300
+    for first in range(0, count, 25):
+        puts = [{"PutRequest": {"Item": {"pk": {"S": f"{number}"}, "g": {"S": f"{number % 7}"}}}} for number in range(first, first + 25)]
+        dynamodb.batch_write_item(RequestItems={"turns": puts})
+    for options in ({}, {"IndexName": "by-g"}, {"FilterExpression": "attribute_exists(g)"}):
+        page = dynamodb.scan(TableName="turns", **options)
+        assert (page["Count"], page["ScannedCount"], len({item["pk"]["S"] for item in page["Items"]})) == (count, count, count)
+        assert "LastEvaluatedKey" not in page
+    limited = dynamodb.scan(TableName="turns", Limit=1_500, Select="COUNT")
+    rest = dynamodb.scan(TableName="turns", ExclusiveStartKey=limited["LastEvaluatedKey"], Select="COUNT")
+    assert (limited["Count"], rest["Count"]) == (1_500, count - 1_500)
