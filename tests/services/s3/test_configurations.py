@@ -261,3 +261,9 @@ def test_object_lock_and_retention(s3: Any, new_bucket: Any, bucket: str, clock:
     refused("AccessDenied", 403, s3.delete_object, Bucket=locked, Key="d", VersionId=version_id, BypassGovernanceRetention=True)
     clock.advance("25h")
     s3.delete_object(Bucket=locked, Key="d", VersionId=version_id)
+
+
+def test_tags_of_aws_are_nobodys_to_give(s3: Any, bucket: str, refused: Any) -> None:
+    tags = {"TagSet": [{"Key": "aws:cloudformation:stack-name", "Value": "x"}]}
+    found = refused("InvalidTag", 400, s3.put_bucket_tagging, Bucket=bucket, Tagging=tags)
+    assert found["Message"] == "System tags cannot be added/updated by requester"
