@@ -18,6 +18,7 @@ import time
 import urllib.request
 import zipfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -87,10 +88,10 @@ def one_at_a_time(server: Process, warm: int, cold: int) -> None:
     show("sts GetCallerIdentity", times(warm, server.client("sts").get_caller_identity), base)
     for name in names:
         invoke(name)
-        show(f"invoke, warm: {name}", times(warm, lambda name=name: invoke(name)), base)
+        show(f"invoke, warm: {name}", times(warm, partial(invoke, name)), base)
     bare = show("a bare interpreter: fork, exec, exit", times(cold, lambda: subprocess.run([sys.executable, "-S", "-E", "-c", ""])))
     for name in names:
-        show(f"invoke, cold: {name}", times(cold, lambda name=name: invoke(name), lambda name=name: invoke(name, "end")), bare)
+        show(f"invoke, cold: {name}", times(cold, partial(invoke, name), partial(invoke, name, "end")), bare)
     client.get_waiter("published_version_active").wait(FunctionName="slow", Qualifier="1")
     restored = times(cold, lambda: invoke("slow:1"), lambda: invoke("slow:1", "end"))
     began = time.perf_counter()

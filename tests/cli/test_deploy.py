@@ -1,11 +1,13 @@
 """`ground deploy` as a person reads it."""
 
 import json
+import socket
 import subprocess
 import sys
 import threading
 import time
 import urllib.request
+from urllib.parse import urlsplit
 
 import pytest
 from click.testing import CliRunner
@@ -133,4 +135,26 @@ def test_a_function_waits_for_the_node_inspector(project, client):
             time.sleep(0.02)
     assert found and found[0]["webSocketDebuggerUrl"].startswith("ws://127.0.0.1:9229/")
     assert invoking.is_alive()
-    client("lambda").delete_function(FunctionName=name)
+    let_run(found[0]["webSocketDebuggerUrl"])
+    invoking.join(timeout=10)
+    assert not invoking.is_alive()
+
+
+def let_run(address):
+    """What a debugger says when it lets a program begin, over a web socket."""
+    parts = urlsplit(address)
+    message = json.dumps({"id": 1, "method": "Runtime.runIfWaitingForDebugger"}).encode()
+    with socket.create_connection((parts.hostname, parts.port)) as connection:
+        head = f"GET {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        connection.sendall((head + "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n").encode())
+        assert b" 101 " in connection.recv(4096)
+        connection.sendall(bytes([0x81, 0x80 | len(message), 0, 0, 0, 0]) + message)  # a text frame, masked with zeros
+        assert connection.recv(4096)
+
+
+@pytest.mark.slow
+def test_debugging_python_needs_debugpy_beside_the_command(project, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    result = run("deploy", project(), "-s", "debugged", "--debug", "Old")
+    assert result.exit_code == 1
+    assert "debugpy is not in this environment; `pip install debugpy` beside ground" in result.output
