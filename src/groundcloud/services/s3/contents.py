@@ -90,8 +90,14 @@ async def receive(
         source = _pieces(body)
 
     if declared_bytes is not None and declared_bytes <= SMALL_BYTES_MAX:
-        pieces = [chunk async for chunk in source]
-        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        if body.decoded_size is None:
+            # The usual small body comes in one piece, and needs no generator around it.
+            signed = body.hand_over_hash()
+            data = await body.read()
+            if signed is not None:
+                signed(hashlib.sha256(data).hexdigest())
+        else:
+            data = b"".join([chunk async for chunk in source])
         if len(data) > SMALL_BYTES_MAX:
             raise errors.incomplete_body()
         digest = hashlib.md5(data, usedforsecurity=False)
