@@ -85,17 +85,19 @@ def _python(identifier: str, wanted: tuple[int, int]) -> RuntimeChoice:
     exact = _installed(wanted)
     if exact is not None:
         return RuntimeChoice(exact, f"{wanted[0]}.{wanted[1]}", _lacks_sdk(wanted), False)
-    newer = [(3, minor) for minor in range(wanted[1] + 1 if wanted[0] == 3 else 0, _MINOR_MAX)]
-    for version in newer:
-        warning = f"{identifier} is not installed; the function runs on Python {version[0]}.{version[1]}."
-        if version == own:
-            return RuntimeChoice(_own_interpreter(), f"{own[0]}.{own[1]}", warning, True)
-        found = _installed(version)
-        if found is not None:
-            lack = _lacks_sdk(version)
-            return RuntimeChoice(found, f"{version[0]}.{version[1]}", f"{warning} {lack}" if lack else warning, False)
-    warning = f"{identifier} is not installed, nor anything newer; the function runs on Python {own[0]}.{own[1]}."
-    return RuntimeChoice(_own_interpreter(), f"{own[0]}.{own[1]}", warning, True)
+    # Not an older one than boto3 runs on: functions expect it to be there.
+    first = max(wanted[1] + 1 if wanted[0] == 3 else 0, _OLDEST_SDK[1])
+    for version in [(3, minor) for minor in range(first, _MINOR_MAX)]:
+        if found := _present(version, own):
+            warning = f"{identifier} is not installed; the function runs on Python {version[0]}.{version[1]}."
+            return RuntimeChoice(found, f"{version[0]}.{version[1]}", warning, version == own)
+    newest = next(version for minor in range(_MINOR_MAX, 0, -1) if _present(version := (3, minor), own))
+    warning = f"{identifier} is not installed, nor anything newer; the function runs on Python {newest[0]}.{newest[1]}."
+    return RuntimeChoice(_present(newest, own) or _own_interpreter(), f"{newest[0]}.{newest[1]}", warning, newest == own)
+
+
+def _present(version: tuple[int, int], own: tuple[int, int]) -> Path | None:
+    return _own_interpreter() if version == own else _installed(version)
 
 
 def serves_sdk(version: str) -> bool:
