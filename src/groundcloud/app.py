@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 from collections.abc import Callable
 from typing import Any
 
@@ -88,10 +87,6 @@ class IamDirectory:
         return self._directory.role(tx, role_arn)  # type: ignore[no-any-return]
 
 
-def _present(places: dict[str, str]) -> dict[str, str]:
-    return {name: place for name, place in places.items() if importlib.util.find_spec(place.partition(":")[0]) is not None}
-
-
 def _reader(place: str) -> Callable[[Ground], Reader]:
     """A reader whose room is imported with its first records."""
 
@@ -111,21 +106,13 @@ def _reader(place: str) -> Callable[[Ground], Reader]:
 
 def create(settings: Settings, *, clock: Clock | None = None) -> tuple[Ground, Front]:
     """The server's parts, not yet listening. Call on the event loop that will run them; then `ground.start()`."""
-    readers = tuple(_reader(place) for place in READERS if _module_exists(place))
     ground = Ground(
         settings,
-        _present(SERVICES),
+        SERVICES,
         namespaces=NAMESPACES,
         targets=TARGETS,
-        directory=IamDirectory() if _module_exists("groundcloud.services.iam.directory:DIRECTORY") else None,
-        readers=readers,
+        directory=IamDirectory(),
+        readers=tuple(_reader(place) for place in READERS),
         clock=clock,
     )
     return ground, Front(ground, ENDPOINTS)
-
-
-def _module_exists(place: str) -> bool:
-    try:
-        return importlib.util.find_spec(place.partition(":")[0]) is not None
-    except ModuleNotFoundError:
-        return False

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import uuid
 
 _UPPER_ALPHANUMERIC = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 
@@ -24,11 +23,3 @@ def hex_text(source: random.Random, digits: int) -> str:
 def unique_id(source: random.Random, prefix: str, length: int) -> str:
     """An IAM-style unique identifier: `prefix` and base32 characters up to `length` in all (AROA..., AIDA..., ASIA...)."""
     return prefix + "".join(source.choices(_UPPER_ALPHANUMERIC, k=length - len(prefix)))
-
-
-def is_uuid(text: str) -> bool:
-    try:
-        uuid.UUID(text)
-    except ValueError:
-        return False
-    return True

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from groundcloud.auth import documents, policy
+from groundcloud.auth import policy
 from groundcloud.auth.principals import Principal
 from groundcloud.base.clock import Clock
 from groundcloud.base.errors import AwsError
@@ -213,6 +213,3 @@ def memory_settings(**changes: Any) -> Settings:
         if owner.isdigit() and not psutil.pid_exists(int(owner)):
             shutil.rmtree(left, ignore_errors=True)
     return Settings(data_dir=Path(tempfile.mkdtemp(prefix=f"{TEMPORARY_PREFIX}{os.getpid()}-")), memory=True, **changes)
-
-
-__all__ = ["DataDirectoryInUse", "Ground", "documents", "memory_settings"]

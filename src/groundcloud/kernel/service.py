@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from groundcloud.base.errors import AwsError
 from groundcloud.wire import codec, model
 from groundcloud.wire.message import HttpResponse
-from groundcloud.wire.validate import Violation
 
 if TYPE_CHECKING:
     from groundcloud.kernel.call import Call
@@ -242,7 +241,3 @@ class Rooms:
             package, _, attribute = place.partition(":")
             found = self._loaded[name] = getattr(importlib.import_module(package), attribute or "SERVICE")
         return found
-
-
-def violations_text(found: list[Violation]) -> str:
-    return "; ".join(violation.sentence for violation in found)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import signal
@@ -22,7 +21,6 @@ class _Server:
 
     def client(self, service: str, account: str = "test", region: str = "us-east-1", **options: Any) -> Any:
         """A boto3 client of this server; `account` is twelve digits or `test`."""
-        import boto3
         from botocore.config import Config
 
         config = Config(
@@ -37,13 +35,7 @@ class _Server:
             "endpoint_url": self.endpoint,
         }
         arguments.update(options)
-        session = _session()
-        del boto3
-        return (
-            session.create_client(service, config=config, **arguments)
-            if hasattr(session, "create_client")
-            else session.client(service, config=config, **arguments)
-        )
+        return _session().client(service, config=config, **arguments)
 
     def admin(self, method: str, path: str, body: Any = None) -> Any:
         request = urllib.request.Request(self.endpoint + path, method=method, data=None if body is None else json.dumps(body).encode())
@@ -167,8 +159,3 @@ class Process(_Server):
     def close(self) -> None:
         if self._process is not None and self._process.poll() is None:
             self.kill()
-
-
-def run_async(coroutine: Any) -> Any:
-    """Runs a coroutine to its end on a loop of its own, for tests of parts."""
-    return asyncio.run(coroutine)

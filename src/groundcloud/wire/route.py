@@ -15,7 +15,7 @@ from groundcloud.wire import model as models
 from groundcloud.wire.message import HttpRequest
 from groundcloud.wire.router import Router, router
 
-__all__ = ["Route", "Router", "identify", "router", "scope_service", "unknown_operation"]
+__all__ = ["Route", "Router", "identify", "router", "unknown_operation"]
 
 
 class Route(NamedTuple):
@@ -74,11 +74,6 @@ async def identify(request: HttpRequest, signing_name: str | None) -> Route:
 
 def unknown_operation(message: str) -> AwsError:
     return AwsError("UnknownOperationException", message, status=404)
-
-
-def scope_service(credential_scope_service: str) -> list[str] | None:
-    """Services that sign under this name."""
-    return _by_signing_name().get(credential_scope_service)
 
 
 @lru_cache(maxsize=1024)
