@@ -22,10 +22,15 @@ SERVICES = {
     "cloudwatch": "groundcloud.services.cloudwatch",
     "dynamodb": "groundcloud.services.dynamodb",
     "dynamodbstreams": "groundcloud.services.dynamodb:STREAMS",
+    "events": "groundcloud.services.events",
     "iam": "groundcloud.services.iam",
+    "kinesis": "groundcloud.services.kinesis",
+    "kms": "groundcloud.services.kms",
     "lambda": "groundcloud.services.lambda_",
     "logs": "groundcloud.services.logs",
     "s3": "groundcloud.services.s3",
+    "s3control": "groundcloud.services.s3:CONTROL",
+    "sns": "groundcloud.services.sns",
     "sqs": "groundcloud.services.sqs",
     "sts": "groundcloud.services.sts",
 }
@@ -38,15 +43,19 @@ NAMESPACES: dict[str, tuple[str, ...]] = {
     "AWS::CloudFormation": ("cloudformation",),
     "AWS::CloudWatch": ("cloudwatch",),
     "AWS::DynamoDB": ("dynamodb",),
+    "AWS::Events": ("events",),
     "AWS::IAM": ("iam",),
+    "AWS::Kinesis": ("kinesis",),
+    "AWS::KMS": ("kms",),
     "AWS::Lambda": ("lambda",),
     "AWS::Logs": ("logs",),
     "AWS::S3": ("s3",),
+    "AWS::SNS": ("sns",),
     "AWS::SQS": ("sqs",),
 }
 """First two parts of a CloudFormation type -> the services whose rooms hold such types."""
 
-TARGETS = {"lambda": "lambda", "sqs": "sqs", "logs": "logs"}
+TARGETS = {"events": "events", "kinesis": "kinesis", "lambda": "lambda", "logs": "logs", "sns": "sns", "sqs": "sqs"}
 """Service of an ARN -> the room that takes deliveries to it."""
 
 ENDPOINTS: dict[str, tuple[str, ...]] = {

@@ -140,7 +140,8 @@ def decide(
         return {**global_context(call, raw), **(context or {})}
 
     request = Request(principal, action, resource, facts, owner)
-    decision = policy.evaluate(request, Policies(identity, attached, boundary, session_policies))
+    required = document is not None and call.room is not None and call.room.resource_policy_required
+    decision = policy.evaluate(request, Policies(identity, attached, boundary, session_policies, resource_policy_required=required))
     call.ground.decisions.keep(call.request_id, decision)
     return decision
 

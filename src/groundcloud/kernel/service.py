@@ -119,7 +119,8 @@ class Service:
 
     `resource_policy(call, resource_arn) -> str | None` gives the policy document on a resource. `explain` words violations of shapes as this service does.
     `operations` names the module or package that holds the operations (for packages with two services). `validate=False` leaves the shapes' constraints to the room.
-    `access_denied` is the code of a denial where it is not the protocol's usual one. `resource_policy_required`: the resource policy alone decides (KMS).
+    `access_denied` is the code of a denial where it is not the protocol's usual one. `resource_policy_required`: where a resource has a policy, an identity
+    policy counts only if that one names the account (KMS keys).
     `finish(call, response)` may add headers to every answer, errors too, just before it leaves (S3's cross-origin rules).
     """
 
@@ -134,6 +135,7 @@ class Service:
         workers: str = "workers",
         validate: bool = True,
         access_denied: str | None = None,
+        resource_policy_required: bool = False,
         action_prefix: str | None = None,
         finish: Callable[[Call, HttpResponse], None] | None = None,
     ) -> None:
@@ -143,6 +145,7 @@ class Service:
         self.explain = explain
         self.validate = validate
         self.access_denied = access_denied
+        self.resource_policy_required = resource_policy_required
         self._operations_module = operations
         self._workers_module = workers
         self._action_prefix = action_prefix

@@ -34,3 +34,6 @@ def _finish(call: Call, response: HttpResponse) -> None:
 SERVICE = Service(
     "s3", package=__name__, resource_policy=policy_of_arn, explain=errors.explain, access_denied="AccessDenied", finish=_finish
 )
+CONTROL = Service(
+    "s3control", package=__name__, operations="control", workers="control_workers", access_denied="AccessDenied", action_prefix="s3"
+)

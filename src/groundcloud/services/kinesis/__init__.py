@@ -1,0 +1,5 @@
+"""Amazon Kinesis Data Streams."""
+
+from groundcloud.kernel.service import Service
+
+SERVICE = Service("kinesis", package=__name__)
