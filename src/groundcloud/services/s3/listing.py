@@ -14,7 +14,7 @@ from urllib.parse import quote
 from groundcloud.services.s3 import errors
 
 KEYS_MAX = 1000
-STEPS_BEFORE_JUMP = 16
+STEPS_BEFORE_JUMP = 4
 """A jump costs about as much as this many steps."""
 
 T = TypeVar("T")
