@@ -12,6 +12,7 @@ import hashlib
 import os
 import secrets
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,7 @@ class Blobs:
         return self.link(tx, Content(digest, len(data), None))
 
     def writer(self, observers: tuple[Callable[[bytes], Any], ...] = ()) -> BlobWriter:
-        """`observers` (`md5.update`, a checksum's) see every byte in order, in the thread that writes."""
+        """`observers` (`md5.update`, a checksum's) see every byte in order, in a thread beside the one that writes."""
         return BlobWriter(self, observers)
 
     def link(self, tx: Transaction, content: Content | Blob) -> Blob:
@@ -216,6 +217,9 @@ class Blobs:
 
 _REMOVALS: set[asyncio.Task[None]] = set()  # asyncio keeps only weak references to tasks
 
+_OBSERVING = ThreadPoolExecutor(max_workers=2, thread_name_prefix="blob-observers")
+"""Its threads start with the first large body."""
+
 
 class BlobWriter:
     """Takes a stream of bytes; holds at most twice WRITE_BYTES of it: one piece that comes in while the other is written. `finish` or `abort` ends it."""
@@ -246,6 +250,7 @@ class BlobWriter:
         if self._flushing is None and self.size_bytes <= INLINE_BYTES_MAX:
             data = b"".join(self._buffer)
             self._observe(data)
+            self._digest.update(data)
             return Content(self._digest.hexdigest(), len(data), data)
         await self._settle()
         loop = asyncio.get_running_loop()
@@ -301,17 +306,22 @@ class BlobWriter:
     def _observe(self, data: bytes) -> None:
         for observer in self._observers:
             observer(data)
-        self._digest.update(data)
 
     def _flush(self, pieces: list[bytes]) -> None:
         data = b"".join(pieces)
         if self._descriptor is None:
             self._path = self._blobs._scratch / secrets.token_hex(16)
             self._descriptor = os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-        self._observe(data)
-        view = memoryview(data)
-        while view:
-            view = view[os.write(self._descriptor, view) :]
+        # MD5 takes as long as the SHA-256 and the write together, and none of them holds the interpreter's lock.
+        observed = _OBSERVING.submit(self._observe, data) if self._observers else None
+        try:
+            self._digest.update(data)
+            view = memoryview(data)
+            while view:
+                view = view[os.write(self._descriptor, view) :]
+        finally:
+            if observed is not None:
+                observed.result()
 
     def _close(self) -> None:
         if self._buffer or self._descriptor is None:
