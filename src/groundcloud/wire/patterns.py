@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from functools import lru_cache
+from functools import cache, lru_cache
+from itertools import groupby
 from typing import Any
 
 LENGTH_MAX = 100_000
@@ -120,20 +121,30 @@ def _category(name: str, negated: bool) -> str:
     """Characters of a Unicode general category as ranges for a class: exact to U+FFFF, everything above in (or, negated, out)."""
     if not 1 <= len(name) <= 2 or name[0] not in "LMNPSZC":
         raise KeyError(name)
-    ranges: list[str] = []
-    start = None
-    for code in range(0x10000):
-        inside = (unicodedata.category(chr(code)).startswith(name)) is not negated
-        if inside and start is None:
-            start = code
-        elif not inside and start is not None:
-            ranges.append(rf"\u{start:04x}-\u{code - 1:04x}")
-            start = None
-    if start is not None:
-        ranges.append(rf"\u{start:04x}-\uffff")
+    ranges: list[tuple[int, int]] = []
+    for category, first, last in _runs():
+        if category.startswith(name) is negated:
+            continue
+        if ranges and ranges[-1][1] == first - 1:
+            ranges[-1] = (ranges[-1][0], last)
+        else:
+            ranges.append((first, last))
+    text = [rf"\u{first:04x}-\u{last:04x}" for first, last in ranges]
     if (name[0] not in "ZC") is not negated:
-        ranges.append(r"\U00010000-\U0010ffff")
-    return "".join(ranges)
+        text.append(r"\U00010000-\U0010ffff")
+    return "".join(text)
+
+
+@cache
+def _runs() -> list[tuple[str, int, int]]:
+    """Stretches of one general category up to U+FFFF: (category, first, last)."""
+    runs: list[tuple[str, int, int]] = []
+    first = 0
+    for category, group in groupby(map(unicodedata.category, map(chr, range(0x10000)))):
+        length = sum(1 for _ in group)
+        runs.append((category, first, first + length - 1))
+        first += length
+    return runs
 
 
 def _repeats(items: Any) -> int:
