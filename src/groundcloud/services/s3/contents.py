@@ -203,6 +203,22 @@ def keep(call: Call, tx: Transaction, bucket_name: str, key: str, order: int, re
     return call.blobs.link(tx, received.content)
 
 
+def name_again(call: Call, tx: Transaction, bucket_name: str, key: str, version: Version, other_bucket_name: str) -> None:
+    """Makes a version's content that of the same key, order and upload in another bucket, too; files are named twice, not copied."""
+    if version.blob is not None:
+        call.blobs.link(tx, version.blob)
+    elif version.upload_id:
+        for part in list(PARTS.scan(tx, bucket_name, version.upload_id)):
+            PARTS.put(tx, other_bucket_name, version.upload_id, part.part_number, part)
+            if part.blob is not None:
+                call.blobs.link(tx, part.blob)
+            elif part.size_bytes:
+                data = PART_CONTENTS.get(tx, bucket_name, version.upload_id, part.part_number) or b""
+                PART_CONTENTS.put(tx, other_bucket_name, version.upload_id, part.part_number, data)
+    elif version.size_bytes:
+        CONTENTS.put(tx, other_bucket_name, key, version.order, CONTENTS.get(tx, bucket_name, key, version.order) or b"")
+
+
 def drop(call: Call, tx: Transaction, bucket_name: str, key: str, version: Version) -> None:
     """Forgets a version's content."""
     if version.blob is not None:

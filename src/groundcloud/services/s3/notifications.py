@@ -30,16 +30,24 @@ _KINDS = {
 """Member of the document -> member with the target's ARN, the target's service, the permission needed there."""
 
 _MARKER_ETAG = "d41d8cd98f00b204e9800998ecf8427e"  # AWS gives delete markers the MD5 of nothing
+_EVENT_VERSIONS = {"ObjectCreated": "2.1", "ObjectRemoved": "2.1", "ObjectRestore": "2.1", "Replication": "2.2"}
 _encode = msgspec.json.Encoder().encode
 
 
-def emit(call: Call, tx: Transaction, bucket: Bucket, event: str, key: str, version: Version | None) -> None:
-    """Writes the deliveries of `event` ("ObjectCreated:Put") about `version` of `key`, in the transaction that did it."""
+def emit(
+    call: Call, tx: Transaction, bucket: Bucket, event: str, key: str, version: Version | None, more: dict[str, Any] | None = None
+) -> None:
+    """Writes the deliveries of `event` ("ObjectCreated:Put") about `version` of `key`, in the transaction that did it.
+
+    `more`: what the record says beside the usual (`replicationEventData`).
+    """
     document = CONFIGURATIONS.get(tx, bucket.bucket_name, "notification", "")
     if document is None:
         return
     for configuration, target_arn in _meeting(document, event, key):
         record = record_of(call, bucket, event, key, version, configuration["Id"])
+        if more is not None:
+            record.update(more)
         call.deliver(
             target_arn,
             _encode({"Records": [record]}),
@@ -92,7 +100,7 @@ def record_of(call: Call, bucket: Bucket, event: str, key: str, version: Version
     about["sequencer"] = f"{order:016X}"
     principal = call.principal
     return {
-        "eventVersion": "2.1" if event.startswith(("ObjectCreated:", "ObjectRemoved:")) else "2.3",
+        "eventVersion": _EVENT_VERSIONS.get(event.partition(":")[0], "2.3"),
         "eventSource": "aws:s3",
         "awsRegion": bucket.region,
         "eventTime": iso8601_milliseconds(call.clock.now_ms() / 1000),

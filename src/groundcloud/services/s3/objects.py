@@ -165,6 +165,8 @@ def members_of(version: Version, bucket: Bucket, *, with_checksum: bool) -> dict
             found["BucketKeyEnabled"] = True
     if version.storage_class != "STANDARD":
         found["StorageClass"] = version.storage_class
+    if version.replication:
+        found["ReplicationStatus"] = version.replication
     if version.tags:
         found["TagCount"] = len(version.tags)
     if version.retention is not None:

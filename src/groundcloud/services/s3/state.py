@@ -68,6 +68,10 @@ class Version(Record):
     legal_hold: bool = False
     owner: str = ""
     """The account that wrote it, where it is not the bucket's."""
+    replication: str = ""
+    """PENDING, COMPLETED or FAILED where rules want it elsewhere; REPLICA where it came from elsewhere."""
+    restored: tuple[int, int] | None = None
+    """Of an archived object: from when in milliseconds a copy can be read, and until when."""
 
 
 class Upload(Record):

@@ -101,6 +101,26 @@ def change(tx: Transaction, bucket_name: str, key: str, version: Version) -> Non
         VERSIONS.put(tx, bucket_name, key, -version.order, version)
 
 
+def insert(call: Call, tx: Transaction, bucket_name: str, key: str, version: Version) -> None:
+    """A version that was made elsewhere, with its id and its place among the others; a null version replaces the one that is there.
+
+    Raises InvalidRequest where another version has the same order.
+    """
+    if version.version_id == NULL:
+        earlier = find_version(tx, bucket_name, key, NULL)
+        if earlier is not None and earlier.version_id == NULL:
+            remove(call, tx, bucket_name, key, earlier)
+    current = OBJECTS.get(tx, bucket_name, key)
+    if current is None or current.order < version.order:
+        if current is not None:
+            _grow_old(tx, bucket_name, key, current)
+        OBJECTS.put(tx, bucket_name, key, version)
+        return
+    if current.order == version.order or VERSIONS.has(tx, bucket_name, key, -version.order):
+        raise errors.invalid_request("Another version of the key was made at the same moment.")
+    _grow_old(tx, bucket_name, key, version)
+
+
 def check_version_id(version_id: str) -> None:
     if version_id == "":
         raise errors.invalid_argument("Version id cannot be the empty string", "versionId", "")
