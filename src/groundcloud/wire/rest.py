@@ -58,25 +58,25 @@ class RequestReader:
         model = operation.model
         self._labels = [(label, member, _text_reader(shape, {}, "iso8601")) for label, (member, shape) in bindings.labels.items()]
         self._named = {name for _, name, _, _ in bindings.query}
-        self._query: list[tuple[str, str, str, Any]] = []
+        self._query: dict[str, tuple[str, bool, Any]] = {}
         self._query_map: tuple[str, bool] | None = None
         for member, name, reference, shape in bindings.query:
             if shape["type"] == "list":
                 inner = model.shapes[shape["member"]["shape"]]
-                self._query.append((member, name, "list", _text_reader(inner, shape["member"], "iso8601")))
+                self._query[name] = (member, True, _text_reader(inner, shape["member"], "iso8601"))
             elif shape["type"] == "map":
                 self._query_map = (member, model.shapes[shape["value"]["shape"]]["type"] == "list")
             else:
-                self._query.append((member, name, "one", _text_reader(shape, reference, "iso8601")))
-        self._headers = []
+                self._query[name] = (member, False, _text_reader(shape, reference, "iso8601"))
+        self._headers: dict[str, tuple[str, Any]] = {}
         for member, name, reference, shape in bindings.headers:
             if shape["type"] == "list":
                 inner = model.shapes[shape["member"]["shape"]]
-                self._headers.append((member, name, _header_list(inner, reference)))
+                self._headers[name] = (member, _header_list(inner, reference))
             else:
                 reader = _text_reader(shape, reference, "rfc822")
                 # RFC 9110, 13.1.3: a condition whose date cannot be read is ignored.
-                self._headers.append((member, name, _or_none(reader) if name.startswith("if-") else reader))
+                self._headers[name] = (member, _or_none(reader) if name.startswith("if-") else reader)
         self._prefixes = bindings.prefixes
 
     def read(self, request: HttpRequest, labels: dict[str, str]) -> dict[str, Any]:
@@ -90,20 +90,23 @@ class RequestReader:
                     out[member] = reader(text)
             if self._query or self._query_map:
                 query = request.query
-                for member, name, kind, reader in self._query:
-                    values = query.get(name)
-                    if values is not None:
-                        out[member] = [reader(value) for value in values] if kind == "list" else reader(values[0])
+                for name, values in query.items():
+                    if (bound := self._query.get(name)) is not None:
+                        member, many, reader = bound
+                        out[member] = [reader(value) for value in values] if many else reader(values[0])
                 if self._query_map is not None:
                     member, many = self._query_map
                     rest = {key: (values if many else values[0]) for key, values in query.items() if key not in self._named}
                     if rest:
                         out[member] = rest
             headers = request.headers
-            for member, name, reader in self._headers:
-                text = headers.get(name)
-                if text is not None and (value := reader(text)) is not None:
-                    out[member] = value
+            # A request has a dozen headers, an operation of S3 may have forty members in headers.
+            bound_headers = self._headers
+            for name, text in headers.items():
+                if name in bound_headers:
+                    member, reader = bound_headers[name]
+                    if (value := reader(text)) is not None:
+                        out[member] = value
             for member, prefix in self._prefixes:
                 found = {key[len(prefix) :]: value for key, value in headers.items() if key.startswith(prefix)}
                 if found:
@@ -172,22 +175,21 @@ class ResponseWriter:
     def __init__(self, model: Model, bindings: Bindings) -> None:
         self.status = bindings.status
         self._prefixes = bindings.prefixes
-        self._headers: list[tuple[str, str, Callable[[Any], str]]] = []
+        self._headers: dict[str, tuple[str, Callable[[Any], str]]] = {}
         for member, name, reference, shape in bindings.headers:
             if shape["type"] == "list":
                 inner = model.shapes[shape["member"]["shape"]]
                 one = header_writer(inner, shape["member"])
                 quote = inner["type"] == "string"
-                self._headers.append((member, name, _list_writer(one, quote)))
+                self._headers[member] = (name, _list_writer(one, quote))
             else:
-                self._headers.append((member, name, header_writer(shape, reference)))
+                self._headers[member] = (name, header_writer(shape, reference))
 
     def headers(self, result: dict[str, Any]) -> list[tuple[str, str]]:
         out = []
-        for member, name, to_text in self._headers:
-            value = result.get(member)
-            if value is not None:
-                out.append((name, to_text(value)))
+        for member, value in result.items():
+            if value is not None and (bound := self._headers.get(member)) is not None:
+                out.append((bound[0], bound[1](value)))
         for member, prefix in self._prefixes:
             value = result.get(member)
             if value:
