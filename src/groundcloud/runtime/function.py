@@ -111,7 +111,7 @@ class PoolSettings:
     """An idle sandbox is stopped after this time (of the machine's clock)."""
     log_bytes_per_s_max: int = 8 * 1024 * 1024
     """What one sandbox may log before its writes are made to wait."""
-    node_workers: int = 2
+    node_workers: int = 3
     """Node.js processes that wait for a function; each holds about 12 MB of its own, once a Node.js function exists."""
     fetch_node_sdk: bool = False
     """Fetch AWS's SDK for JavaScript with npm when the first Node.js function comes and the machine has none; that function waits for it."""

@@ -114,7 +114,7 @@ def program(spec: FunctionSpec, choice: RuntimeChoice, namespaces: bool) -> dict
         roots = ("/var/task", "/opt") if namespaces else (str(spec.code_path), *map(str, spec.layers[::-1]))
         return {"channel": False, "candidates": [[f"{root}/bootstrap"] for root in roots]}
     assert choice.program is not None
-    main = "/var/runtime/_groundcloud/node/main.mjs" if namespaces else str(_INSIDE / "node" / "main.mjs")
+    main = "/var/runtime/_groundcloud/node/main.cjs" if namespaces else str(_INSIDE / "node" / "main.cjs")
     node = _inside(choice.program) if namespaces else str(choice.program)
     command = [node, main, str(CHANNEL_FD)]
     return {"channel": True, "candidates": [[wrapper, *command] if wrapper else command]}

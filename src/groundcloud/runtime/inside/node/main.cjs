@@ -4,12 +4,14 @@
  * Behaves as AWS's Node.js runtime does towards the function. States: blank --SET_UP--> loading --handler found--> ready
  * --INVOKE--> busy --a promise settles, a callback and an empty event loop--> ready.
  */
-import Module from "node:module";
-import { Channel, ERROR, INIT_ERROR, INVOKE, READY, RESPONSE, RESPONSE_BYTES_MAX, SET_UP, residentKb } from "./channel.mjs";
-import { logFailure, patchConsole, setRequest } from "./console.mjs";
-import { errorDocument, fault } from "./errors.mjs";
-import { loadHandler } from "./handler.mjs";
-import { ResponseStream, install, isStreaming } from "./streaming.mjs";
+"use strict";
+
+const Module = require("node:module");
+const { Channel, ERROR, INIT_ERROR, INVOKE, READY, RESPONSE, RESPONSE_BYTES_MAX, SET_UP, residentKb } = require("./channel.cjs");
+const { logFailure, patchConsole, setRequest } = require("./console.cjs");
+const { errorDocument, fault } = require("./errors.cjs");
+const { loadHandler } = require("./handler.cjs");
+const { ResponseStream, install, isStreaming } = require("./streaming.cjs");
 
 const UNCAUGHT_STATUS = 129;
 const REJECTED_STATUS = 128;
@@ -27,8 +29,12 @@ const channel = new Channel(Number(process.argv[2]), (kind, head, payload) => {
   else if (kind === INVOKE) invoke(head, payload);
 });
 process.argv.splice(1, 2, "/var/runtime/index.mjs");
+process.mainModule = undefined; // AWS's runtime is an ES module: a function's `require.main` is undefined
+// The first import() of a process takes milliseconds: it is done while the process waits for its function, unless that comes at once.
+const warming = setTimeout(() => import("node:process"), 50).unref();
 
 async function setUp(head) {
+  clearTimeout(warming);
   Object.assign(process.env, head.environment);
   Module._initPaths(); // NODE_PATH was another one when this process began
   process.chdir(head.task_root);

@@ -1,12 +1,14 @@
 /** awslambda.streamifyResponse and HttpResponseStream: handlers that write their response piece by piece. */
-import { Writable } from "node:stream";
-import { CHUNK } from "./channel.mjs";
+"use strict";
+
+const { Writable } = require("node:stream");
+const { CHUNK } = require("./channel.cjs");
 
 const STREAMING = Symbol.for("aws.lambda.runtime.handler.streaming");
 const PIECE_BYTES_MAX = 1024 * 1024;
 const HTTP_TYPE = "application/vnd.awslambda.http-integration-response";
 
-export class ResponseStream extends Writable {
+class ResponseStream extends Writable {
   constructor(channel, requestId) {
     super({ highWaterMark: 64 * 1024 });
     this.channel = channel;
@@ -35,7 +37,7 @@ export class ResponseStream extends Writable {
   }
 }
 
-export const HttpResponseStream = {
+const HttpResponseStream = {
   from(stream, metadata) {
     stream.setContentType(HTTP_TYPE);
     stream.write(JSON.stringify(metadata));
@@ -44,11 +46,11 @@ export const HttpResponseStream = {
   },
 };
 
-export function isStreaming(handler) {
+function isStreaming(handler) {
   return handler[STREAMING] !== undefined;
 }
 
-export function install() {
+function install() {
   globalThis.awslambda = {
     ...globalThis.awslambda,
     streamifyResponse(handler, options) {
@@ -58,3 +60,5 @@ export function install() {
     HttpResponseStream,
   };
 }
+
+module.exports = { ResponseStream, HttpResponseStream, isStreaming, install };

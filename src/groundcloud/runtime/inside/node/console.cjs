@@ -1,7 +1,9 @@
 /** console.* as AWS's runtime writes it: time, request id, level, message, one event each; or JSON (AWS_LAMBDA_LOG_FORMAT). */
-import { format } from "node:util";
-import { logEvent } from "./channel.mjs";
-import { loggedDocument, safeJson } from "./errors.mjs";
+"use strict";
+
+const { format } = require("node:util");
+const { logEvent } = require("./channel.cjs");
+const { loggedDocument, safeJson } = require("./errors.cjs");
 
 const LEVELS = { TRACE: 1, DEBUG: 2, INFO: 3, WARN: 4, ERROR: 5, FATAL: 6 };
 
@@ -10,12 +12,12 @@ let tenantId;
 let asJson = false;
 let lowest = 0;
 
-export function setRequest(id, tenant) {
+function setRequest(id, tenant) {
   requestId = id;
   tenantId = tenant;
 }
 
-export function isJson() {
+function isJson() {
   return asJson;
 }
 
@@ -41,7 +43,7 @@ function json(level, args) {
   logEvent(safeJson(entry));
 }
 
-export function log(level, ...args) {
+function log(level, ...args) {
   if (asJson) {
     if (LEVELS[level] >= lowest) json(level, args);
   } else {
@@ -50,7 +52,7 @@ export function log(level, ...args) {
 }
 
 /** An error that ends an invocation or the process. */
-export function logFailure(words, error) {
+function logFailure(words, error) {
   if (asJson) {
     const found = loggedDocument(error);
     logEvent(
@@ -61,10 +63,12 @@ export function logFailure(words, error) {
   }
 }
 
-export function patchConsole() {
+function patchConsole() {
   asJson = process.env.AWS_LAMBDA_LOG_FORMAT === "JSON";
   lowest = asJson ? LEVELS[process.env.AWS_LAMBDA_LOG_LEVEL] ?? 0 : 0;
   for (const [name, level] of [["log", "INFO"], ["debug", "DEBUG"], ["info", "INFO"], ["warn", "WARN"], ["error", "ERROR"], ["trace", "TRACE"], ["fatal", "FATAL"]]) {
     console[name] = (...args) => log(level, ...args);
   }
 }
+
+module.exports = { setRequest, isJson, log, logFailure, patchConsole };

@@ -1,11 +1,14 @@
 /** Finds the function that a handler's name means, in CommonJS and ES modules. AWS: "Define Lambda function handler in Node.js". */
-import fs from "node:fs";
-import { createRequire } from "node:module";
-import path from "node:path";
-import { pathToFileURL } from "node:url";
-import { fault } from "./errors.mjs";
+"use strict";
 
-const require = createRequire(import.meta.url);
+const fs = require("node:fs");
+const { createRequire } = require("node:module");
+const path = require("node:path");
+const { pathToFileURL } = require("node:url");
+const { fault } = require("./errors.cjs");
+
+/** As AWS's runtime would: it is the path that the errors of missing modules name. */
+const requireAsRuntime = createRequire("/var/runtime/index.mjs");
 
 function isFile(name) {
   return fs.statSync(name, { throwIfNoEntry: false })?.isFile() ?? false;
@@ -29,17 +32,17 @@ function saysModule(file) {
 async function load(root, name) {
   const base = path.resolve(root, name);
   const importing = (file) => import(pathToFileURL(file).href);
-  if (isFile(base)) return require(base);
+  if (isFile(base)) return requireAsRuntime(base);
   const asModule = saysModule(base);
-  if (isFile(`${base}.js`)) return asModule ? importing(`${base}.js`) : require(`${base}.js`);
+  if (isFile(`${base}.js`)) return asModule ? importing(`${base}.js`) : requireAsRuntime(`${base}.js`);
   if (isFile(`${base}.mjs`)) return importing(`${base}.mjs`);
-  if (isFile(`${base}.cjs`)) return require(`${base}.cjs`);
-  if (isFile(path.join(base, "index.js")) && !asModule) return require(base);
-  return require(require.resolve(name, { paths: [root] }));
+  if (isFile(`${base}.cjs`)) return requireAsRuntime(`${base}.cjs`);
+  if (isFile(path.join(base, "index.js")) && !asModule) return requireAsRuntime(base);
+  return requireAsRuntime(requireAsRuntime.resolve(name, { paths: [root] }));
 }
 
 /** Throws AWS's named errors. */
-export async function loadHandler(root, handler) {
+async function loadHandler(root, handler) {
   if (handler.includes("..")) {
     throw fault("Runtime.MalformedHandlerName", `'${handler}' is not a valid handler name. Use absolute paths when specifying root directories in handler names.`);
   }
@@ -64,3 +67,5 @@ export async function loadHandler(root, handler) {
   if (typeof result !== "function") throw fault("Runtime.HandlerNotFound", `${handler} is not a function`);
   return result;
 }
+
+module.exports = { loadHandler };

@@ -3,23 +3,25 @@
  *
  * A frame is kind (1 byte), length of its JSON head (4), length of its payload (4), big-endian, then head and payload.
  */
-import fs from "node:fs";
-import net from "node:net";
+"use strict";
 
-export const SET_UP = 2;
-export const INVOKE = 1;
-export const READY = 10;
-export const INIT_ERROR = 11;
-export const RESPONSE = 12;
-export const ERROR = 13;
-export const CHUNK = 14;
+const fs = require("node:fs");
+const net = require("node:net");
 
-export const RESPONSE_BYTES_MAX = 6_291_556;
+const SET_UP = 2;
+const INVOKE = 1;
+const READY = 10;
+const INIT_ERROR = 11;
+const RESPONSE = 12;
+const ERROR = 13;
+const CHUNK = 14;
+
+const RESPONSE_BYTES_MAX = 6_291_556;
 
 const HEADER_BYTES = 9;
 const MARK = Buffer.from([0, 0xa5, 0x47, 0x43, 0x4c, 0x4f, 0x47]);
 
-export function residentKb() {
+function residentKb() {
   return process.resourceUsage().maxRSS;
 }
 
@@ -33,7 +35,7 @@ function pack(kind, head, payload) {
 }
 
 /** Writes all of it before anything else happens, so that it is there even if the process ends now. */
-export function writeSync(fd, data) {
+function writeSync(fd, data) {
   let at = 0;
   while (at < data.length) {
     try {
@@ -46,14 +48,14 @@ export function writeSync(fd, data) {
 }
 
 /** One event of the log, whatever its number of lines. */
-export function logEvent(text) {
+function logEvent(text) {
   const data = Buffer.from(text);
   const length = Buffer.alloc(4);
   length.writeUInt32BE(data.length);
   writeSync(1, Buffer.concat([MARK, length, data]));
 }
 
-export class Channel {
+class Channel {
   constructor(fd, received) {
     this.fd = fd;
     this.received = received;
@@ -112,3 +114,5 @@ export class Channel {
     this.socket.unref();
   }
 }
+
+module.exports = { SET_UP, INVOKE, READY, INIT_ERROR, RESPONSE, ERROR, CHUNK, RESPONSE_BYTES_MAX, residentKb, writeSync, logEvent, Channel };

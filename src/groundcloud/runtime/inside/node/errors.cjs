@@ -1,4 +1,5 @@
 /** AWS's error documents and error types of the Node.js runtime. */
+"use strict";
 
 class RuntimeFault extends Error {
   constructor(errorType, message) {
@@ -7,7 +8,7 @@ class RuntimeFault extends Error {
   }
 }
 
-export function fault(errorType, message, cause) {
+function fault(errorType, message, cause) {
   const made = new RuntimeFault(errorType, message);
   if (cause !== undefined && cause !== null && cause.stack) made.stack = String(cause.stack);
   return made;
@@ -20,7 +21,7 @@ function isError(value) {
 const typeOf = (error) => String(error.name || error.constructor?.name || "Error");
 
 /** What the caller of the function receives. */
-export function errorDocument(error) {
+function errorDocument(error) {
   try {
     if (isError(error)) {
       return {
@@ -36,7 +37,7 @@ export function errorDocument(error) {
 }
 
 /** What is written to the log: the same, with the error's own properties. */
-export function loggedDocument(error) {
+function loggedDocument(error) {
   try {
     if (!isError(error)) return { errorType: typeof error, errorMessage: String(error), stack: [] };
     const own = {};
@@ -50,7 +51,7 @@ export function loggedDocument(error) {
 }
 
 /** JSON of what may refer to itself. */
-export function safeJson(value) {
+function safeJson(value) {
   const seen = new WeakSet();
   return JSON.stringify(value, (_, inner) => {
     if (typeof inner === "bigint") return String(inner);
@@ -62,3 +63,5 @@ export function safeJson(value) {
     return inner;
   });
 }
+
+module.exports = { fault, errorDocument, loggedDocument, safeJson };
