@@ -395,7 +395,12 @@ def test_a_waiting_worker_becomes_the_functions_sandbox_and_no_other_functions(h
     workers = house.pool._workers._waiting
     for who in ("a", "b"):
         house.run(
-            house.until(lambda: all(worker.pid for found in workers.values() for worker in found) and sum(map(len, workers.values())) == 2)
+            house.until(
+                lambda: (
+                    all(worker.pid for found in workers.values() for worker in found)
+                    and sum(map(len, workers.values())) == house.pool.settings.node_workers
+                )
+            )
         )
         before = {worker.id for found in workers.values() for worker in found}
         spec = node(house, source, environment={"WHO": who}, ephemeral_mb=600, memory_mb=256)
