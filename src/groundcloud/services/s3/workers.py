@@ -1,4 +1,4 @@
-"""Work that time brings: the daily look at a bucket's lifecycle rules."""
+"""Work that time brings: the daily look at a bucket's lifecycle rules, changes on their way to other buckets."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import timer
-from groundcloud.services.s3 import lifecycle, notifications, versions
+from groundcloud.services.s3 import lifecycle, notifications, replicas, replication, versions
 from groundcloud.services.s3.operations.deletes import delete_one
 from groundcloud.services.s3.operations.uploads import abort
 from groundcloud.services.s3.state import BUCKETS, CONFIGURATIONS, OBJECTS, UPLOADS, VERSIONS, Bucket, Version
@@ -35,6 +35,52 @@ async def expire(call: Call, bucket_name: str) -> None:
             if len(keys) < BATCH:
                 _abort_uploads(call, tx, bucket_name, rules)
                 lifecycle.schedule(call, tx, bucket_name)
+                return
+            after = keys[-1][0]
+        await asyncio.sleep(0)
+
+
+@timer(replication.TIMER)
+async def replicate(call: Call, bucket_name: str) -> None:
+    """The changes of a bucket that are due, each in a transaction of its own."""
+    while True:
+        with call.transaction() as tx:
+            source = BUCKETS.get(tx, bucket_name)
+            change = next(replication.CHANGES.scan(tx, bucket_name, limit=1), None)
+            if source is None or change is None:
+                return
+            if change.due_ms > call.clock.now_ms():
+                replication.schedule(call, tx, source)
+                return
+            replicas.arrive(call, tx, source, change)
+        await asyncio.sleep(0)
+
+
+@timer(replication.THRESHOLD_TIMER)
+def tell_of_missed_threshold(call: Call, late: dict[str, Any]) -> None:
+    change = replication.Change(late["bucket_name"], 0, 0, late["key"], late["version_id"], tuple(late["rule_ids"]), late["requested_ms"])
+    replicas.missed(call, call.tx, change)
+
+
+@timer(replication.EXISTING_TIMER)
+async def replicate_existing(call: Call, bucket_name: str) -> None:
+    """Queues what was there before the bucket replicated, oldest version of a key first."""
+    after = ""
+    while True:
+        with call.transaction() as tx:
+            bucket = BUCKETS.get(tx, bucket_name)
+            document = CONFIGURATIONS.get(tx, bucket_name, "replication", "")
+            if bucket is None or document is None:
+                return
+            rules = [rule for rule in document["Rules"] if (rule.get("ExistingObjectReplication") or {}).get("Status") == "Enabled"]
+            start: dict[str, Any] = {"after": after} if after else {}
+            keys = [(str(key[1]), version) for key, version in OBJECTS.items(tx, bucket_name, **start, limit=BATCH)]
+            for key, current in keys:
+                older = list(VERSIONS.scan(tx, bucket_name, key)) if bucket.versioning else []
+                for version in (*reversed(older), current):
+                    if not version.replication and not version.marker and replication.wanting({"Rules": rules}, key, version):
+                        replication.follow(call, tx, bucket, key, version)
+            if len(keys) < BATCH:
                 return
             after = keys[-1][0]
         await asyncio.sleep(0)

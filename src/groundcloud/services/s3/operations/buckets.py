@@ -219,5 +219,12 @@ def put_bucket_versioning(call: Call, request: dict[str, Any]) -> dict[str, Any]
         raise errors.S3Error(
             "InvalidBucketState", "An Object Lock configuration is present on this bucket, so the versioning state cannot be changed.", 409
         )
+    if status == "Suspended" and "replication" in bucket.configured:
+        raise errors.S3Error(
+            "InvalidBucketState",
+            "A replication configuration is present on this bucket, so you cannot change the versioning state. To change the versioning state, "
+            "first delete the replication configuration.",
+            409,
+        )
     BUCKETS.put(call.tx, bucket.replace(versioning=status))
     return {}

@@ -218,23 +218,6 @@ def get_bucket_notification_configuration(call: Call, request: dict[str, Any]) -
     return _load(call, _open(call, request, "s3:GetBucketNotification"), "notification")
 
 
-# Replication: refused, and so never there
-
-
-@operation(public=True)
-def get_bucket_replication(call: Call, request: dict[str, Any]) -> dict[str, Any]:
-    bucket = _open(call, request, "s3:GetReplicationConfiguration")
-    raise errors.no_such_configuration(
-        "ReplicationConfigurationNotFoundError", "The replication configuration was not found", bucket.bucket_name
-    )
-
-
-@operation(public=True)
-def delete_bucket_replication(call: Call, request: dict[str, Any]) -> dict[str, Any]:
-    _open(call, request, "s3:PutReplicationConfiguration")
-    return {}
-
-
 # Kept for their reader
 
 

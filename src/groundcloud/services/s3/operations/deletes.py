@@ -7,7 +7,7 @@ from typing import Any
 from groundcloud.base.errors import AwsError
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import operation
-from groundcloud.services.s3 import checksums, conditions, errors, locks, names, notifications, permissions, versions
+from groundcloud.services.s3 import checksums, conditions, errors, locks, names, notifications, permissions, replication, versions
 from groundcloud.services.s3.state import OBJECTS, Bucket, find_version
 from groundcloud.store import Transaction
 
@@ -25,6 +25,9 @@ def delete_one(
         if locked is not None and locked.version_id == version_id:
             locks.check_deletable(call, bucket, key, locked, bypass=bypass)
     done = versions.delete(call, tx, bucket, key, version_id)
+    # Markers that a lifecycle rule put stay here. AWS: "Delete marker replication".
+    if done.marker is not None and event == "ObjectRemoved" and "replication" in bucket.configured:
+        replication.follow(call, tx, bucket, key, done.marker)
     if "notification" in bucket.configured:
         if done.marker is not None:
             notifications.emit(call, tx, bucket, f"{event}:DeleteMarkerCreated", key, done.marker)

@@ -6,7 +6,7 @@ from typing import Any
 
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import operation
-from groundcloud.services.s3 import errors, locks, notifications, permissions, versions
+from groundcloud.services.s3 import errors, locks, notifications, permissions, replication, versions
 from groundcloud.services.s3.operations.objects import open_version
 from groundcloud.services.s3.operations.policies import check_body
 from groundcloud.services.s3.state import BUCKETS, Bucket, Version
@@ -19,6 +19,8 @@ def _version_id(bucket: Bucket, version: Version) -> str | None:
 
 def _change(call: Call, bucket: Bucket, key: str, version: Version, event: str = "") -> None:
     versions.change(call.tx, bucket.bucket_name, key, version)
+    if "replication" in bucket.configured:
+        replication.follow_settings(call, call.tx, bucket, key, version)
     if event and "notification" in bucket.configured:
         notifications.emit(call, call.tx, bucket, event, key, version)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import operation
-from groundcloud.services.s3 import acls, checksums, conditions, contents, errors, names, notifications, objects, permissions, versions
+from groundcloud.services.s3 import acls, checksums, conditions, contents, errors, names, notifications, objects, permissions, replication, versions
 from groundcloud.services.s3.state import NULL, OBJECTS, PARTS, Bucket, Version, find_version
 from groundcloud.store import Transaction
 
@@ -106,6 +106,8 @@ def write(
                 **fields,
             )
             version = versions.put(call, tx, bucket, key, version, current)
+            if "replication" in bucket.configured:
+                version = replication.follow(call, tx, bucket, key, version)
             if "notification" in bucket.configured:
                 notifications.emit(call, tx, bucket, event, key, version)
     except errors.S3Error:

@@ -6,7 +6,7 @@ from typing import Any
 
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import operation
-from groundcloud.services.s3 import acls, checksums, errors, permissions, policies, versions
+from groundcloud.services.s3 import acls, checksums, errors, permissions, policies, replication, versions
 from groundcloud.services.s3.operations.objects import open_version
 from groundcloud.services.s3.state import BUCKETS, Bucket, Version
 
@@ -154,6 +154,8 @@ def put_object_acl(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     if grants is not None:
         changed: Version = version.replace(grants=grants)
         versions.change(call.tx, bucket.bucket_name, request["Key"], changed)
+        if "replication" in bucket.configured:
+            replication.follow_settings(call, call.tx, bucket, request["Key"], changed)
         if "notification" in bucket.configured:
             from groundcloud.services.s3 import notifications
 

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import operation
-from groundcloud.services.s3 import checksums, conditions, contents, errors, listing, names, notifications, objects, permissions, versions
+from groundcloud.services.s3 import checksums, conditions, contents, errors, listing, names, notifications, objects, permissions, replication, versions
 from groundcloud.services.s3.operations.objects import check_put, grants_of_write
 from groundcloud.services.s3.sources import source_of
 from groundcloud.services.s3.state import NULL, OBJECTS, PART_CONTENTS, PARTS, UPLOADS, Bucket, Part, Upload, Version, canonical_id
@@ -223,6 +223,8 @@ def complete_multipart_upload(call: Call, request: dict[str, Any]) -> dict[str, 
     )
     version = versions.put(call, tx, bucket, key, version, current)
     UPLOADS.delete(tx, name, key, upload_id)
+    if "replication" in bucket.configured:
+        version = replication.follow(call, tx, bucket, key, version)
     if "notification" in bucket.configured:
         notifications.emit(call, tx, bucket, "ObjectCreated:CompleteMultipartUpload", key, version)
     return _completed(call, bucket, key, version)
