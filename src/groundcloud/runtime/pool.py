@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from groundcloud.runtime import launch, node_sdk
+from groundcloud.runtime.container import ContainerFunctionSpec, Containers
 from groundcloud.runtime.control_groups import ControlGroups
 from groundcloud.runtime.function import FunctionSpec, PoolSettings, PrepareStart, SandboxStart
 from groundcloud.runtime.interpreters import RuntimeChoice, RuntimeNotAvailable, resolve_runtime, serves_sdk
@@ -59,6 +60,7 @@ class Pool:
         self._templates = Templates(self._start_template)
         self._sdk_fetch: asyncio.Task[str | None] | None = None
         self._workers = Workers(self._start_new, self.settings.node_workers)
+        self.containers = Containers()
         self._closed = False
 
     async def start(self) -> None:
@@ -178,6 +180,7 @@ class Pool:
             await asyncio.sleep(0.005)
         for sandbox in list(self._all.values()):
             sandbox.close()
+        self.containers.close()
         if self._groups is not None:
             for _ in range(20):
                 if self._groups.close():
@@ -191,6 +194,8 @@ class Pool:
             raise RuntimeError("the pool is closed")
         if self.count() >= self.settings.sandboxes_max and not self._evict():
             raise PoolFull(f"{self.count()} sandboxes are busy")
+        if isinstance(spec, ContainerFunctionSpec):
+            return await self._start_container(spec, prepare)
         choice = resolve_runtime(spec.runtime)
         if choice.language == "node" and (fetching := self._fetch_node_sdk()) is not None:
             await asyncio.shield(fetching)
@@ -201,6 +206,16 @@ class Pool:
         if spec.snap_start and (forked := await self._fork(spec, choice, prepare)) is not None:
             return forked
         return await self._start_new(spec, choice, prepare)
+
+    async def _start_container(self, spec: ContainerFunctionSpec, prepare: PrepareStart | None) -> Sandbox:
+        await self.start()
+        sandbox_id = new_id()
+        start = prepare(sandbox_id) if prepare is not None else SandboxStart()
+        limits = {"wall_ms": self.settings.wall_ms, "log_rate": self.settings.log_bytes_per_s_max}
+        sandbox = await self.containers.start(spec, start, sandbox_id, **limits)
+        self._all[sandbox_id] = sandbox
+        sandbox.on_death = self._forget
+        return sandbox
 
     def _fetch_node_sdk(self) -> asyncio.Task[str | None] | None:
         """The task that fetches it, if it is wanted and not there yet."""
