@@ -170,3 +170,40 @@ def test_a_bucket_notifies_a_queue_of_its_stack(cloud: Any, s3: Any, client: Any
     clock.settle()
     messages = client("sqs").receive_message(QueueUrl=outputs["Url"], MaxNumberOfMessages=10)["Messages"]
     assert any("ObjectCreated:Put" in message["Body"] for message in messages)
+
+
+def test_a_bucket_that_replicates(cloud: Any, s3: Any, client: Any, clock: Any) -> None:
+    trust = {
+        "Version": "2012-10-17",
+        "Statement": {"Effect": "Allow", "Principal": {"Service": "s3.amazonaws.com"}, "Action": "sts:AssumeRole"},
+    }
+    may = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}}
+    rule = {
+        "Id": "r",
+        "Status": "Enabled",
+        "Priority": "1",
+        "Filter": {"And": {"Prefix": "logs/", "TagFilters": [{"Key": "a", "Value": "b"}]}},
+        "DeleteMarkerReplication": {"Status": "Disabled"},
+        "Destination": {"Bucket": {"Fn::GetAtt": ["Target", "Arn"]}, "StorageClass": "STANDARD_IA"},
+    }
+    versioned = {"VersioningConfiguration": {"Status": "Enabled"}}
+    source = {**versioned, "ReplicationConfiguration": {"Role": {"Fn::GetAtt": ["Role", "Arn"]}, "Rules": [rule]}}
+    template = {
+        "Resources": {
+            "Role": {
+                "Type": "AWS::IAM::Role",
+                "Properties": {"AssumeRolePolicyDocument": trust, "Policies": [{"PolicyName": "p", "PolicyDocument": may}]},
+            },
+            "Target": {"Type": "AWS::S3::Bucket", "Properties": versioned},
+            "Source": {"Type": "AWS::S3::Bucket", "Properties": source},
+        },
+        "Outputs": {"Source": {"Value": {"Ref": "Source"}}, "Target": {"Value": {"Ref": "Target"}}},
+    }
+    outputs = {one["OutputKey"]: one["OutputValue"] for one in stack(cloud, template)["Outputs"]}
+    s3.put_object(Bucket=outputs["Source"], Key="logs/1", Body=b"x", Tagging="a=b")
+    clock.advance("1s")
+    assert s3.head_object(Bucket=outputs["Target"], Key="logs/1")["StorageClass"] == "STANDARD_IA"
+    template["Resources"]["Source"]["Properties"] = versioned
+    stack(cloud, template, update=True)
+    with pytest.raises(s3.exceptions.ClientError, match="ReplicationConfigurationNotFoundError"):
+        s3.get_bucket_replication(Bucket=outputs["Source"])

@@ -13,6 +13,7 @@ AWS: "Replicating objects within and across Regions", "Replication configuration
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 from groundcloud.base import arn as arns
@@ -158,7 +159,7 @@ def _check_together(rules: list[dict[str, Any]]) -> None:
     if len({rule["Destination"]["Bucket"] for rule in rules}) > 1:
         raise errors.invalid_request("The destination bucket must be the same for all rules.")
     prefixes = sorted(rule["Prefix"] for rule in rules)
-    for one, two in zip(prefixes, prefixes[1:], strict=False):
+    for one, two in pairwise(prefixes):
         if two.startswith(one):
             raise errors.invalid_request(f"Found overlapping prefixes '{one}' and '{two}'")
 

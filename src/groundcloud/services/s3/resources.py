@@ -116,6 +116,21 @@ def _logging(value: Document) -> Document:
     return {"LoggingEnabled": {"TargetBucket": value["DestinationBucketName"], "TargetPrefix": value.get("LogFilePrefix", "")}}
 
 
+def _replication(value: Document) -> Document:
+    return {"Role": value["Role"], "Rules": [_replication_rule(rule) for rule in value.get("Rules", [])]}
+
+
+def _replication_rule(value: Document) -> Document:
+    rule = _renamed(value, {"Id": "ID"})
+    chosen = rule.get("Filter")
+    if chosen is not None:
+        if "And" in chosen:
+            rule["Filter"] = {"And": _renamed(chosen["And"], {"TagFilters": "Tags"})}
+        else:
+            rule["Filter"] = _renamed(chosen, {"TagFilter": "Tag"})
+    return rule
+
+
 def _same(value: Document) -> Document:
     return value
 
@@ -173,6 +188,9 @@ _SETTINGS = {
         "PutBucketLifecycleConfiguration", "LifecycleConfiguration", "BucketLifecycleConfiguration", _lifecycle, "DeleteBucketLifecycle"
     ),
     "LoggingConfiguration": _Setting("PutBucketLogging", "BucketLoggingStatus", "BucketLoggingStatus", _logging, {}),
+    "ReplicationConfiguration": _Setting(
+        "PutBucketReplication", "ReplicationConfiguration", "ReplicationConfiguration", _replication, "DeleteBucketReplication"
+    ),
     "NotificationConfiguration": _Setting(
         "PutBucketNotificationConfiguration", "NotificationConfiguration", "NotificationConfiguration", _notification, {}
     ),
