@@ -15,7 +15,7 @@ def cloud(client: Any) -> Any:
 
 def stack(cloud: Any, template: dict[str, Any], *, update: bool = False) -> dict[str, Any]:
     function = cloud.update_stack if update else cloud.create_stack
-    function(StackName="s", TemplateBody=json.dumps(template), Tags=[{"Key": "from", "Value": "stack"}])
+    function(StackName="s", Capabilities=["CAPABILITY_IAM"], TemplateBody=json.dumps(template), Tags=[{"Key": "from", "Value": "stack"}])
     found: dict[str, Any] = cloud.describe_stacks(StackName="s")["Stacks"][0]
     return found
 
