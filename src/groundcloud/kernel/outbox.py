@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -43,8 +44,7 @@ class Outbox:
         self._schedule(tx, call, delivery, self._ground.clock.now_ms())
 
     def _schedule(self, tx: Transaction, call: Call, delivery: Delivery, due_ms: int) -> None:
-        function = self._target(delivery.target_arn)
-        name = "kernel.deliver-async" if function is not None and inspect.iscoroutinefunction(function) else "kernel.deliver"
+        name = "kernel.deliver-async" if self.is_async(delivery.target_arn) else "kernel.deliver"
         self._ground.timers.put(tx, call, due_ms, name, msgspec.msgpack.encode(delivery), None)
 
     def _target(self, target_arn: str) -> Any:
@@ -53,6 +53,29 @@ class Outbox:
         if room is None or room not in self._ground.rooms:
             return None
         return self._ground.rooms.get(room).targets.get(service)
+
+    def takes(self, target_arn: str) -> bool:
+        """Whether some room takes deliveries to this ARN."""
+        return self._target(target_arn) is not None
+
+    def take(self, parent: Call, delivery: Delivery) -> Awaitable[None] | None:
+        """Hands a delivery over now: in the parent's transaction, or as something to await where the target is asynchronous. Raises what the target raises.
+
+        For rooms that retry by rules of their own; all others `put` and leave the rest to the outbox.
+        """
+        function = self._target(delivery.target_arn)
+        if function is None:
+            raise AwsError("ResourceNotFoundException", f"nothing takes deliveries to {delivery.target_arn}")
+        call = self._call(parent, delivery)
+        if not inspect.iscoroutinefunction(function):
+            # A transaction of its own would commit apart from the row's removal: take the row's, and give up all of it on failure.
+            call._tx = parent.tx.at(call.account, call.region)
+        result: Awaitable[None] | None = function(call, delivery)
+        return result
+
+    def is_async(self, target_arn: str) -> bool:
+        """Whether deliveries to this ARN are taken outside of a transaction."""
+        return inspect.iscoroutinefunction(self._target(target_arn))
 
     def _call(self, parent: Call, delivery: Delivery) -> Call:
         """The call in which the target runs: in the target's account and region, as the sender's principal."""
@@ -76,25 +99,20 @@ class Outbox:
 
     def _deliver(self, parent: Call, raw: Any) -> None:
         delivery = msgspec.convert(raw, Delivery)
-        function = self._target(delivery.target_arn)
         tx = parent.tx
         savepoint = tx.savepoint()
         try:
-            if function is None:
-                raise AwsError("ResourceNotFoundException", f"nothing takes deliveries to {delivery.target_arn}")
-            call = self._call(parent, delivery)
-            # A transaction of its own would commit apart from the row's removal: take the row's, and give up all of it on failure.
-            call._tx = tx.at(call.account, call.region)
-            function(call, delivery)
+            self.take(parent, delivery)
         except Exception as error:
             tx.roll_back_to(savepoint)
             self._failed(parent, tx, delivery, error)
 
     async def _deliver_async(self, parent: Call, raw: Any) -> None:
         delivery = msgspec.convert(raw, Delivery)
-        function = self._target(delivery.target_arn)
         try:
-            await function(self._call(parent, delivery), delivery)
+            waiting = self.take(parent, delivery)
+            if waiting is not None:
+                await waiting
         except Exception as error:
             with parent.transaction() as tx:
                 self._failed(parent, tx, delivery, error)
