@@ -13,9 +13,9 @@ from urllib.parse import quote, quote_plus, urlsplit
 
 import msgspec
 
+from groundcloud.http.client import Answer, AnswerTooLarge, Backend
 from groundcloud.services.apigateway.gateway import context
 from groundcloud.services.apigateway.gateway.answers import HEADER_NAME
-from groundcloud.services.apigateway.gateway.backend import Answer, AnswerTooLarge, Backend
 from groundcloud.services.apigateway.gateway.compiled import CompiledRoute
 from groundcloud.services.apigateway.gateway.events import headers_of
 from groundcloud.services.apigateway.gateway.exchange import Exchange

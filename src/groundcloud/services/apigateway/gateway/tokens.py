@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from groundcloud.services.apigateway.gateway.backend import AnswerTooLarge, Backend
+from groundcloud.http.client import AnswerTooLarge, Backend
 from groundcloud.services.apigateway.gateway.compiled import CompiledRoute
 from groundcloud.services.apigateway.gateway.exchange import Exchange, Refusal
 from groundcloud.services.apigateway.gateway.http_proxy import evaluated

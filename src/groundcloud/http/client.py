@@ -1,6 +1,6 @@
-"""An HTTP/1.1 client for HTTP_PROXY integrations: asyncio streams, httptools' parser, connections kept for a while.
+"""The HTTP/1.1 client of rooms that call out (HTTP_PROXY integrations, key sets, API destinations): asyncio streams, httptools' parser, connections kept for a while.
 
-Whole bodies within a limit; no redirects, no cookies, no proxies: what a gateway forwards is the client's business.
+Whole bodies within a limit; no redirects, no cookies, no proxies: those are the client's business.
 """
 
 from __future__ import annotations
