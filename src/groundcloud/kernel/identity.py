@@ -6,6 +6,7 @@ Users, roles and their policies are the iam room's; it is reached through `Direc
 
 from __future__ import annotations
 
+import hmac
 import os
 import secrets
 from base64 import b64encode, urlsafe_b64decode, urlsafe_b64encode
@@ -197,6 +198,10 @@ class Identities:
 
     def open_sealed(self, sealed: bytes, purpose: bytes) -> bytes:
         return bytes(self._aead().decrypt(sealed[:12], sealed[12:], purpose))
+
+    def derive(self, purpose: bytes) -> bytes:
+        """A key for `purpose`, the same after every start: for what is sealed by other means than `seal`."""
+        return hmac.digest(self._seal_key, purpose, "sha256")
 
     def _open_token(self, token: str) -> Session | None:
         from cryptography.exceptions import InvalidTag

@@ -292,6 +292,15 @@ def refused(what: str) -> S3Error:
     return S3Error("NotImplemented", f"Groundcloud does not implement {what} yet.", 501)
 
 
+def of_kms(error: AwsError) -> AwsError:
+    """What S3 says where KMS refuses: its code after "KMS.", its sentence. AWS: "Error responses", List of error codes."""
+    if error.code in ("AccessDeniedException", "AccessDenied"):
+        return S3Error("AccessDenied", error.message, 403)
+    if (error.status or 400) >= 500:
+        return error
+    return S3Error(f"KMS.{error.code}", error.message, 400)
+
+
 def acl_not_supported() -> S3Error:
     return S3Error("AccessControlListNotSupported", "The bucket does not allow ACLs", 400)
 

@@ -38,6 +38,26 @@ class Bucket(Record):
     object_lock: tuple[str, int, int] | None = None
     """Default retention: mode ("" for none), days, years. None: object lock is off."""
     configured: tuple[str, ...] = ()
+    blocked_encryption: tuple[str, ...] = ()
+    """BlockedEncryptionTypes as they were put."""
+
+
+class Seal(Record):
+    """How content is encrypted: by whose key, and what it takes to have the content's own key again. See `encryption`."""
+
+    salt: bytes
+    by: str = ""
+    """"": the server's key. "C": the customer's, which rests nowhere. "K": a data key of KMS."""
+    proof: bytes = b""
+    """Of the customer's key: what only that key gives."""
+    wrapped: bytes = b""
+    """The data key as KMS encrypted it."""
+    context: dict[str, str] = {}
+    """The encryption context that it takes to decrypt `wrapped`."""
+    envelope: bytes = b""
+    """The content's key under the data key, where the content was there before the data key was."""
+    twice: bool = False
+    """DSSE-KMS: under the server's key once more."""
 
 
 class Version(Record):
@@ -72,6 +92,8 @@ class Version(Record):
     """PENDING, COMPLETED or FAILED where rules want it elsewhere; REPLICA where it came from elsewhere."""
     restored: tuple[int, int] | None = None
     """Of an archived object: from when in milliseconds a copy can be read, and until when."""
+    seal: Seal | None = None
+    """None: content of a server that did not yet encrypt."""
 
 
 class Upload(Record):
@@ -93,6 +115,7 @@ class Upload(Record):
     retention: tuple[str, int] | None = None
     legal_hold: bool = False
     owner: str = ""
+    seal: Seal | None = None
 
 
 class Part(Record):
@@ -105,6 +128,8 @@ class Part(Record):
     blob: Blob | None = None
     checksum: tuple[str, str] = ("", "")
     """Algorithm and value; the algorithm is the upload's, or CRC64NVME where it has none."""
+    salt: bytes = b""
+    """Makes the part's key of the object's."""
 
 
 BUCKETS = Table("s3/buckets", Bucket, key=("bucket_name",), scope="global")
