@@ -196,6 +196,7 @@ def test_telemetry_goes_to_the_extension_that_subscribed(house: Any) -> None:
     assert [k for k in kinds if k.startswith("platform.") and k != "platform.telemetrySubscription"] == [
         "platform.initStart",
         "platform.initRuntimeDone",
+        "platform.extension",
         "platform.initReport",
         "platform.start",
         "platform.runtimeDone",

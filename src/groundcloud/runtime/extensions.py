@@ -37,6 +37,8 @@ class Extension:
         self.name, self.events, self.external = name, events, external
         self.state: Literal["registered", "waiting", "working", "failed"] = "registered"
         self.inbox: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self.error = ("", "")
+        """"InitError" or "ExitError", and the extension's own word for it."""
 
 
 class Extensions:
@@ -60,6 +62,17 @@ class Extensions:
     def settled(self) -> bool:
         """True if every one of them waits for an event."""
         return self.all_registered and all(extension.state == "waiting" for extension in self.found.values())
+
+    def states(self) -> list[dict[str, Any]]:
+        """What the platform says of each at the end of the initialisation."""
+        found: list[dict[str, Any]] = []
+        for extension in self.found.values():
+            state = extension.error[0] or ("Registered" if extension.state == "registered" else "Ready")
+            found.append({"name": extension.name, "state": state, "events": sorted(extension.events)})
+            if extension.error[1]:
+                found[-1]["errorType"] = extension.error[1]
+        registered = {extension.name for extension in self.found.values()}
+        return found + [{"name": name, "state": "Started", "events": []} for name in self.external if name not in registered]
 
     def invoked(self, invocation: Invocation, deadline_ms: int) -> None:
         event: dict[str, Any] = {
@@ -164,6 +177,7 @@ class Extensions:
         if not error_type:
             return refusal(400, "Extension.MissingHeader", "Missing Lambda-Extension-Function-Error-Type header")
         extension.state = "failed"
-        self.failure = (f"Extension.{'InitError' if phase == 'init' else 'ExitError'}", body or error_type.encode())
+        extension.error = ("InitError" if phase == "init" else "ExitError", error_type)
+        self.failure = (f"Extension.{extension.error[0]}", body or error_type.encode())
         self._on_change()
         return ACCEPTED

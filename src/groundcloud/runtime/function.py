@@ -8,9 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-# AWS: Lambda quotas and "Init phase": ten seconds, after which the initialisation counts as part of the first invocation.
-INIT_MS_MAX = 10_000
-PROVISIONED_INIT_S_MAX = 900.0
 # AWS: Lambda quotas, response streaming.
 STREAM_BYTES_MAX = 209_715_200
 LOG_TAIL_BYTES_MAX = 4096
@@ -97,6 +94,10 @@ class SandboxStart:
     """Credentials, log stream name."""
     on_log: Callable[[bytes, str | None], None] | None = None
     """Called with every line (no newline at its end, at most 256 KB) and the id of the request that it belongs to, None before the first."""
+    on_platform: Callable[[str, Mapping[str, Any]], None] | None = None
+    """Called with the platform's events of the initialisation and their records: platform.initReport, platform.extension ..."""
+    phase: Literal["init", "invoke"] = "init"
+    """In which the sandbox initialises the function: "invoke" after a sandbox that failed to."""
 
 
 PrepareStart = Callable[[str], SandboxStart]

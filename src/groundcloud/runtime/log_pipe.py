@@ -1,4 +1,4 @@
-"""The server's end of a sandbox's log pipe: reads it no faster than its rate, and whole before an answer goes out."""
+"""The server's end of a sandbox's log pipes: reads them no faster than their rate, and whole before an answer goes out."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import errno
 import os
 from collections.abc import Callable
 
-from groundcloud.runtime.log_lines import LineAssembler
+from groundcloud.runtime.log_lines import LineAssembler, Tail
 
 _READ_BYTES = 64 * 1024
 _DRAIN_BYTES_MAX = 1024 * 1024
@@ -83,3 +83,39 @@ class LogPipe:
         for line in self._lines.feed(chunk):
             self._on_line(line)
         return len(chunk)
+
+
+class SandboxLog:
+    """The function's pipe, and the extensions' where there are any. `on_line(line, source)`: "function" or "extension"."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, on_line: Callable[[bytes, str], None], rate: int) -> None:
+        self.tail = Tail()
+        self._on_line = on_line
+        self._function = LogPipe(loop, self._function_line, rate)
+        self._extensions = LogPipe(loop, self._extension_line, rate)
+
+    def open(self) -> int:
+        return self._function.open()
+
+    def open_extensions(self) -> int:
+        return self._extensions.open()
+
+    def drain(self) -> None:
+        self._extensions.drain()
+        self._function.drain()
+
+    def flush(self) -> None:
+        self._function.flush()
+        self._extensions.flush()
+
+    def close(self) -> None:
+        self._function.close()
+        self._extensions.close()
+
+    def _function_line(self, line: bytes) -> None:
+        self.tail.add(line)
+        self._on_line(line, "function")
+
+    def _extension_line(self, line: bytes) -> None:
+        self.tail.add(line)
+        self._on_line(line, "extension")

@@ -19,7 +19,7 @@ import json
 import secrets
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from groundcloud.runtime import endings, launch, memory, peers, telemetry_api
@@ -27,29 +27,19 @@ from groundcloud.runtime.channel import Channel
 from groundcloud.runtime.control_groups import Group
 from groundcloud.runtime.endings import error_payload
 from groundcloud.runtime.extensions import SHUTDOWN_S
-from groundcloud.runtime.function import (
-    INIT_MS_MAX,
-    PROVISIONED_INIT_S_MAX,
-    STREAM_BYTES_MAX,
-    FunctionSpec,
-    Invocation,
-    InvokeKind,
-    InvokeResult,
-    SandboxStart,
-)
+from groundcloud.runtime.function import FunctionSpec, Invocation, InvokeKind, InvokeResult, SandboxStart
+from groundcloud.runtime.initialisation import INIT_S_MAX, InitFailure, Initialisation
 from groundcloud.runtime.inside import frames
-from groundcloud.runtime.log_lines import Tail
-from groundcloud.runtime.log_pipe import LogPipe
+from groundcloud.runtime.log_pipe import SandboxLog
 from groundcloud.runtime.process_tree import CONTINUE, SHUT_DOWN, STOP, ProcessTree
 from groundcloud.runtime.relay import Relay
 from groundcloud.runtime.runtime_api import Outcome, RuntimeApi
 from groundcloud.runtime.sandbox_api import SandboxApi
-from groundcloud.runtime.streaming import ResponseStream
+from groundcloud.runtime.streaming import TOO_LARGE, Response, ResponseStream
 
 _WATCH_S = 0.1
 _EXIT_GRACE_S = 0.5  # between the end of the channel and the end of the process
 _GO = b"\x01"
-_ON_DEMAND = {"initializationType": "on-demand", "phase": "init"}
 
 
 class Sandbox:
@@ -73,7 +63,6 @@ class Sandbox:
         self.retired = False
         self.dead = False
         self.frozen = False
-        self.init_ms: float | None = None
         self.idle_since = 0.0
         self.uid: int | None = None
         """The host's user that no other sandbox has, if there is one."""
@@ -82,17 +71,16 @@ class Sandbox:
         self._on_log = start.on_log
         self._wall_ms = wall_ms
         self._loop = asyncio.get_running_loop()
-        self._started_at = time.perf_counter()
+        self._on_platform = start.on_platform
+        self._initialisation = Initialisation(self._loop, spec, start, self._emit)
         self._ready = False
         self._init_reported = False
-        self._ready_waiters: list[asyncio.Future[None]] = []
         self._kill_wanted = False
         self._ending = False
         self._invocation: Invocation | None = None
         self._answer: asyncio.Future[InvokeResult] | None = None
         self._stream: ResponseStream | None = None
-        self._pieces = bytearray()
-        self._streamed_bytes = 0
+        self._response = Response()
         self._invoked_at = 0.0
         self._idle_at = self._loop.time()
         self._timer: asyncio.TimerHandle | None = None
@@ -101,25 +89,20 @@ class Sandbox:
         self._init_error: tuple[str, bytes] | None = None
         self._platform_error = False
         self._rss_mb = 0
-        self._tail = Tail()
         self._tree = ProcessTree(self._loop, self.close)
         self._relay: Relay | None = None
         self.is_template = False
-        self.forked = False
-        """From an initialised process (SnapStart): init_ms is the time of the restore."""
         self._forked: Callable[[dict[str, Any], int | None], None] | None = None
         self._speaks_api = speaks_api
         self._turn: asyncio.Task[None] | None = None
         self._channel = Channel(self._loop, self._received, self.kill, self._channel_ended)
-        self._log = LogPipe(self._loop, self._line, log_rate)
-        self._extensions_log = LogPipe(self._loop, self._extension_line, log_rate)
-        self.api = SandboxApi(self._loop, self._is_own, self._extensions_moved, wall_ms)
+        self._log = SandboxLog(self._loop, self._line, log_rate)
+        self.api = SandboxApi(self._loop, self._is_own, self._extensions_moved, wall_ms, self._tell)
         self.api.about = launch.about(spec)
         self._may_speak_api = may_speak_api or speaks_api
         if self._may_speak_api:
             self.api.runtime = RuntimeApi(self._runtime_asked)
         self._going = True  # False while the runtime waits for the extensions to register
-        self._initialised = False  # the runtime is; extensions may not be
         self._held: list[bytes] = []
         self._outcome: _Outcome | None = None
 
@@ -132,7 +115,7 @@ class Sandbox:
         else:
             self.api.listen()
         ends = [self._channel.open(), self._log.open(), self._tree.open()]
-        return ends if self._going else [*ends, self._extensions_log.open()]
+        return ends if self._going else [*ends, self._log.open_extensions()]
 
     def born(self, pid: int, pidfd: int) -> None:
         """The zygote has started it, and the server holds no end of the sandbox's own any more."""
@@ -170,15 +153,13 @@ class Sandbox:
         """External ones, which are started before the runtime."""
         if names:
             self.api.expect(names)
-            self.api.emit(
-                "platform.initStart", {**_ON_DEMAND, "functionName": self.spec.function_name, "functionVersion": self.spec.function_version}
-            )
+            self._initialisation.tell_start()
             self._going = False
 
     def assume(self, spec: FunctionSpec, start: SandboxStart) -> None:
         """A waiting worker becomes a sandbox of that function."""
-        self.spec, self._on_log = spec, start.on_log
-        self._started_at = time.perf_counter()
+        self.spec, self._on_log, self._on_platform = spec, start.on_log, start.on_platform
+        self._initialisation.begin(spec, start)
         self.api.about = launch.about(spec)
 
     def be_template(self, forked: Callable[[dict[str, Any], int | None], None]) -> None:
@@ -204,17 +185,33 @@ class Sandbox:
     def released_before(self, loop_time: float) -> bool:
         return not self.busy and self._idle_at <= loop_time
 
-    async def ready(self, limit_s: float = PROVISIONED_INIT_S_MAX) -> bool:
-        """Waits for the end of the initialisation; False if it failed, or was ended after `limit_s`."""
+    @property
+    def init_ms(self) -> float | None:
+        """None until it is initialised."""
+        return self._initialisation.duration_ms
+
+    @property
+    def init_failure(self) -> InitFailure | None:
+        return self._initialisation.failure
+
+    @property
+    def forked(self) -> bool:
+        """From an initialised process (SnapStart): init_ms is the time of the restore."""
+        return self._initialisation.restores
+
+    @forked.setter
+    def forked(self, value: bool) -> None:
+        self._initialisation.restores = value
+
+    async def ready(self, limit_s: float | None = None) -> bool:
+        """Waits for the end of the initialisation; False if it failed, or was ended after `limit_s`: by default AWS's limit for its kind."""
         if not self._ready and not self.dead:
-            waiter: asyncio.Future[None] = self._loop.create_future()
-            self._ready_waiters.append(waiter)
-            limit = self._loop.call_later(limit_s, self.kill)
-            try:
-                await waiter
-            finally:
-                limit.cancel()
+            await self._initialisation.over(self._initialisation.limit_s if limit_s is None else limit_s, self._init_too_long)
         return self._ready and not self.dead
+
+    def _init_too_long(self) -> None:
+        self._why = "timeout"
+        self.kill()
 
     # -- one invocation ------------------------------------------------------------------------------------------------
 
@@ -241,8 +238,7 @@ class Sandbox:
         elif self._ready:
             self._begin()
         elif self._timer is None:
-            spent_ms = (self._invoked_at - self._started_at) * 1000
-            limit_s = max(0.0, INIT_MS_MAX - spent_ms) / 1000 + self.spec.timeout_s
+            limit_s = max(0.0, INIT_S_MAX - self._initialisation.elapsed_ms / 1000) + self.spec.timeout_s
             self._timer = self._loop.call_later(limit_s, self._time_out)
         self._watch = self._loop.call_later(_WATCH_S, self._watch_memory)
         try:
@@ -253,8 +249,7 @@ class Sandbox:
             raise
         finally:
             self._answer = self._invocation = self._stream = None
-            self._pieces.clear()
-            self._streamed_bytes = 0
+            self._response = Response()
             self._idle_at = self._loop.time()
             self._cancel_timers()
 
@@ -309,7 +304,7 @@ class Sandbox:
 
     def _received(self, kind: int, head: dict[str, Any], payload: bytes) -> None:
         self._rss_mb = max(self._rss_mb, min(int(head.get("rss_kb", 0)) // 1024, self.spec.memory_mb))
-        if kind == frames.READY and not self._initialised and not self._speaks_api:
+        if kind == frames.READY and not self._initialisation.runtime_is_done and not self._speaks_api:
             self._become_ready()
         elif kind == frames.INIT_ERROR and not self._ready:
             self._platform_error = bool(head.get("platform"))
@@ -329,16 +324,10 @@ class Sandbox:
             self.kill()
 
     def _take_piece(self, piece: bytes, content_type: str) -> None:
-        self._streamed_bytes += len(piece)
-        limit = STREAM_BYTES_MAX if self._stream is not None else frames.RESPONSE_BYTES_MAX
-        if self._streamed_bytes > limit:
-            message = f"Response payload size exceeded maximum allowed payload size ({limit} bytes)."
-            self._finish("error", error_payload("Function.ResponseSizeTooLarge", message), error_type="Function.ResponseSizeTooLarge")
+        refused = self._response.take(piece, content_type, self._stream, self._channel)
+        if refused is not None:
+            self._finish("error", refused, error_type=TOO_LARGE)
             self.kill()  # it may go on writing for long
-        elif self._stream is None:
-            self._pieces += piece
-        elif not self._stream.put(piece, content_type, self._channel.resume):
-            self._channel.pause()
 
     def _answered(self, kind: InvokeKind, payload: bytes, *, error_type: str | None) -> None:
         """The runtime has; the invocation ends when the extensions wait for the next event, too."""
@@ -366,7 +355,7 @@ class Sandbox:
             held, self._held = self._held, []
             for data in (_GO, *held):
                 self._channel.send(data)
-        if self._initialised and not self._ready and extensions.settled:
+        if self._initialisation.runtime_is_done and not self._ready and extensions.settled:
             self._become_ready()
         elif self._outcome is not None and extensions.settled:
             kind, payload, error_type = self._outcome
@@ -374,19 +363,14 @@ class Sandbox:
             self._finish(kind, payload, error_type=error_type)
 
     def _become_ready(self) -> None:
-        if not self._initialised:
-            self._initialised = True
-            self.api.emit("platform.initRuntimeDone", {**_ON_DEMAND, "status": "success"})
+        self._initialisation.end_runtime()
         if not self.api.settled:
             return
         self._ready = True
-        self.api.emit(
-            "platform.initReport", {**_ON_DEMAND, "metrics": {"durationMs": round((time.perf_counter() - self._started_at) * 1000, 3)}}
-        )
+        self._log.drain()
+        self._initialisation.succeed(self.api.extensions)
         self.api.close_registration()
-        self.init_ms = (time.perf_counter() - self._started_at) * 1000
-        self._drain_logs()
-        self._release_waiters()
+        self._initialisation.release()
         if self._invocation is not None:
             self._begin()
 
@@ -401,14 +385,9 @@ class Sandbox:
             return
         now = time.perf_counter()
         if kind == "ok":
-            if self._pieces:
-                payload = bytes(self._pieces) + payload
-            elif self._stream is not None and not self._stream.begun and payload:
-                self._stream.put(payload, "application/octet-stream")
-                payload = b""
-        self._drain_logs()
+            payload = self._response.end(payload, self._stream)
+        self._log.drain()
         self._log.flush()
-        self._extensions_log.flush()
         init_ms = None if self._init_reported else self.init_ms
         self._init_reported = True
         if self.api.telemetry is not None and self._invocation is not None:
@@ -418,7 +397,7 @@ class Sandbox:
             InvokeResult(
                 kind=kind,
                 payload=payload,
-                log=self._tail.take(),
+                log=self._log.tail.take(),
                 duration_ms=(now - self._invoked_at) * 1000,
                 max_memory_mb=max(1, self._rss_mb),
                 error_type=error_type,
@@ -486,21 +465,24 @@ class Sandbox:
         """The tree is dead: reads what is left of the log, answers who waits, closes the descriptors."""
         if self.dead:
             return
-        self._drain_logs()
+        self._log.drain()
         self.dead = self.retired = True
         if self._why is None and self.group is not None and self.group.ran_out():
             self._why = "oom"
         self._tree.close()
         self._channel.close()
         self._log.close()
-        self._extensions_log.close()
         self.api.close()
         if self._relay is not None:
             self._relay.close()
         if self._turn is not None:
             self._turn.cancel()
+        if not self._ready:
+            self._initialisation.fail(
+                "timeout" if self._why == "timeout" else "error", self._how_it_ended("").error_type, self.api.extensions
+            )
         self._died()
-        self._release_waiters()
+        self._initialisation.release()
         if self.on_death is not None:
             self.on_death(self)
 
@@ -511,20 +493,16 @@ class Sandbox:
             return
         if self._why == "oom":
             self._rss_mb = self.spec.memory_mb
-        status = self._tree.status.decode(errors="replace")
-        if self._why == "init_error" and self._init_error is not None:
-            ending = endings.of_initialisation(*self._init_error, invocation.request_id, platform=self._platform_error)
-        elif self._why == "timeout":
-            ending = endings.of_time_limit(self.spec.timeout_s, invocation.request_id, self._wall_ms())
-        else:
-            ending = endings.of_process(status, invocation.request_id, ran_out_of_memory=self._why == "oom")
+        ending = self._how_it_ended(invocation.request_id)
         self._finish(ending.kind, ending.payload, error_type=ending.error_type, line=ending.platform_line)
 
-    def _release_waiters(self) -> None:
-        waiters, self._ready_waiters = self._ready_waiters, []
-        for waiter in waiters:
-            if not waiter.done():
-                waiter.set_result(None)
+    def _how_it_ended(self, request_id: str) -> endings.Ending:
+        if self._why == "init_error" and self._init_error is not None:
+            return endings.of_initialisation(*self._init_error, request_id, platform=self._platform_error)
+        if self._why == "timeout":
+            return endings.of_time_limit(self.spec.timeout_s, request_id, self._wall_ms())
+        status = self._tree.status.decode(errors="replace")
+        return endings.of_process(status, request_id, ran_out_of_memory=self._why == "oom")
 
     def _cancel_timers(self) -> None:
         for timer in (self._timer, self._watch):
@@ -532,15 +510,15 @@ class Sandbox:
                 timer.cancel()
         self._timer = self._watch = None
 
-    def _drain_logs(self) -> None:
-        self._extensions_log.drain()
-        self._log.drain()
+    def _emit(self, event: str, record: Mapping[str, Any]) -> None:
+        self.api.emit(event, record)
+        self._tell(event, record)
 
-    def _extension_line(self, line: bytes) -> None:
-        self._line(line, "extension")
+    def _tell(self, event: str, record: Mapping[str, Any]) -> None:
+        if self._on_platform is not None:
+            self._on_platform(event, record)
 
-    def _line(self, line: bytes, source: str = "function") -> None:
-        self._tail.add(line)
+    def _line(self, line: bytes, source: str) -> None:
         if self.api.extensions is not None:
             self.api.emit(source, line.decode("utf-8", "replace") + "\n")
         if self._on_log is not None:

@@ -38,8 +38,9 @@ class SandboxApi:
         belongs: Callable[[socket.socket], bool],
         on_change: Callable[[], None],
         wall_ms: Callable[[], int],
+        on_subscription: Callable[[str, Mapping[str, Any]], None] = lambda event, record: None,
     ) -> None:
-        """`on_change` is called when an extension registers, asks for an event or fails."""
+        """`on_change` is called when an extension registers, asks for an event or fails, `on_subscription` with the platform's event of one."""
         self.runtime: RuntimeApi | None = None
         self.extensions: Extensions | None = None
         self.telemetry: Telemetry | None = None
@@ -48,6 +49,7 @@ class SandboxApi:
         self._early: list[tuple[str, Mapping[str, Any] | str]] = []  # events before anyone could subscribe
         self.address = f"127.0.0.1:{SANDBOX_API_PORT}"  # of a sandbox with a network of its own
         self._loop, self._belongs, self._on_change, self._wall_ms = loop, belongs, on_change, wall_ms
+        self._on_subscription = on_subscription
         self._listener: socket.socket | None = None
         self._inside = False
         self._connections: set[asyncio.Task[None]] = set()
@@ -90,7 +92,7 @@ class SandboxApi:
             if isinstance(extension, Answer):
                 return extension
             if self.telemetry is None:
-                self.telemetry = Telemetry(self._loop, self._belongs, self._wall_ms)
+                self.telemetry = Telemetry(self._loop, self._belongs, self._wall_ms, self._on_subscription)
                 self.telemetry.closed = self._closed
             answer = await self.telemetry.subscribe(request, extension.name)
             early, self._early = self._early, []

@@ -7,8 +7,12 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from groundcloud.runtime.function import InvokeResult
+from groundcloud.runtime.channel import Channel
+from groundcloud.runtime.endings import error_payload
+from groundcloud.runtime.function import STREAM_BYTES_MAX, InvokeResult
+from groundcloud.runtime.inside.frames import RESPONSE_BYTES_MAX
 
+TOO_LARGE = "Function.ResponseSizeTooLarge"
 _HELD_BYTES_MAX = 1024 * 1024
 
 
@@ -106,3 +110,32 @@ class ResponseStream:
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
+
+
+class Response:
+    """What has come of one response: its pieces go into a stream if there is one, else they are put together."""
+
+    def __init__(self) -> None:
+        self._pieces = bytearray()
+        self._size_bytes = 0
+
+    def take(self, piece: bytes, content_type: str, stream: ResponseStream | None, channel: Channel) -> bytes | None:
+        """None, or AWS's error document where it is too large now. The channel waits while nobody reads the stream."""
+        self._size_bytes += len(piece)
+        limit = STREAM_BYTES_MAX if stream is not None else RESPONSE_BYTES_MAX
+        if self._size_bytes > limit:
+            return error_payload(TOO_LARGE, f"Response payload size exceeded maximum allowed payload size ({limit} bytes).")
+        if stream is None:
+            self._pieces += piece
+        elif not stream.put(piece, content_type, channel.resume):
+            channel.pause()
+        return None
+
+    def end(self, payload: bytes, stream: ResponseStream | None) -> bytes:
+        """The whole payload; empty if it has gone into the stream."""
+        if self._pieces:
+            return bytes(self._pieces) + payload
+        if stream is not None and not stream.begun and payload:
+            stream.put(payload, "application/octet-stream")
+            return b""
+        return payload

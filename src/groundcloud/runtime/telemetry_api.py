@@ -23,7 +23,7 @@ _BODY_BYTES_MAX = 64 * 1024
 _KEPT_MAX = 10_000
 _SEND_S = 2.0
 _ATTEMPTS = 3
-_TYPES = frozenset(("platform", "function", "extension"))
+_TYPES = ("platform", "function", "extension")
 # AWS: Telemetry API, buffering: what it is without, and the least and the most it may be.
 _BUFFERING = {"maxItems": (10_000, 1_000, 10_000), "maxBytes": (262_144, 262_144, 1_048_576), "timeoutMs": (1_000, 25, 30_000)}
 # Of the platform's events, those that the Logs API has.
@@ -51,8 +51,14 @@ class _Subscription:
 class Telemetry:
     """`belongs` says whether the other end of a connection is a process of the sandbox."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, belongs: Callable[[socket.socket], bool], wall_ms: Callable[[], int]) -> None:
-        self._loop, self._belongs, self._wall_ms = loop, belongs, wall_ms
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        belongs: Callable[[socket.socket], bool],
+        wall_ms: Callable[[], int],
+        on_subscription: Callable[[str, Mapping[str, Any]], None],
+    ) -> None:
+        self._loop, self._belongs, self._wall_ms, self._on_subscription = loop, belongs, wall_ms, on_subscription
         self._subscriptions: dict[str, _Subscription] = {}
         self.closed = False
 
@@ -73,7 +79,7 @@ class Telemetry:
                 raise ValueError(f"destination protocol {protocol} is not supported")
             url = urlsplit(destination["URI"]) if protocol == "HTTP" else urlsplit(f"tcp://sandbox:{int(destination['port'])}")
             types = frozenset(wanted["types"])
-            if url.hostname not in ("sandbox", "sandbox.localdomain") or not types or types - _TYPES:
+            if url.hostname not in ("sandbox", "sandbox.localdomain") or not types or not types <= set(_TYPES):
                 raise ValueError("the destination must be on sandbox.localdomain, and the types platform, function, extension")
             given = wanted.get("buffering") or {}
             buffering = {key: max(least, min(int(given.get(key, usual)), most)) for key, (usual, least, most) in _BUFFERING.items()}
@@ -85,7 +91,9 @@ class Telemetry:
             types, "127.0.0.1", port, url.path or "/", buffering, str(wanted.get("schemaVersion", "")), logs, protocol == "TCP"
         )
         event = "platform.logsSubscription" if logs else "platform.telemetrySubscription"
-        self.emit(event, {"name": name, "state": "Subscribed", "types": sorted(types)})
+        record = {"name": name, "state": "Subscribed", "types": [kind for kind in _TYPES if kind in types]}
+        self.emit(event, record)
+        self._on_subscription(event, record)
         return Answer(200, b'"OK"', (("Content-Type", "application/json"),))
 
     def emit(self, event: str, record: Mapping[str, Any] | str) -> None:
@@ -166,7 +174,7 @@ def report(kind: str, duration_ms: float, memory_mb: int, used_mb: int, init_ms:
     """Status and metrics of platform.report."""
     metrics: dict[str, Any] = {
         "durationMs": round(duration_ms, 3),
-        "billedDurationMs": math.ceil(duration_ms),
+        "billedDurationMs": math.ceil(duration_ms + (init_ms or 0.0)),
         "memorySizeMB": memory_mb,
         "maxMemoryUsedMB": used_mb,
     }
