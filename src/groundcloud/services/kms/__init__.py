@@ -1,5 +1,10 @@
-"""AWS KMS: keys that never leave the server."""
+"""AWS KMS: keys that never leave the server. Material rests sealed under the server's own key; ciphertexts name their key.
+
+A grant counts from the moment it is made, so grant tokens are checked and add nothing. AWS managed keys (`alias/aws/s3`) are made when first named.
+Missing, each refused by name: custom key stores (CloudHSM, external), attested recipients (Nitro Enclaves), SM2 keys.
+"""
 
 from groundcloud.kernel.service import Service
+from groundcloud.services.kms import access
 
-SERVICE = Service("kms", package=__name__)
+SERVICE = Service("kms", package=__name__, resource_policy=access.policy_of, resource_policy_required=True)
