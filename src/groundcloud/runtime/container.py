@@ -33,7 +33,7 @@ from groundcloud.runtime.interpreters import RuntimeChoice, RuntimeNotAvailable
 from groundcloud.runtime.process_tree import CONTINUE, STOP
 from groundcloud.runtime.sandbox import Sandbox
 
-_PREFIX = "groundcloud-"
+_PREFIX = "ground-container-"
 # Above what the pool gives to sandboxes of its own.
 _UID_BASE, _UID_COUNT = 0x7110_0000, 65536
 _ROOTLESS_USER = "993:990"  # AWS: sbx_user1051
@@ -346,7 +346,7 @@ def environment(spec: FunctionSpec, start: SandboxStart, api_address: str) -> di
 
 
 def _server_name() -> str:
-    """`groundcloud-<process namespace>-<pid>-<when it started>-`: the same numbers may be another process later, or elsewhere."""
+    """`ground-container-<process namespace>-<pid>-<when it started>-`: the same numbers may be another process later, or elsewhere."""
     return f"{_PREFIX}{_namespace()}-{os.getpid()}-{_started(os.getpid())}-"
 
 
