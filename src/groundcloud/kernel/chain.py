@@ -19,6 +19,7 @@ import asyncio
 import hashlib
 import logging
 import time
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
 from groundcloud.auth import refusals, sigv2, sigv4
@@ -258,6 +259,8 @@ class Chain:
             result = await operation.function(call, params)
         else:
             result = call.run(operation.function, params)
+            if type(result) is CoroutineType:
+                result = await result  # the rest of what is too much for one turn
         store = self._ground.store
         if call.position and not store.is_durable(call.position):
             await store.durable(call.position)

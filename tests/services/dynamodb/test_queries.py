@@ -318,3 +318,30 @@ def test_a_scan_is_read_in_turns_and_is_whole(dynamodb: Any, make_table: Any) ->
     limited = dynamodb.scan(TableName="turns", Limit=1_500, Select="COUNT")
     rest = dynamodb.scan(TableName="turns", ExclusiveStartKey=limited["LastEvaluatedKey"], Select="COUNT")
     assert (limited["Count"], rest["Count"]) == (1_500, count - 1_500)
+
+
+def test_a_query_of_thousands_of_items_is_read_in_turns_and_is_whole(dynamodb: Any, make_table: Any) -> None:
+    make_table("long", "pk", "n")
+    numbers = [*range(2500)]
+    for first in range(0, len(numbers), 25):
+        puts = [
+            {"PutRequest": {"Item": {"pk": {"S": "p"}, "n": {"N": str(one)}, "odd": {"BOOL": one % 2 == 1}}}}
+            for one in numbers[first : first + 25]
+        ]
+        dynamodb.batch_write_item(RequestItems={"long": puts})
+
+    def read(**more: Any) -> tuple[list[int], dict[str, Any]]:
+        page = dynamodb.query(TableName="long", ReturnConsumedCapacity="TOTAL", **more)
+        return [int(item["n"]["N"]) for item in page["Items"]], page
+
+    found, page = read(**ask("pk = :p", p="p"))
+    assert found == numbers
+    assert (page["Count"], page["ScannedCount"], "LastEvaluatedKey" in page) == (2500, 2500, False)
+    found, page = read(ScanIndexForward=False, Limit=2100, **ask("pk = :p", p="p"))
+    assert found == numbers[:-2101:-1]
+    assert page["LastEvaluatedKey"] == {"pk": {"S": "p"}, "n": {"N": "400"}}
+    asked = ask("pk = :p AND n > :low", p="p", low=99)
+    asked["ExpressionAttributeValues"][":odd"] = {"BOOL": True}
+    found, page = read(FilterExpression="odd = :odd", **asked)
+    assert found == [one for one in numbers if one > 99 and one % 2]
+    assert page["ScannedCount"] == 2400

@@ -20,7 +20,7 @@ from groundcloud.services.dynamodb.values import Item, Value
 
 PAGE_BYTES_MAX = 1024 * 1024
 TURN_ITEMS_MAX = 1000
-"""What a Scan looks at before it lets other calls in: some five milliseconds."""
+"""What a Query or Scan looks at before it lets other calls in: some five milliseconds."""
 
 
 @dataclass(slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from groundcloud.services.dynamodb.operations.items import check_scalar_keys
 from groundcloud.services.dynamodb.pages import Page, Source
 from groundcloud.services.dynamodb.state import TableDefinition
 from groundcloud.services.dynamodb.values import Item, Value, equal, order_key
+from groundcloud.store import Transaction
 
 if TYPE_CHECKING:
     from groundcloud.kernel.call import Call
@@ -25,7 +27,8 @@ Request = dict[str, Any]
 
 
 @operation(raw=True, resource=access.table_or_index_of_request, context=access.facts_of_query)
-def query(call: Call, request: Request) -> dict[str, Any]:
+def query(call: Call, request: Request) -> dict[str, Any] | Coroutine[Any, Any, dict[str, Any]]:
+    """Most pages are read in one turn; a page of thousands of small items is read on in others, as a Scan's is."""
     shapes.check("Query", request)
     legacy.check_mixture(
         request,
@@ -54,50 +57,70 @@ def query(call: Call, request: Request) -> dict[str, Any]:
     )
     start, stop = indexes.sort_range(source.sort_keys, sorts)
     after = None if start_key is None else source.place_of(start_key)[1:]
-    reverse = request.get("ScanIndexForward") is False
-    rows = source.walk(tx, partition, start=start, stop=stop, after=after, reverse=reverse)
     if source.table.throttled:
         throttling.admit(call, source.table, "read", source.index)
-    page = _read_page(call, tx, request, source, rows, test, found, projection)
-    return _answer_of(call, request, source, page)
+    reverse = request.get("ScanIndexForward") is False
+    reading = Reading(request, source, partition, start, stop, reverse, test, found, projection)
+    page = reading.turn(call, tx, None, after)
+    return _answer_of(call, request, source, page) if page.paused is None else reading.rest(call, page)
 
 
 @operation(raw=True, resource=access.table_or_index_of_request, context=access.facts_of_scan)
 async def scan(call: Call, request: Request) -> dict[str, Any]:
     """A page is read in turns, other calls between them: it is no snapshot, on AWS neither."""
     with call.transaction():
-        reading, after = _begin_scan(call, request)
-        page = reading.turn(call, None, after)
-    while page.paused is not None:
-        await asyncio.sleep(0)
-        with call.transaction():
-            page = reading.turn(call, page, reading.source.place_of(pages.last_key(reading.source, page.paused)))
-    return _answer_of(call, request, reading.source, page)
+        reading, tx, after = _begin_scan(call, request)
+        page = reading.turn(call, tx, None, after)
+    return await reading.rest(call, page)
 
 
 @dataclass(slots=True)
 class Reading:
-    """What a Scan was found to ask for."""
+    """What a Query or Scan was found to ask for; `partition` is None for a Scan."""
 
     request: Request
     source: Source
-    start: bytes | None
-    stop: bytes | None
+    partition: bytes | None
+    start: Any
+    stop: Any
+    reverse: bool
     test: Test | None
     found: dict[str, Value]
     projection: Projection | None
 
-    def turn(self, call: Call, page: Page | None, after: tuple[Any, ...] | None) -> Page:
-        """Reads some items. Raises ResourceNotFoundException where the table went meanwhile."""
-        tx, table_name = access.place(call, self.request["TableName"])
-        if page is not None and state.load_table(tx, table_name).table_number != self.source.table.table_number:
-            raise errors.resource_not_found()
-        rows = self.source.walk(tx, None, start=self.start, stop=self.stop, after=after)
-        return _read_page(call, tx, self.request, self.source, rows, self.test, self.found, self.projection, page, pages.TURN_ITEMS_MAX)
+    def turn(self, call: Call, tx: Transaction, page: Page | None, after: tuple[Any, ...] | None) -> Page:
+        """Reads some items, after that place."""
+        rows = self.source.walk(tx, self.partition, start=self.start, stop=self.stop, after=after, reverse=self.reverse)
+        return pages.read_page(
+            tx,
+            self.source,
+            rows,
+            limit=self.request.get("Limit"),
+            test=self.test,
+            found=self.found,
+            projection=self.projection,
+            only_count=self.request.get("Select") == "COUNT",
+            as_stored=call.http is not None,
+            fetch_whole=_wants_whole(self.source, self.request, self.projection),
+            page=page,
+            turn=pages.TURN_ITEMS_MAX,
+        )
+
+    async def rest(self, call: Call, page: Page) -> dict[str, Any]:
+        """The answer, once the page is whole. Raises ResourceNotFoundException where the table went meanwhile."""
+        while page.paused is not None:
+            await asyncio.sleep(0)
+            with call.transaction():
+                tx, table_name = access.place(call, self.request["TableName"])
+                if state.load_table(tx, table_name).table_number != self.source.table.table_number:
+                    raise errors.resource_not_found()
+                place = self.source.place_of(pages.last_key(self.source, page.paused))
+                page = self.turn(call, tx, page, place if self.partition is None else place[1:])
+        return _answer_of(call, self.request, self.source, page)
 
 
-def _begin_scan(call: Call, request: Request) -> tuple[Reading, tuple[Any, ...] | None]:
-    """Checks the request; the place after which to begin is where it says."""
+def _begin_scan(call: Call, request: Request) -> tuple[Reading, Transaction, tuple[Any, ...] | None]:
+    """Checks the request; the reading, where the table is, and the place after which to begin."""
     shapes.check("Scan", request)
     legacy.check_mixture(request, ("ProjectionExpression", "FilterExpression"), ("AttributesToGet", "ScanFilter", "ConditionalOperator"))
     expressions, found, test = _read(request, "ScanFilter")
@@ -118,7 +141,7 @@ def _begin_scan(call: Call, request: Request) -> tuple[Reading, tuple[Any, ...] 
         check_scalar_keys(source.table, expressions.filter.paths)
     if source.table.throttled:
         throttling.admit(call, source.table, "read", source.index)
-    return Reading(request, source, start, stop, test, found, projection), after
+    return Reading(request, source, None, start, stop, False, test, found, projection), tx, after
 
 
 def _read(request: Request, legacy_filter: str) -> tuple[Expressions, dict[str, Value], Test | None]:
@@ -252,34 +275,6 @@ def _check_filter(source: Source, request: Request, expressions: Expressions) ->
             raise errors.validation(f"{parameter} can only contain non-primary key attributes: Primary key attribute: {name}")
     if expressions.filter is not None:
         check_scalar_keys(source.table, expressions.filter.paths)
-
-
-def _read_page(
-    call: Call,
-    tx: Any,
-    request: Request,
-    source: Source,
-    rows: Any,
-    test: Test | None,
-    found: dict[str, Value],
-    projection: Projection | None,
-    page: Page | None = None,
-    turn: int | None = None,
-) -> Page:
-    return pages.read_page(
-        tx,
-        source,
-        rows,
-        limit=request.get("Limit"),
-        test=test,
-        found=found,
-        projection=projection,
-        only_count=request.get("Select") == "COUNT",
-        as_stored=call.http is not None,
-        fetch_whole=_wants_whole(source, request, projection),
-        page=page,
-        turn=turn,
-    )
 
 
 def _answer_of(call: Call, request: Request, source: Source, page: Page) -> dict[str, Any]:
