@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from base64 import b64decode, b64encode
+from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
-
-import msgspec
 
 from groundcloud.base.errors import AwsError
 from groundcloud.kernel.service import Access, operation
-from groundcloud.services.dynamodb import access, capacity, errors, indexes, items, keys, pages, partiql, shapes, state, values
+from groundcloud.services.dynamodb import access, capacity, errors, indexes, items, keys, partiql, shapes, state, values
 from groundcloud.services.dynamodb.capacity import Usage
 from groundcloud.services.dynamodb.expressions.conditions import build
 from groundcloud.services.dynamodb.expressions.paths import Projection
 from groundcloud.services.dynamodb.expressions.updates import Update
 from groundcloud.services.dynamodb.operations.items import check_update_keys, updated_item
 from groundcloud.services.dynamodb.operations.transactions import Part, check_distinct, run_writes, seen_before
-from groundcloud.services.dynamodb.pages import Source
 from groundcloud.services.dynamodb.partiql import Delete, Exists, Insert, Select, Statement
-from groundcloud.services.dynamodb.partiql.clauses import Range, conjuncts, constraint_of, ranges_of, split_key
+from groundcloud.services.dynamodb.partiql.clauses import conjuncts, constraint_of, split_key
+from groundcloud.services.dynamodb.selections import Selection
 from groundcloud.services.dynamodb.state import TableDefinition
 from groundcloud.services.dynamodb.values import Item, Value
 
@@ -95,12 +93,12 @@ def _access_of_many(operation_name: str, member: str) -> Any:
 
 
 @operation(raw=True, access=_access_of_one)
-def execute_statement(call: Call, request: Request) -> dict[str, Any]:
+def execute_statement(call: Call, request: Request) -> dict[str, Any] | Coroutine[Any, Any, dict[str, Any]]:
     statement, found = _read(request)
     if isinstance(statement, Exists):
         raise errors.validation("EXISTS is not supported in ExecuteStatement; it may only be used in ExecuteTransaction")
     if isinstance(statement, Select):
-        return _select(call, request, statement, found)
+        return Selection(call, request, statement, found).answer(call)
     part, usage = _prepared(call, statement, found, request), Usage(statement.table_name)
     _write(call, part, usage, request)
     capacity.record(call, capacity.WRITE, (usage,))
@@ -304,110 +302,3 @@ def _returned(part: Part, statement: Statement) -> Item | None:
     if source is None or returning.startswith("ALL") or part.update is None:
         return source
     return Projection(part.update.paths).apply(source) or None
-
-
-# --- SELECT ------------------------------------------------------------------------------------------------------------------
-
-
-def _select(call: Call, request: Request, statement: Select, found: dict[str, Value]) -> dict[str, Any]:
-    """A query where the clause fixes the partition key, else a scan; the whole clause is tested on each item either way."""
-    tx, table_name = access.place(call, statement.table_name)
-    table = state.load_table(tx, table_name)
-    index = None
-    if statement.index_name is not None:
-        index = table.index(statement.index_name)
-        if index is None:
-            raise errors.no_such_index(statement.index_name)
-        if index.is_global and request.get("ConsistentRead"):
-            raise errors.validation("Consistent reads are not supported on global secondary indexes")
-    source = Source(table, index)
-    ranges = ranges_of(source, statement.where, found)
-    reverse = _check_order(source, statement, ranges)
-    position, start_key = _read_token(request.get("NextToken"))
-    limit = request.get("Limit")
-    test = build(statement.where) if statement.where is not None else None
-    projection = None if statement.paths is None else Projection(statement.paths)
-    fetch_whole = index is not None and not index.is_global and index.projection_type != "ALL" and _reaches_beyond(source, statement)
-    picked: list[Any] = []
-    usage = Usage(statement.table_name)
-    scanned = size = 0
-    last: tuple[int, Item] | None = None
-    walks = ranges if ranges is not None else [(None, None, None)]
-    while position < len(walks):
-        partition, start, stop = walks[position]
-        after = None
-        if start_key is not None:
-            source.check_start_key(start_key)
-            after = source.place_of(start_key)[0 if partition is None else 1 :]
-            start_key = None
-        rows = source.walk(tx, partition, start=start, stop=stop, after=after, reverse=reverse)
-        page = pages.read_page(
-            tx,
-            source,
-            rows,
-            limit=None if limit is None else limit - scanned,
-            test=test,
-            found=found,
-            projection=projection,
-            only_count=False,
-            as_stored=call.http is not None,
-            fetch_whole=fetch_whole,
-        )
-        picked += page.items
-        scanned += page.scanned
-        size += page.size
-        usage.table += sum(capacity.read_units(fetched, request.get("ConsistentRead")) for fetched in page.fetched_bytes)
-        if page.last is not None:
-            last = (position, pages.last_key(source, page.last))
-            break
-        position += 1
-    units = capacity.read_units(size, request.get("ConsistentRead"))
-    if index is None:
-        usage.table += units
-    else:
-        usage.add_index(index.index_name, index.is_global, units)
-    capacity.record(call, capacity.READ, (usage,))
-    answer: dict[str, Any] = {"Items": picked}
-    if last is not None:
-        answer["NextToken"] = _write_token(*last)
-        answer["LastEvaluatedKey"] = last[1]
-    mode = request.get("ReturnConsumedCapacity")
-    if mode in ("TOTAL", "INDEXES"):
-        answer["ConsumedCapacity"] = usage.consumed(mode)
-    return answer
-
-
-def _check_order(source: Source, statement: Select, ranges: list[Range] | None) -> bool:
-    """Whether to read backwards. Raises ValidationException for an order that a table cannot give."""
-    if not statement.order:
-        return False
-    if ranges is None:
-        raise errors.validation("Must have WHERE clause in the statement when using ORDER BY clause.")
-    names = [name for name, _ in (*source.partition_keys, *source.sort_keys)]
-    for name, _ in statement.order:
-        if name not in names:
-            raise errors.validation(f"Variable reference {name} in ORDER BY clause must be part of the primary key")
-    sort_names = [name for name, _ in source.sort_keys]
-    return any(descending for name, descending in statement.order if name in sort_names)
-
-
-def _reaches_beyond(source: Source, statement: Select) -> bool:
-    assert source.index is not None
-    if statement.paths is None:
-        return False
-    held = indexes.projected_names(source.index, source.table)
-    return any(path[0] not in held for path in statement.paths)
-
-
-def _write_token(position: int, key: Item) -> str:
-    return b64encode(msgspec.json.encode([position, key])).decode()
-
-
-def _read_token(text: str | None) -> tuple[int, Item | None]:
-    if text is None:
-        return 0, None
-    try:
-        position, key = msgspec.json.decode(b64decode(text, validate=True), type=tuple[int, dict[str, dict[str, Any]]])
-    except (ValueError, msgspec.MsgspecError):
-        raise errors.validation("NextToken does not match request") from None
-    return position, key
