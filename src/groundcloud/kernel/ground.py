@@ -210,6 +210,6 @@ def memory_settings(**changes: Any) -> Settings:
 
     for left in Path(tempfile.gettempdir()).glob(f"{TEMPORARY_PREFIX}*-*"):
         owner = left.name.removeprefix(TEMPORARY_PREFIX).partition("-")[0]
-        if owner.isdigit() and not psutil.pid_exists(int(owner)):
+        if owner.isdigit() and len(owner) < 10 and not psutil.pid_exists(int(owner)):
             shutil.rmtree(left, ignore_errors=True)
     return Settings(data_dir=Path(tempfile.mkdtemp(prefix=f"{TEMPORARY_PREFIX}{os.getpid()}-")), memory=True, **changes)
