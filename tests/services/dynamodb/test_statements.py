@@ -179,3 +179,22 @@ def test_a_transaction_of_statements(dynamodb: Any, make_table: Any) -> None:
 def test_a_statement_that_is_refused(dynamodb: Any, make_table: Any, statement: str, sentence: str) -> None:
     make_table("strict", "pk")
     assert refusal(dynamodb.execute_statement, Statement=statement) == ("ValidationException", sentence)
+
+
+def test_a_select_of_thousands_of_items_is_read_in_turns_and_is_whole(dynamodb: Any, make_table: Any) -> None:
+    make_table("many", "pk", "n")
+    for partition in ("a", "b"):
+        for first in range(0, 1500, 25):
+            puts = [{"PutRequest": {"Item": {"pk": {"S": partition}, "n": {"N": str(one)}}}} for one in range(first, first + 25)]
+            dynamodb.batch_write_item(RequestItems={"many": puts})
+
+    def select(where: str, **more: Any) -> tuple[list[tuple[str, int]], dict[str, Any]]:
+        page = dynamodb.execute_statement(Statement=f"SELECT * FROM many WHERE {where}", **more)
+        return [(item["pk"]["S"], int(item["n"]["N"])) for item in page["Items"]], page
+
+    both = [(partition, number) for partition in ("a", "b") for number in range(1500)]
+    assert select("pk IN ['a', 'b']")[0] == both
+    assert sorted(select("n >= 0")[0]) == both
+    found, page = select("pk IN ['a', 'b']", Limit=2100)
+    assert found == both[:2100]
+    assert select("pk IN ['a', 'b']", NextToken=page["NextToken"])[0] == both[2100:]
