@@ -117,7 +117,7 @@ def _variables(count: int) -> dict[str, Any]:
         ({"Role": "arn:aws:iam::123456789012:role/nobody"}, "AccessDeniedException|InvalidParameterValueException", "role"),
         ({"FileSystemConfigs": [{"Arn": "arn:aws:elasticfilesystem:us-east-1:123456789012:access-point/fsap-0123456789abcdef0", "LocalMountPath": "/mnt/a"}]},
          "InvalidParameterValueException", "file systems"),
-        ({"PackageType": "Image"}, "InvalidParameterValueException", "container images"),
+        ({"PackageType": "Image"}, "InvalidParameterValueException", "Handler or Runtime or Layer"),
         ({"LoggingConfig": {"LogFormat": "Text", "ApplicationLogLevel": "INFO"}}, "InvalidParameterValueException", "LogFormat is set to Text"),
     ],
 )  # fmt: skip

@@ -1,7 +1,7 @@
 """AWS Lambda: functions that run for real in the sandboxes of `groundcloud.runtime`.
 
-How a version is run is in `execution`; what happens to an asynchronous event in `events`; event source mappings in `pollers`. Missing: container images, file
-systems (EFS), capacity providers, event sources other than SQS and DynamoDB streams, provisioned pollers, enforced code signing: each is refused by name.
+How a version is run is in `execution`, of container images in `images`; what happens to an asynchronous event in `events`; event source mappings in `pollers`.
+Images are the local engine's, and their /opt/extensions are not started. Missing: file systems (EFS), capacity providers, event sources other than SQS and DynamoDB streams, provisioned pollers, enforced code signing: each is refused by name.
 VpcConfig, TracingConfig and KMSKeyArn are kept and shown; a function's network is what `ground up --function-network` says. SnapStart needs
 namespaces and no extensions: without, a version becomes Active as on AWS, and its sandboxes are initialised one by one. Loops through SQS are found once its messages carry AWSTraceHeader.
 """

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from groundcloud.base.errors import AwsError
 from groundcloud.runtime import RuntimeNotAvailable
-from groundcloud.services.lambda_ import errors, runtimes, snapshots
+from groundcloud.services.lambda_ import errors, images, runtimes, snapshots
 from groundcloud.services.lambda_.names import FunctionName
 from groundcloud.services.lambda_.state import Code, Function, Version
 
@@ -29,13 +29,12 @@ RESERVED_VARIABLES = frozenset(_RESERVED.split())
 
 _NOT_IMPLEMENTED = {
     "FileSystemConfigs": "file systems (FileSystemConfigs)",
-    "ImageConfig": "functions from container images (ImageConfig)",
     "CapacityProviderConfig": "capacity providers (CapacityProviderConfig)",
     "RuntimeConfig": "RuntimeConfig",
     "AcceleratorConfig": "accelerators (AcceleratorConfig)",
     "PublishTo": "publishing to $LATEST.PUBLISHED (PublishTo)",
 }
-_KEPT = ("VpcConfig", "KMSKeyArn", "TracingConfig", "SnapStart", "TenancyConfig")
+_KEPT = ("VpcConfig", "KMSKeyArn", "TracingConfig", "SnapStart", "TenancyConfig", "ImageConfig")
 DURABLE_DEFAULTS = {"RetentionPeriodInDays": 14, "ExecutionTimeout": 86_400}
 _BARE_JSON_LEVELS = {"ApplicationLogLevel": "INFO", "SystemLogLevel": "INFO"}
 
@@ -45,8 +44,6 @@ def check(request: dict[str, Any]) -> None:
     for member, what in _NOT_IMPLEMENTED.items():
         if request.get(member):
             raise errors.invalid_parameter(f"Groundcloud does not implement {what} yet.")
-    if request.get("PackageType") == "Image":
-        raise errors.invalid_parameter("Groundcloud does not implement functions from container images (PackageType Image) yet.")
     if request.get("Timeout", 0) > TIMEOUT_S_MAX:
         raise errors.value_too_high(request["Timeout"], "timeout", TIMEOUT_S_MAX)
     if request.get("MemorySize", 0) > MEMORY_MB_MAX:
@@ -112,8 +109,8 @@ def version_of(
         function_name=name.name,
         number=0,
         role=request["Role"],
-        runtime=request["Runtime"],
-        handler=request["Handler"],
+        runtime=request.get("Runtime") or "",
+        handler=request.get("Handler") or "",
         code=code,
         generation=generation,
         revision_id=revision_id,
@@ -182,20 +179,25 @@ def document(name: FunctionName, function: Function, version: Version, *, qualif
         "RevisionId": version.revision_id,
         "State": version.state,
         "LastUpdateStatus": "Successful",
-        "PackageType": "Zip",
+        "PackageType": images.package_type(version),
         "Architectures": [version.architecture],
         "EphemeralStorage": {"Size": version.ephemeral_mb},
         "SnapStart": {
             "ApplyOn": "PublishedVersions" if snapshots.wanted(kept) else "None",
             "OptimizationStatus": "On" if version.snap_start and version.state == "Active" else "Off",
         },
-        "RuntimeVersionConfig": runtimes.version_config(version.runtime, name.region),
+        "RuntimeVersionConfig": runtimes.version_config(version.runtime, name.region) if version.runtime else None,
         "LoggingConfig": {"LogFormat": "Text", "LogGroup": f"/aws/lambda/{version.function_name}", **version.logging},
     }
     if version.state != "Active":
         creating = version.state == "Pending"
         result["StateReason"] = "The function is being created." if creating else version.state_reason
         result["StateReasonCode"] = "Creating" if creating else "FunctionError.RuntimeInitError"
+    if version.code.image is not None:
+        for member in ("Runtime", "Handler", "RuntimeVersionConfig"):
+            del result[member]
+        if config := {member: value for member, value in (kept.get("ImageConfig") or {}).items() if value}:
+            result["ImageConfigResponse"] = {"ImageConfig": config}
     if version.environment:
         result["Environment"] = {"Variables": version.environment}
     if version.layers:

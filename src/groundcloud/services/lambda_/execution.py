@@ -9,6 +9,7 @@ import asyncio
 import dataclasses
 import time
 from collections.abc import Coroutine
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from groundcloud.base.errors import AwsError
@@ -27,7 +28,7 @@ from groundcloud.runtime import (
     ZygoteFailed,
 )
 from groundcloud.runtime.streaming import ResponseStream
-from groundcloud.services.lambda_ import concurrency, errors, lineage, logs, packages, runtimes
+from groundcloud.services.lambda_ import concurrency, errors, images, lineage, logs, packages, runtimes
 from groundcloud.services.lambda_.names import LATEST, FunctionName
 from groundcloud.services.lambda_.state import ALIASES, FUNCTIONS, VERSIONS, Function, Version
 
@@ -79,7 +80,7 @@ class Prepared:
         self.warning = warning
         self.own_group = spec.log_group_name != f"/aws/lambda/{name.name}"
         self.group_name = spec.log_group_name
-        self.runtime_version, self.runtime_arn = runtimes.version_of(version.runtime, name.region)
+        self.runtime_version, self.runtime_arn = runtimes.version_of(version.runtime, name.region) if version.runtime else ("", "")
         self.tenants: dict[str, Prepared] = {}
 
     def of_tenant(self, tenant_id: str) -> Prepared:
@@ -112,7 +113,9 @@ class Executor:
         await self.pool.close()
 
     def warm(self, call: Call, runtime: str) -> None:
-        """Starts the zygote of a runtime in the background, so that the first invocation finds it."""
+        """Starts the zygote of a runtime in the background, so that the first invocation finds it. An image has none."""
+        if not runtime:
+            return
 
         async def prewarm() -> None:
             try:
@@ -135,9 +138,9 @@ class Executor:
         found = self._prepared.get(key)
         if found is not None and found.version.generation == version.generation:
             return found
-        made = await _prepare(call, name, version)
+        made = await _prepare(call, self.pool, name, version)
         while made is None:
-            made = await _prepare(call, name, _again(call, name, version.number))
+            made = await _prepare(call, self.pool, name, _again(call, name, version.number))
         if len(self._prepared) >= PREPARED_MAX:
             self._prepared.clear()
         self._prepared[key] = made
@@ -198,7 +201,8 @@ class Executor:
 
         def open_stream() -> None:
             lines = logs.PlatformLines(stream, version.text, version.memory_mb, version.logging)
-            lines.init_start(prepared.runtime_version, prepared.runtime_arn, now_ms, restored=stream.restored)
+            if prepared.runtime_version:  # of an image nobody knows
+                lines.init_start(prepared.runtime_version, prepared.runtime_arn, now_ms, restored=stream.restored)
             if prepared.warning:
                 stream.line(f"Groundcloud: {prepared.warning}")
 
@@ -463,8 +467,11 @@ def _again(call: Call, name: FunctionName, number: int) -> Version:
     return version
 
 
-async def _prepare(call: Call, name: FunctionName, version: Version) -> Prepared | None:
+async def _prepare(call: Call, pool: Pool, name: FunctionName, version: Version) -> Prepared | None:
     """None where the version was replaced while this waited, and its package is gone."""
+    if version.code.image is not None:
+        common = {**_common(call, name, version), "code_path": Path("/")}
+        return Prepared(name, version, await images.spec(call, pool, version, common), None)
     try:
         choice = await call.in_thread(runtimes.choice, version.runtime, call.settings.strict)
     except RuntimeNotAvailable as failure:
@@ -483,30 +490,32 @@ async def _prepare(call: Call, name: FunctionName, version: Version) -> Prepared
         return None
     except PackageRefused as refused:
         raise errors.cannot_run(str(refused)) from refused
+    spec = FunctionSpec(**_common(call, name, version), code_path=paths[0], layers=tuple(paths[1:]), snap_start=version.snap_start)
+    return Prepared(name, version, spec, choice.warning)
+
+
+def _common(call: Call, name: FunctionName, version: Version) -> dict[str, Any]:
+    """What a FunctionSpec says of zip and image alike."""
     own = dict(version.environment)
     if version.logging.get("LogFormat") == "JSON":
         own["AWS_LAMBDA_LOG_FORMAT"] = "JSON"
         own["AWS_LAMBDA_LOG_LEVEL"] = version.logging.get("ApplicationLogLevel", "INFO")
-    spec = FunctionSpec(
-        key=key,
-        runtime=version.runtime,
-        handler=version.handler,
-        code_path=paths[0],
-        layers=tuple(paths[1:]),
-        environment=own,
-        memory_mb=version.memory_mb,
-        timeout_s=version.timeout_s,
-        ephemeral_mb=version.ephemeral_mb,
-        function_name=name.name,
-        function_version=version.text,
-        account_id=name.account,
-        snap_start=version.snap_start,
-        network=call.settings.function_network,
-        log_group_name=version.logging.get("LogGroup") or f"/aws/lambda/{name.name}",
-        region=name.region,
-        endpoint_url=call.settings.function_endpoint,
-    )
-    return Prepared(name, version, spec, choice.warning)
+    return {
+        "key": _key(name, version),
+        "runtime": version.runtime,
+        "handler": version.handler,
+        "environment": own,
+        "memory_mb": version.memory_mb,
+        "timeout_s": version.timeout_s,
+        "ephemeral_mb": version.ephemeral_mb,
+        "function_name": name.name,
+        "function_version": version.text,
+        "account_id": name.account,
+        "network": call.settings.function_network,
+        "log_group_name": version.logging.get("LogGroup") or f"/aws/lambda/{name.name}",
+        "region": name.region,
+        "endpoint_url": call.settings.function_endpoint,
+    }
 
 
 def _key(name: FunctionName, version: Version) -> str:

@@ -31,11 +31,11 @@ _DROP_POLLS_MAX = 1000  # a function runs for 15 minutes at most
 
 
 class Taken:
-    """A package on disk that no record names yet, unless `named`."""
+    """A package on disk that no record names yet, unless `named`. Without content: a container image."""
 
     __slots__ = ("code", "content", "named")
 
-    def __init__(self, content: Content, code: Code) -> None:
+    def __init__(self, content: Content | None, code: Code) -> None:
         self.content = content
         self.code = code
         self.named = False
@@ -117,23 +117,21 @@ def _open(call: Call) -> Packages:
 
 
 @asynccontextmanager
-async def taken(call: Call, source: dict[str, Any], operation: str) -> AsyncIterator[Taken]:
+async def taken(call: Call, source: dict[str, Any], operation: str, image: Code | None = None) -> AsyncIterator[Taken]:
     """The package that a request's Code (ZipFile, or S3Bucket and S3Key) or Content holds: kept, checked and unpacked. Raises AwsError.
 
-    `name` it inside; what is not named by the end is forgotten.
+    `name` it inside; what is not named by the end is forgotten. `image` is what an ImageUri has been found to be.
     """
-    package = await _take(call, source, operation)
+    package = Taken(None, image) if image is not None else await _take(call, source, operation)
     try:
         yield package
     finally:
-        if not package.named:
+        if package.content is not None and not package.named:
             call.blobs.writer().discard(package.content)
             of_server(call).drop_later(package.code.digest, None, call)
 
 
 async def _take(call: Call, source: dict[str, Any], operation: str) -> Taken:
-    if source.get("ImageUri"):
-        raise errors.invalid_parameter("Groundcloud does not implement functions from container images (ImageUri) yet.")
     if source.get("ZipFile") is not None:
         zip_file = source["ZipFile"]
         if not zip_file:
@@ -193,7 +191,9 @@ async def _once(data: bytes) -> AsyncIterator[bytes]:
 
 
 def name(tx: Transaction, call: Call, package: Taken) -> Code:
-    """Names the package once more, in the transaction that stores who uses it."""
+    """Names the package once more, in the transaction that stores who uses it. An image is the engine's to keep."""
+    if package.content is None:
+        return package.code
     blob = call.blobs.link(tx, package.content)
     known = PACKAGES.get(tx, blob.digest)
     uses = known.uses if known is not None else 0
@@ -204,6 +204,8 @@ def name(tx: Transaction, call: Call, package: Taken) -> Code:
 
 def name_again(tx: Transaction, call: Call, code: Code) -> Code:
     """For another version with the same package."""
+    if not code.digest:
+        return code
     package = PACKAGES.get(tx, code.digest)
     assert package is not None
     call.blobs.link(tx, package.blob)
@@ -213,7 +215,7 @@ def name_again(tx: Transaction, call: Call, code: Code) -> Code:
 
 def forget(tx: Transaction, call: Call, code: Code, pool: Pool) -> None:
     """One use less; the package goes with the last."""
-    package = PACKAGES.get(tx, code.digest)
+    package = PACKAGES.get(tx, code.digest) if code.digest else None
     if package is None:
         return
     call.blobs.unlink(tx, package.blob)

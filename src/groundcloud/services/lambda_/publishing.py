@@ -133,6 +133,13 @@ def role_may(call: Call, role_arn: str, action: str, resource_arn: str) -> bool:
     return seen.allowed(action, resource_arn)
 
 
+def source(call: Call, code: Code) -> dict[str, Any]:
+    """FunctionCodeLocation."""
+    if code.image is not None:
+        return {"RepositoryType": "ECR", "ImageUri": code.image.image_uri, "ResolvedImageUri": code.image.resolved_uri}
+    return {"RepositoryType": "S3", "Location": location(call, code)}
+
+
 def location(call: Call, code: Code) -> str:
     """An address of the package that needs no signature, for ten minutes; `operations.function_urls` answers it."""
     ticket = json.dumps({"digest": code.digest, "expires_s": call.now_s + LOCATION_S}).encode()

@@ -32,13 +32,25 @@ class Package(Record, kw_only=True):
     uses: int = 0
 
 
+class ImageUse(Record, kw_only=True):
+    """A container image: as it was named, with its digest, and as the engine of this machine knows its content."""
+
+    image_uri: str
+    resolved_uri: str
+    image_id: str
+
+
 class Code(Record, kw_only=True):
-    """The package of one version or layer version, as its record holds it. `sha256` is in base64, as AWS shows it."""
+    """The package of one version or layer version, as its record holds it. `sha256` is in base64, as AWS shows it.
+
+    Of an image `digest` is "", nothing of it is kept here, and `sha256` is the image's digest in hex.
+    """
 
     digest: str
     sha256: str
     size_bytes: int
     unpacked_bytes: int
+    image: ImageUse | None = None
 
 
 class Function(Record, kw_only=True):

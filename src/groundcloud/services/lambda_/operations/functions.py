@@ -6,7 +6,7 @@ from typing import Any
 
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import operation
-from groundcloud.services.lambda_ import concurrency, configuration, errors, execution, names, packages, publishing, snapshots
+from groundcloud.services.lambda_ import concurrency, configuration, errors, execution, images, names, packages, publishing, snapshots
 from groundcloud.services.lambda_.names import LATEST, NAME_LENGTH_MAX, FunctionName
 from groundcloud.services.lambda_.state import (
     ALIASES,
@@ -39,16 +39,21 @@ async def create_function(call: Call, request: dict[str, Any]) -> dict[str, Any]
         )
     name = name._replace(qualifier="", account=call.account)
     configuration.check(request)
-    if not request.get("Runtime") or not request.get("Handler"):
-        raise errors.invalid_parameter("Runtime and Handler are mandatory parameters for functions created with deployment packages.")
-    await configuration.check_runtime(call, request["Runtime"])
-    snapshots.check(request["Runtime"], request)
+    kind = request.get("PackageType") or images.ZIP
+    images.check(kind, request)
+    if kind == images.ZIP:
+        if not request.get("Runtime") or not request.get("Handler"):
+            raise errors.invalid_parameter("Runtime and Handler are mandatory parameters for functions created with deployment packages.")
+        await configuration.check_runtime(call, request["Runtime"])
+        snapshots.check(request["Runtime"], request)
+    images.check_source(kind, request["Code"], updating=False)
     if FUNCTIONS.has(call.reading(), name.name):
         raise errors.function_exists(name.name)
     configuration.check_role(call, request["Role"])
     publishing.check_destination(call, request, request["Role"])
     executor = execution.of_server(call)
-    async with packages.taken(call, request["Code"], call.operation) as package:
+    image = await images.found(executor.pool, request["Code"]["ImageUri"]) if kind == images.IMAGE else None
+    async with packages.taken(call, request["Code"], call.operation, image) as package:
         layers = publishing.layers_of(call, request.get("Layers") or (), package.code)
         with call.transaction() as tx:
             if FUNCTIONS.has(tx, name.name):
@@ -64,7 +69,8 @@ async def create_function(call: Call, request: dict[str, Any]) -> dict[str, Any]
             _name_layers(tx, call, version)
             FUNCTIONS.put(tx, function)
             VERSIONS.put(tx, version)
-            RUNTIMES.put(tx, version.runtime)
+            if version.runtime:
+                RUNTIMES.put(tx, version.runtime)
             if request.get("Publish"):
                 version = publishing.publish(tx, call, function, version, version.description)
     executor.warm(call, version.runtime)
@@ -76,7 +82,7 @@ def get_function(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     name, function, version = load(call, names.of(call, request))
     answer: dict[str, Any] = {
         "Configuration": _document(name, function, version),
-        "Code": {"RepositoryType": "S3", "Location": publishing.location(call, version.code)},
+        "Code": publishing.source(call, version.code),
     }
     if function.tags:
         answer["Tags"] = function.tags
@@ -168,10 +174,12 @@ def listed(document: dict[str, Any]) -> dict[str, Any]:
 @operation(resource=names.unqualified_arn_of)
 async def update_function_code(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     name, _, latest = load(call, unqualified(names.of(call, request)))
-    configuration.check({member: request.get(member) for member in ("ImageUri", "PublishTo")})
+    configuration.check({"PublishTo": request.get("PublishTo")})
+    images.check_source(images.package_type(latest), request, updating=True)
     _check_revision(latest, request)
     executor = execution.of_server(call)
-    async with packages.taken(call, request, call.operation) as package:
+    image = await images.found(executor.pool, request["ImageUri"]) if request.get("ImageUri") else None
+    async with packages.taken(call, request, call.operation, image) as package:
         publishing.check_total(package.code, latest.layers)
         with call.transaction() as tx:
             # What was read before the package came may have changed meanwhile.
@@ -200,6 +208,7 @@ async def update_function_configuration(call: Call, request: dict[str, Any]) -> 
     name, _, latest = load(call, unqualified(names.of(call, request)))
     _check_revision(latest, request)
     configuration.check(request)
+    images.check(images.package_type(latest), request)
     if request.get("DurableConfig") and not latest.kept.get("DurableConfig"):
         raise errors.invalid_parameter("DurableConfig can only be set when a function is created: this function is not durable.")
     if request.get("Runtime"):
@@ -221,7 +230,8 @@ async def update_function_configuration(call: Call, request: dict[str, Any]) -> 
             _name_layers(here, call, new)
             _forget_layers(here, call, old)
         VERSIONS.put(here, new)
-        RUNTIMES.put(here, new.runtime)
+        if new.runtime:
+            RUNTIMES.put(here, new.runtime)
     await executor.retire(name, old)
     return configuration.being_updated(configuration.document(name, function, new))
 

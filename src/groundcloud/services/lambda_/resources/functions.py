@@ -20,7 +20,7 @@ _CONFIGURATION: dict[str, Any] = {
     "EphemeralStorage": {"Size": 512},
     "FileSystemConfigs": [],
     "Handler": None,
-    "ImageConfig": None,
+    "ImageConfig": {},
     "KmsKeyArn": "",
     "Layers": [],
     "LoggingConfig": {"LogFormat": "Text"},
