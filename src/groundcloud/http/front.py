@@ -95,7 +95,8 @@ class Front:
             # The signature is over the path as sent; the bucket joins it for the router.
             request.raw_path = f"/{host.label}{path}"
         elif host.kind == "localhost":
-            if signed_for(request) == "s3":
+            # S3 Control's clients put their account in front instead.
+            if signed_for(request) == "s3" and not (path.startswith("/v20180820/") and "x-amz-account-id" in request.headers):
                 request.raw_path = f"/{host.label}{path}"
         elif host.kind:
             return await self._endpoint(host.kind, request, host)

@@ -17,6 +17,7 @@ _PATTERNS = (
     ("lambda-url", re.compile(rf"(?P<label>[a-z0-9]+)\.lambda-url(?:\.{_REGION})?\.(?:{_BASE}|on\.aws)")),
     ("s3-website", re.compile(rf"(?P<label>.+)\.s3-website[.-](?:{_REGION}\.)?{_BASE}")),
     ("s3", re.compile(rf"(?P<label>.+)\.s3(?:[.-]{_REGION})?(?:\.dualstack\.{_REGION.replace('region', 'region2')})?\.{_BASE}")),
+    ("s3", re.compile(rf"(?P<label>.+)\.s3-accesspoint(?:\.dualstack)?(?:\.{_REGION})?\.{_BASE}")),
     ("cloudfront", re.compile(rf"(?P<label>[a-z0-9]+)\.cloudfront\.(?:{_BASE}|net)")),
     ("appsync-api", re.compile(rf"(?P<label>[a-z0-9]+)\.appsync-(?:api|realtime-api)(?:\.{_REGION})?\.{_BASE}")),
     # Last: SDKs put a bucket in front of any endpoint, and others a service's name; the signature tells which.

@@ -41,6 +41,9 @@ def correct(service: str, raw: dict[str, Any]) -> None:
         location["members"]["LocationConstraint"].update(
             locationName="LocationConstraint", xmlNamespace="http://s3.amazonaws.com/doc/2006-03-01/"
         )
+    elif service == "s3control":
+        # A bucket's ARN has neither region nor account. User Guide: "Using tags with S3 general purpose buckets".
+        raw["shapes"]["S3ResourceArn"]["pattern"] = "arn:[^:]+:s3(express)?:.*"
 
 
 _S3_ROOTS = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -30,6 +31,17 @@ def new_bucket(s3: Any, account: str) -> Callable[..., str]:
         return name
 
     return make
+
+
+@pytest.fixture
+def names_below_localhost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`anything.localhost` is this machine, as RFC 6761 has it: not every resolver knows."""
+    resolve = socket.getaddrinfo
+
+    def known(host: Any, *rest: Any, **more: Any) -> Any:
+        return resolve("127.0.0.1" if isinstance(host, str) and host.endswith(".localhost") else host, *rest, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", known)
 
 
 @pytest.fixture

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from groundcloud.kernel.call import Call
 from groundcloud.services.s3 import errors
+from groundcloud.services.s3.access_points import block_of
 from groundcloud.services.s3.permissions import ALL_USERS, AUTHENTICATED_USERS
 from groundcloud.services.s3.state import Bucket, canonical_id
 
@@ -106,13 +108,13 @@ def document_of(grants: Grants, owner_account: str) -> dict[str, Any]:
     return {"Owner": owner, "Grants": found}
 
 
-def check_allowed(bucket: Bucket, request: dict[str, Any], grants: Grants) -> None:
+def check_allowed(call: Call, bucket: Bucket, request: dict[str, Any], grants: Grants) -> None:
     """Object ownership and the public access block. Raises AccessControlListNotSupported, AccessDenied."""
     if bucket.ownership == "BucketOwnerEnforced":
         if any(name in request for name in _HEADERS) or request.get("ACL", "bucket-owner-full-control") != "bucket-owner-full-control":
             raise errors.acl_not_supported()
         return
-    if bucket.access_block is not None and bucket.access_block[0] and is_public(grants):
+    if is_public(grants) and block_of(call.reading(), bucket)[0]:
         raise errors.access_denied()
 
 

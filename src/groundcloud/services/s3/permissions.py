@@ -56,14 +56,29 @@ def open_bucket(
 
     `grants` gives the object whose ACL counts, where the action reads one.
     """
-    name = request["Bucket"]
-    bucket = BUCKETS.get(tx, name)
-    if bucket is None:
-        raise errors.no_such_bucket(name)
+    bucket = find_bucket(call, tx, request)
     expected = request.get("ExpectedBucketOwner")
     if expected is not None and expected != bucket.account:
         raise errors.access_denied()
     require(call, bucket, action, key, context=context, grants=grants)
+    return bucket
+
+
+def find_bucket(call: Call, tx: Transaction, request: dict[str, Any]) -> Bucket:
+    """The bucket of that name, or behind the access point of that name; then the request says the bucket's. Raises NoSuchBucket, NoSuchAccessPoint,
+    MethodNotAllowed for an operation that access points do not have."""
+    name = request["Bucket"]
+    bucket = BUCKETS.get(tx, name)
+    if bucket is not None:
+        return bucket
+    from groundcloud.services.s3 import access_points
+
+    bucket = access_points.bucket_of(tx, name, call.region)
+    if bucket is None:
+        raise errors.no_such_bucket(name)
+    if call.operation not in access_points.ALLOWED:
+        raise errors.method_not_allowed(call.http.method if call.http is not None else "", "ACCESS_POINT")
+    request["Bucket"] = bucket.bucket_name
     return bucket
 
 
@@ -78,7 +93,7 @@ def require(
 ) -> None:
     """Raises AccessDenied unless the caller may."""
     principal = call.principal
-    if not bucket.policy and principal.kind == "root" and principal.account == bucket.account:
+    if not bucket.policy and principal.kind == "root" and principal.account == bucket.account and not bucket.point:
         call.resource = f"arn:aws:s3:::{bucket.bucket_name}"
         return
     denial = denial_of(call, bucket, action, key, context=context, grants=grants)
@@ -88,7 +103,7 @@ def require(
 
 def permitted(call: Call, bucket: Bucket, action: str, key: str | None = None, *, context: Context | None = None) -> bool:
     principal = call.principal
-    if not bucket.policy and principal.kind == "root" and principal.account == bucket.account:
+    if not bucket.policy and principal.kind == "root" and principal.account == bucket.account and not bucket.point:
         return True
     return denial_of(call, bucket, action, key, context=context) is None
 
@@ -108,14 +123,13 @@ def denial_of(
     facts = request_context(call)
     if context is not None:
         facts.update(context())
-    document = bucket.policy or None
     principal = call.principal
-    if document is not None and bucket.access_block is not None and bucket.access_block[3] and principal.account != bucket.account:
-        from groundcloud.services.s3.policies import is_public
-
-        # RestrictPublicBuckets: a public policy lets in the owner's account and services alone.
-        if principal.kind != "service" and is_public(document):
-            document = None
+    if bucket.point:
+        facts.update(_facts_of_point(call, bucket))
+        at_point = _decision_at_point(call, bucket, action, key, facts)
+        if at_point is not None and not at_point.allowed:
+            return _denial(call, bucket, at_point)
+    document = _unrestricted(call, bucket.policy, restricted=principal.account != bucket.account and _block(call, bucket)[3])
     decision = authorization.decide(call, action, arn, facts, lambda _call, _arn: document, bucket.account)
     if decision is None or decision.allowed:
         return None
@@ -125,9 +139,64 @@ def denial_of(
         and _acl_allows(call, bucket, action, key, grants)
     ):
         return None
+    if bucket.point and decision.kind == "implicit deny" and principal.account == bucket.account:
+        # Whom an identity policy lets through the point it lets into the bucket of the same account.
+        facts_at_point = _decision_at_point(call, bucket, action, key, facts, with_policy=False)
+        if facts_at_point is None or facts_at_point.allowed:
+            return None
+    return _denial(call, bucket, decision)
+
+
+def _denial(call: Call, bucket: Bucket, decision: policy.Decision) -> AwsError:
+    principal = call.principal
     if principal.kind == "anonymous" or (principal.account and principal.account != bucket.account):
         return errors.access_denied()
     return authorization.denied(call, policy.sentence(decision))
+
+
+def _block(call: Call, bucket: Bucket) -> tuple[bool, bool, bool, bool]:
+    from groundcloud.services.s3.access_points import block_of
+
+    return block_of(call.reading(), bucket)
+
+
+def _unrestricted(call: Call, document: str, *, restricted: bool) -> str | None:
+    """A policy as far as it counts. RestrictPublicBuckets: a public one lets in the owner's account and services alone."""
+    if not document:
+        return None
+    if restricted and call.principal.kind != "service":
+        from groundcloud.services.s3.policies import is_public
+
+        if is_public(document):
+            return None
+    return document
+
+
+def _facts_of_point(call: Call, bucket: Bucket) -> dict[str, Any]:
+    from groundcloud.services.s3.access_points import POINTS
+
+    _, _, _, region, account, name = bucket.point.split(":", 5)
+    point = POINTS.get(call.reading(), account, region, name.removeprefix("accesspoint/"))
+    return {
+        "s3:DataAccessPointArn": bucket.point,
+        "s3:DataAccessPointAccount": account,
+        "s3:AccessPointNetworkOrigin": "VPC" if point is not None and point.vpc_id else "Internet",
+    }
+
+
+def _decision_at_point(
+    call: Call, bucket: Bucket, action: str, key: str | None, facts: dict[str, Any], *, with_policy: bool = True
+) -> policy.Decision | None:
+    """What the access point says of a call through it."""
+    from groundcloud.services.s3.access_points import POINTS
+
+    _, _, _, region, account, name = bucket.point.split(":", 5)
+    point = POINTS.get(call.reading(), account, region, name.removeprefix("accesspoint/"))
+    document = None
+    if point is not None and with_policy:
+        document = _unrestricted(call, point.policy, restricted=call.principal.account != account and point.access_block[3])
+    arn = bucket.point if key is None else f"{bucket.point}/object/{key}"
+    return authorization.decide(call, action, arn, facts, lambda _call, _arn: document, account)
 
 
 def _acl_allows(call: Call, bucket: Bucket, action: str, key: str | None, grants: Callable[[], Version | None] | None) -> bool:
@@ -146,7 +215,7 @@ def _acl_allows(call: Call, bucket: Bucket, action: str, key: str | None, grants
         granted = version.grants
     principal = call.principal
     grantees = set()
-    if not (bucket.access_block is not None and bucket.access_block[1]):
+    if not _block(call, bucket)[1]:
         grantees.add(ALL_USERS)
         if principal.kind not in ("anonymous", "service"):
             grantees.add(AUTHENTICATED_USERS)

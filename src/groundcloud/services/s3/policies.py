@@ -36,33 +36,35 @@ _FIXING_KEYS = frozenset(
 _FIXING_OPERATORS = frozenset(("stringequals", "stringequalsignorecase", "stringlike", "arnequals", "arnlike", "ipaddress"))
 
 
-def check(bucket_name: str, text: str) -> str:
-    """The policy as it is kept. Raises MalformedPolicy with S3's sentences."""
+def check(arn: str, objects_arn: str, text: str) -> str:
+    """The policy of a bucket or access point as it is kept; its objects are below `objects_arn`. Raises MalformedPolicy with S3's sentences."""
     stripped = text.strip()
     if not stripped.startswith("{"):
         raise _malformed("Policies must be valid JSON and the first byte must be '{'")
     if len(text.encode()) > POLICY_BYTES_MAX:
         raise errors.S3Error("PolicyTooLarge", "The policy is larger than the maximum allowed size", 400)
     try:
-        policy = documents.parse(text, "resource", bucket_name, resource_required=True)
+        policy = documents.parse(text, "resource", arn, resource_required=True)
     except MalformedPolicy as error:
         raise _malformed(_sentence(error)) from None
-    arn = f"arn:aws:s3:::{bucket_name}"
     for statement in policy.statements:
         actions = _texts(statement.document.get("Action", statement.document.get("NotAction", [])))
         if any(not action.lower().startswith("s3:") and action != "*" for action in actions):
             raise _malformed("Policy has invalid action")
         resources = _texts(statement.document.get("Resource", statement.document.get("NotResource", [])))
-        if any(resource != arn and not resource.startswith(f"{arn}/") and resource not in ("*", f"{arn}*") for resource in resources):
+        if any(
+            resource != arn and not resource.startswith(f"{objects_arn}/") and resource not in ("*", f"{arn}*", f"{arn}/*")
+            for resource in resources
+        ):
             raise _malformed("Policy has invalid resource")
-        if "Resource" in statement.document and not _applies(actions, resources, arn):
+        if "Resource" in statement.document and not _applies(actions, resources, arn, objects_arn):
             raise _malformed("Action does not apply to any resource(s) in statement")
     return text
 
 
-def _applies(actions: list[str], resources: list[str], arn: str) -> bool:
+def _applies(actions: list[str], resources: list[str], arn: str, objects_arn: str) -> bool:
     """Whether some action fits some resource: object actions want keys, bucket actions the bucket."""
-    objects = any(resource.startswith(f"{arn}/") or resource in ("*", f"{arn}*") for resource in resources)
+    objects = any(resource.startswith(f"{objects_arn}/") or resource in ("*", f"{arn}*", f"{arn}/*") for resource in resources)
     buckets = any(resource in (arn, "*", f"{arn}*") for resource in resources)
     for action in actions:
         if "*" in action or "?" in action:

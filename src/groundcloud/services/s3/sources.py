@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from groundcloud.kernel.call import Call
-from groundcloud.services.s3 import conditions, errors, objects, permissions, versions
-from groundcloud.services.s3.state import BUCKETS, OBJECTS, Bucket, Version, find_version
+from groundcloud.services.s3 import conditions, encryption, errors, objects, permissions, versions
+from groundcloud.services.s3.state import OBJECTS, Bucket, Version, find_version
 from groundcloud.store import Transaction
 
 
@@ -20,9 +20,8 @@ class Source(NamedTuple):
 def source_of(call: Call, tx: Transaction, request: dict[str, Any]) -> Source:
     """Raises InvalidArgument, NoSuchBucket, NoSuchKey, NoSuchVersion, InvalidRequest, AccessDenied, PreconditionFailed."""
     name, key, version_id = parse(request["CopySource"])
-    bucket = BUCKETS.get(tx, name)
-    if bucket is None:
-        raise errors.no_such_bucket(name)
+    bucket = permissions.find_bucket(call, tx, {"Bucket": name})
+    name = bucket.bucket_name
     expected = request.get("ExpectedSourceBucketOwner")
     if expected is not None and expected != bucket.account:
         raise errors.access_denied()
@@ -52,10 +51,9 @@ def source_of(call: Call, tx: Transaction, request: dict[str, Any]) -> Source:
 
 def parse(text: str) -> tuple[str, str, str | None]:
     """Bucket, key, version id. Raises InvalidArgument."""
-    if text.startswith("arn:"):
-        raise errors.refused("access points as sources of copies")
     path, question, query = text.partition("?versionId=")
-    name, slash, key = unquote(path, errors="surrogateescape").removeprefix("/").partition("/")
+    path = unquote(path, errors="surrogateescape").removeprefix("/")
+    name, slash, key = path.partition("/object/" if path.startswith("arn:") else "/")
     if not slash or not name or not key:
         raise errors.invalid_argument(
             "Copy Source must mention the source bucket and key: sourcebucket/sourcekey", "x-amz-copy-source", text

@@ -40,6 +40,8 @@ class Bucket(Record):
     configured: tuple[str, ...] = ()
     blocked_encryption: tuple[str, ...] = ()
     """BlockedEncryptionTypes as they were put."""
+    point: str = ""
+    """The ARN of the access point through which a call sees the bucket; of no bucket that is kept."""
 
 
 class Seal(Record):

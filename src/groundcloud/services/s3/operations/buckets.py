@@ -9,6 +9,7 @@ from groundcloud.kernel import authorization
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import operation
 from groundcloud.services.s3 import contents, errors, names, permissions
+from groundcloud.services.s3.access_points import OF_BUCKET
 from groundcloud.services.s3.acls import grants_of_request
 from groundcloud.services.s3.state import BUCKETS, CONFIGURATIONS, OBJECTS, OWNED, UPLOADS, Bucket, canonical_id
 from groundcloud.services.s3.tags import check_tags
@@ -142,6 +143,8 @@ def delete_bucket(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     name = bucket.bucket_name
     if next(OBJECTS.keys(call.tx, name, limit=1), None) is not None:
         raise errors.bucket_not_empty(name, versioned=bool(bucket.versioning))
+    if next(OF_BUCKET.keys(call.tx, name, limit=1), None) is not None:
+        raise errors.S3Error("BucketHasAccessPointsAttached", "The bucket you tried to delete has access points attached.", 400)
     for upload in list(UPLOADS.scan(call.tx, name)):
         contents.drop_parts(call, call.tx, name, upload.upload_id)
         UPLOADS.delete(call.tx, name, upload.key, upload.upload_id)
@@ -155,7 +158,7 @@ def delete_bucket(call: Call, request: dict[str, Any]) -> dict[str, Any]:
 @operation(public=True)
 def head_bucket(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     bucket = permissions.open_bucket(call, call.tx, request, "s3:ListBucket")
-    return {"BucketRegion": bucket.region, "BucketArn": f"arn:aws:s3:::{bucket.bucket_name}", "AccessPointAlias": False}
+    return {"BucketRegion": bucket.region, "BucketArn": f"arn:aws:s3:::{bucket.bucket_name}", "AccessPointAlias": bool(bucket.point)}
 
 
 @operation(public=True)

@@ -69,10 +69,7 @@ def delete_object(call: Call, request: dict[str, Any]) -> dict[str, Any]:
 @operation(public=True)
 def delete_objects(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     tx = call.tx
-    name = request["Bucket"]
-    bucket = permissions.BUCKETS.get(tx, name)
-    if bucket is None:
-        raise errors.no_such_bucket(name)
+    bucket = permissions.find_bucket(call, tx, request)
     if request.get("ExpectedBucketOwner", bucket.account) != bucket.account:
         raise errors.access_denied()
     if call.http is not None:

@@ -45,10 +45,10 @@ def grants_of_write(call: Call, bucket: Bucket, request: dict[str, Any]) -> tupl
         owner = ""
     if bucket.ownership == "BucketOwnerEnforced":
         if "ACL" in request or any(name.startswith("Grant") for name in request):
-            acls.check_allowed(bucket, request, ())
+            acls.check_allowed(call, bucket, request, ())
         return (), ""
     grants = acls.grants_of_request(request, owner or bucket.account, bucket.account)
-    acls.check_allowed(bucket, request, grants)
+    acls.check_allowed(call, bucket, request, grants)
     return grants, owner
 
 
@@ -128,7 +128,6 @@ def open_version(call: Call, tx: Transaction, request: dict[str, Any], action: s
     """The bucket and the version that a read is for. Raises NoSuchBucket, AccessDenied, NoSuchKey, NoSuchVersion, MethodNotAllowed."""
     key, version_id = request["Key"], request.get("VersionId")
     names.check_key(key)
-    name = request["Bucket"]
     found: list[Version | None] = []
 
     def load() -> Version | None:
@@ -147,6 +146,7 @@ def open_version(call: Call, tx: Transaction, request: dict[str, Any], action: s
         versions.check_version_id(version_id)
     version = load()
     if version is None or (version_id is not None and version.version_id != version_id):
+            name = request["Bucket"]  # an access point's name has become the bucket's by now
         if not permissions.permitted(call, bucket, "s3:ListBucket"):
             # Whoever may not list does not learn what is there.
             denial = permissions.denial_of(call, bucket, "s3:ListBucket")

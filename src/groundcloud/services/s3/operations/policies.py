@@ -7,6 +7,7 @@ from typing import Any
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import operation
 from groundcloud.services.s3 import acls, checksums, errors, permissions, policies, replication, versions
+from groundcloud.services.s3.access_points import block_of
 from groundcloud.services.s3.operations.objects import open_version
 from groundcloud.services.s3.state import BUCKETS, Bucket, Version
 
@@ -23,8 +24,9 @@ def check_body(call: Call) -> None:
 def put_bucket_policy(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     bucket = permissions.open_bucket(call, call.tx, request, "s3:PutBucketPolicy")
     check_body(call)
-    text = policies.check(bucket.bucket_name, request["Policy"])
-    if bucket.access_block is not None and bucket.access_block[2] and policies.is_public(text):
+    arn = f"arn:aws:s3:::{bucket.bucket_name}"
+    text = policies.check(arn, arn, request["Policy"])
+    if policies.is_public(text) and block_of(call.tx, bucket)[2]:
         raise errors.access_denied_because(
             f'User: {call.principal.arn} is not authorized to perform: s3:PutBucketPolicy on resource: "arn:aws:s3:::{bucket.bucket_name}" because '
             "public policies are prevented by the BlockPublicPolicy setting in S3 Block Public Access."
@@ -188,5 +190,5 @@ def _wanted(call: Call, request: dict[str, Any], bucket: Bucket, owner: str, *, 
         raise errors.S3Error(
             "MissingSecurityHeader", "Your request was missing a required header.", 400, {"MissingHeaderName": "x-amz-acl"}
         )
-    acls.check_allowed(bucket, request, grants)
+    acls.check_allowed(call, bucket, request, grants)
     return grants

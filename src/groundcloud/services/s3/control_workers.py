@@ -1,0 +1,1 @@
+"""Work of S3 Control that time brings: batch operations."""
