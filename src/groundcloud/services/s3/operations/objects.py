@@ -132,6 +132,7 @@ def open_version(call: Call, tx: Transaction, request: dict[str, Any], action: s
 
     def load() -> Version | None:
         if not found:
+            name = request["Bucket"]  # an access point's name has become the bucket's by now
             found.append(OBJECTS.get(tx, name, key) if version_id is None else find_version(tx, name, key, version_id))
         return found[0]
 
@@ -146,7 +147,6 @@ def open_version(call: Call, tx: Transaction, request: dict[str, Any], action: s
         versions.check_version_id(version_id)
     version = load()
     if version is None or (version_id is not None and version.version_id != version_id):
-            name = request["Bucket"]  # an access point's name has become the bucket's by now
         if not permissions.permitted(call, bucket, "s3:ListBucket"):
             # Whoever may not list does not learn what is there.
             denial = permissions.denial_of(call, bucket, "s3:ListBucket")
