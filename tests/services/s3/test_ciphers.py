@@ -22,7 +22,7 @@ def test_what_is_sealed_opens_again(layers: int, size: int) -> None:
     sealed = b"".join(Cipher(KEYS[:layers]).seal(data))
     assert len(sealed) == sealed_bytes(size, layers)
     assert Cipher(KEYS[:layers]).open(sealed) == data
-    assert size == 0 or data not in sealed
+    assert size < 16 or data[:16] not in sealed
 
 
 @given(st.data(), st.sampled_from(SIZES[1:]), st.sampled_from([1, 2]))

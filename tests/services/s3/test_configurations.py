@@ -134,9 +134,20 @@ def test_encryption_is_sse_s3_unless_told_otherwise(s3: Any, bucket: str, refuse
     assert s3.put_object(Bucket=bucket, Key="k", Body=b"")["ServerSideEncryption"] == "aws:kms"
     s3.delete_bucket_encryption(Bucket=bucket)
     assert rules() == default
-    own = {"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": "mine"}}]}
-    error = refused("NotImplemented", 501, s3.put_bucket_encryption, Bucket=bucket, ServerSideEncryptionConfiguration=own)
-    assert "a key of your own" in error["Message"]
+    # AWS: the key is not looked at before it is used.
+    own = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": "mine"}, "BucketKeyEnabled": False}
+    s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": [own]})
+    assert rules() == [own]
+    blocking = {"BlockedEncryptionTypes": {"EncryptionType": ["SSE-C"]}}
+    s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": [blocking]})
+    assert rules() == [default[0] | blocking]
+    wrong = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256", "KMSMasterKeyID": "mine"}}
+    error = refused("InvalidArgument", 400, s3.put_bucket_encryption, Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": [wrong]})
+    assert error["Message"] == "a KMSMasterKeyID is not applicable if the default sse algorithm is not aws:kms or aws:kms:dsse"
+    for count in (0, 2):
+        refused(
+            "MalformedXML", 400, s3.put_bucket_encryption, Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": [blocking] * count}
+        )
 
 
 def test_the_public_access_block_and_ownership_may_be_absent(s3: Any, bucket: str, refused: Any) -> None:

@@ -7,6 +7,7 @@ other. With two keys (DSSE-KMS) a chunk is encrypted by the first and its cipher
 from __future__ import annotations
 
 import hmac
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -71,6 +72,10 @@ class Cipher:
 def sealed_bytes(size_bytes: int, layers: int = 1) -> int:
     """How much a content of `size_bytes` is at rest."""
     return size_bytes + TAG_BYTES * layers * -(-size_bytes // CHUNK_BYTES)
+
+
+def new_salt() -> bytes:
+    return os.urandom(SALT_BYTES)
 
 
 def derive(root: bytes, salt: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""Bodies: from a request to content that rests (hashed and checked on the way), and from content to the bytes of an answer.
+"""Bodies: from a request to content that rests (hashed, checked and encrypted on the way), and from content to the bytes of an answer.
 
 Nothing of a body is stored where its hash, length or checksum is not what the client said: whatever was written is dropped.
 """
@@ -14,7 +14,9 @@ from typing import Any
 
 from groundcloud.base.errors import AwsError
 from groundcloud.kernel.call import Call
-from groundcloud.services.s3 import checksums, errors
+from groundcloud.services.s3 import checksums, encryption, errors
+from groundcloud.services.s3.ciphers import CHUNK_BYTES, Cipher, derive, new_salt
+from groundcloud.services.s3.encryption import Keys, Sealing
 from groundcloud.services.s3.state import CONTENTS, PART_CONTENTS, PARTS, SMALL_BYTES_MAX, Part, Version
 from groundcloud.store import Blob, Content, Transaction
 from groundcloud.wire.message import Body
@@ -22,30 +24,33 @@ from groundcloud.wire.message import Body
 PUT_BYTES_MAX = 5 * 1024**3
 """AWS: "Amazon S3 multipart upload limits": a single PUT or part."""
 HASH_THREADS = 4
-READ_BYTES = 1024 * 1024
+PIECE_BYTES = 1024 * 1024
+"""What is hashed, encrypted, written and read at once; whole chunks."""
 OPEN_FILES_MAX = 64
 """Files that one answer holds open ahead."""
 
 
 class Received:
-    """A body that has arrived whole. `data` where it is small, else `content` in a file, to be linked in the transaction that names it.
+    """A body that has arrived whole. `data` where it is small, else `content` in a file, to be linked in the transaction that names it; both as they rest.
 
-    `checksum` is (algorithm, value) to keep; `declared` the one that the client gave and that was right, if it is another.
+    `checksum` is (algorithm, value) to keep; `declared` the one that the client gave and that was right, if it is another. `salt` is a part's.
     """
 
-    __slots__ = ("checksum", "content", "data", "declared", "md5", "size_bytes")
+    __slots__ = ("checksum", "content", "data", "declared", "etag", "salt", "size_bytes")
 
     def __init__(
         self,
         size_bytes: int,
-        md5: str,
+        etag: str,
         checksum: tuple[str, str],
         data: bytes | None,
         content: Content | Blob | None,
         declared: tuple[str, str] = ("", ""),
+        salt: bytes = b"",
     ) -> None:
         self.size_bytes = size_bytes
-        self.md5 = md5
+        self.etag = etag
+        self.salt = salt
         self.checksum = checksum
         self.data = data
         self.content = content
@@ -58,11 +63,18 @@ class Received:
 
 
 async def receive(
-    call: Call, request: dict[str, Any], *, algorithm: str = "", keep: str = "", size_bytes_max: int = PUT_BYTES_MAX
+    call: Call,
+    request: dict[str, Any],
+    sealing: Sealing,
+    *,
+    part: bool = False,
+    algorithm: str = "",
+    keep: str = "",
+    size_bytes_max: int = PUT_BYTES_MAX,
 ) -> Received:
     """Takes the request's `Body` in. `algorithm`: what the client must use if it declares one, and what is computed if not (default CRC64NVME).
 
-    `keep`: the algorithm to keep whatever the client declares.
+    `keep`: the algorithm to keep whatever the client declares. `part`: it is one of an object's parts, and gets a salt of its own.
 
     Raises MissingContentLength, EntityTooLarge, BadDigest, InvalidDigest, InvalidRequest, XAmzContentSHA256Mismatch.
     """
@@ -89,6 +101,11 @@ async def receive(
         declared_bytes = None
         source = _pieces(body)
 
+    keys, salt = sealing.keys, b""
+    if part and keys:
+        salt = new_salt()
+        keys = tuple(derive(key, salt) for key in keys)
+    cipher = Cipher(keys) if keys else None
     if declared_bytes is not None and declared_bytes <= SMALL_BYTES_MAX:
         if body.decoded_size is None:
             # The usual small body comes in one piece, and needs no generator around it.
@@ -104,35 +121,63 @@ async def receive(
         text = checksums.text_of(algorithm, data)
         said = text if algorithm == chosen or not chosen else checksums.text_of(chosen, data)
         _check(body, chosen, value, said, expected_md5, digest)
-        return Received(len(data), digest.hexdigest(), (algorithm, text), bytes(data), None, (chosen, said))
+        etag = sealing.etag(digest.hexdigest(), salt)
+        rests = b"".join(cipher.seal(data)) if cipher is not None else bytes(data)
+        return Received(len(data), etag, (algorithm, text), rests, None, (chosen, said), salt)
 
     digest = hashlib.md5(usedforsecurity=False)
     seen = checksums.observer(algorithm)
     other = seen if algorithm == chosen or not chosen else checksums.observer(chosen)
-    updates = (digest.update, seen.update) if other is seen else (digest.update, seen.update, other.update)
+    updates: list[Callable[[bytes], Any]] = [seen.update] if other is seen else [seen.update, other.update]
     check_signed = body.hand_over_hash() if isinstance(body, Body) else None
-    aside = _Aside(call.own("hashes", _Threads), updates)
-    async with call.blobs.writer(observers=(aside.observe,)) as writer:
-        async for chunk in source:
-            await writer.write(chunk)
-            if writer.size_bytes > size_bytes_max:
-                raise errors.entity_too_large(writer.size_bytes, size_bytes_max)
+    signed_digest = hashlib.sha256() if check_signed is not None else None
+    if signed_digest is not None:
+        updates.append(signed_digest.update)
+    aside = _Aside(call.own("hashes", _Threads), (digest.update,), tuple(updates))
+    async with call.blobs.writer() as writer:
+        size_bytes = await _pass(source, cipher, aside, writer, size_bytes_max)
         content = await writer.finish()
-        await aside.settle()
         try:
-            if declared_bytes is not None and writer.size_bytes != declared_bytes:
+            if declared_bytes is not None and size_bytes != declared_bytes:
                 raise errors.incomplete_body()
-            if check_signed is not None:
-                check_signed(content.digest)
+            if check_signed is not None and signed_digest is not None:
+                check_signed(signed_digest.hexdigest())
             said = other.text()
             _check(body, chosen, value, said, expected_md5, digest)
         except AwsError:
             writer.discard(content)
             raise
-        checksum = (algorithm, seen.text())
-        if content.data is not None:
-            return Received(content.size_bytes, digest.hexdigest(), checksum, content.data, None, (chosen, said))
-        return Received(content.size_bytes, digest.hexdigest(), checksum, None, content, (chosen, said))
+        etag = sealing.etag(digest.hexdigest(), salt)
+        held = content.data is not None
+        return Received(size_bytes, etag, (algorithm, seen.text()), content.data, None if held else content, (chosen, said), salt)
+
+
+async def _pass(source: AsyncIterator[bytes], cipher: Cipher | None, aside: _Aside, writer: Any, size_bytes_max: int) -> int:
+    """A body on its way to the writer, piece by piece: hashed in threads, and encrypted here (a piece takes 60 µs). How long it was."""
+    held: list[bytes] = []
+    held_bytes = size_bytes = number = 0
+
+    async def send(piece: bytes) -> None:
+        await aside.observe(piece)
+        for sealed in cipher.seal(piece, number) if cipher is not None else [piece]:
+            await writer.write(sealed)
+
+    async for chunk in source:
+        held.append(chunk)
+        held_bytes += len(chunk)
+        size_bytes += len(chunk)
+        if size_bytes > size_bytes_max:
+            raise errors.entity_too_large(size_bytes, size_bytes_max)
+        if held_bytes >= PIECE_BYTES:
+            data = b"".join(held)
+            whole = held_bytes - held_bytes % CHUNK_BYTES
+            await send(data[:whole])
+            number += whole // CHUNK_BYTES
+            held, held_bytes = ([data[whole:]], held_bytes - whole) if whole < held_bytes else ([], 0)
+    if held:
+        await send(b"".join(held))
+    await aside.settle()
+    return size_bytes
 
 
 class _Threads:
@@ -146,28 +191,31 @@ class _Threads:
 
 
 class _Aside:
-    """Hashes a body beside the thread that writes it (MD5 is as slow as a disk), one piece behind at most."""
+    """Hashes a body in threads (MD5 is as slow as a disk), one piece behind at most. Each group of `updates` has a thread."""
 
-    def __init__(self, threads: _Threads, updates: tuple[Callable[[bytes], Any], ...]) -> None:
+    def __init__(self, threads: _Threads, *updates: tuple[Callable[[bytes], Any], ...]) -> None:
         self._pool = threads.pool
         self._updates = updates
-        self._pending: Future[None] | None = None
+        self._pending: list[Future[None]] = []
 
-    def observe(self, data: bytes) -> None:
-        if len(data) <= SMALL_BYTES_MAX and self._pending is None:
-            self._update(data)
+    async def observe(self, data: bytes) -> None:
+        if len(data) <= SMALL_BYTES_MAX and not self._pending:
+            for group in self._updates:
+                _update(group, data)
             return
-        if self._pending is not None:
-            self._pending.result()
-        self._pending = self._pool.submit(self._update, data)
+        await self.settle()
+        self._pending = [self._pool.submit(_update, group, data) for group in self._updates]
 
     async def settle(self) -> None:
-        if self._pending is not None:
-            await asyncio.wrap_future(self._pending)
+        for pending in self._pending:
+            if not pending.done():
+                await asyncio.wrap_future(pending)
+            pending.result()
 
-    def _update(self, data: bytes) -> None:
-        for update in self._updates:
-            update(data)
+
+def _update(updates: tuple[Callable[[bytes], Any], ...], data: bytes) -> None:
+    for update in updates:
+        update(data)
 
 
 def _check(body: Any, algorithm: str, value: str, computed: str, expected_md5: str | None, digest: Any) -> None:
@@ -242,23 +290,35 @@ def drop_part(call: Call, tx: Transaction, bucket_name: str, upload_id: str, par
         PART_CONTENTS.delete(tx, bucket_name, upload_id, part.part_number)
 
 
-def read(call: Call, tx: Transaction, bucket_name: str, key: str, version: Version, start: int, stop: int) -> bytes | AsyncIterator[bytes]:
+def read(
+    call: Call, tx: Transaction, bucket_name: str, key: str, version: Version, start: int, stop: int, keys: Keys | None = None
+) -> bytes | AsyncIterator[bytes]:
     """The bytes from `start` to before `stop`: at hand where they rest in the store, else as a stream that survives the version's removal.
 
+    `keys`: `encryption.keys_of` its seal; may be left out where the server's key opens it. Raises NoSuchKey if it has gone meanwhile.
     (Of an object of more than OPEN_FILES_MAX parts, the parts beyond are opened as they are reached, and are gone if it is deleted meanwhile.)
     """
     if start >= stop:
         return b""
+    if keys is None:
+        keys = encryption.server_keys(call, version.seal) if version.seal is not None else ()
+    if version.upload_id and version.blob is None:
+        return _FileStream(call, _pieces_of(call, tx, bucket_name, version.upload_id, start, stop, keys))
+    cipher = Cipher(keys) if keys else None
     if version.blob is not None:
-        return _FileStream(call, [_File(call, version.blob, start, stop)])
-    if version.upload_id:
-        return _FileStream(call, _pieces_of(call, tx, bucket_name, version.upload_id, start, stop))
+        try:
+            return _FileStream(call, [_File(call, version.blob, start, stop, version.size_bytes, cipher)])
+        except (KeyError, FileNotFoundError):
+            raise errors.no_such_key(key) from None
     data = CONTENTS.get(tx, bucket_name, key, version.order)
-    assert data is not None
+    if data is None:
+        raise errors.no_such_key(key)
+    if cipher is not None:
+        data = cipher.open(data)
     return data if stop - start == len(data) else data[start:stop]
 
 
-def _pieces_of(call: Call, tx: Transaction, bucket_name: str, upload_id: str, start: int, stop: int) -> list[_File | bytes]:
+def _pieces_of(call: Call, tx: Transaction, bucket_name: str, upload_id: str, start: int, stop: int, keys: Keys) -> list[_File | bytes]:
     """What of which part makes up the bytes from `start` to before `stop`."""
     found: list[_File | bytes] = []
     offset = 0
@@ -266,37 +326,53 @@ def _pieces_of(call: Call, tx: Transaction, bucket_name: str, upload_id: str, st
         begin, end = max(start - offset, 0), min(stop - offset, part.size_bytes)
         offset += part.size_bytes
         if begin < end:
+            cipher = Cipher([derive(key, part.salt) for key in keys]) if part.salt else None
             if part.blob is not None:
-                found.append(_File(call, part.blob, begin, end, lazy=len(found) >= OPEN_FILES_MAX))
+                found.append(_File(call, part.blob, begin, end, part.size_bytes, cipher, lazy=len(found) >= OPEN_FILES_MAX))
             else:
                 data = PART_CONTENTS.get(tx, bucket_name, upload_id, part.part_number)
                 assert data is not None
-                found.append(data[begin:end])
+                found.append((cipher.open(data) if cipher is not None else data)[begin:end])
         if offset >= stop:
             break
     return found
 
 
 class _File:
-    """A piece of a blob's file, open from the start unless `lazy`: who has begun to read reads to the end, whatever is deleted meanwhile."""
+    """A piece of a blob's file, open from the start unless `lazy`: who has begun to read reads to the end, whatever is deleted meanwhile.
 
-    __slots__ = ("_path", "descriptor", "start", "stop")
+    `start` and `stop` count bytes of the content, which is `size_bytes` long; with a cipher it rests in sealed chunks.
+    """
 
-    def __init__(self, call: Call, blob: Blob, start: int, stop: int, *, lazy: bool = False) -> None:
+    __slots__ = ("_cipher", "_path", "_size_bytes", "descriptor", "start", "stop")
+
+    def __init__(
+        self, call: Call, blob: Blob, start: int, stop: int, size_bytes: int, cipher: Cipher | None, *, lazy: bool = False
+    ) -> None:
         self._path = call.blobs.path(blob)
+        self._cipher = cipher
+        self._size_bytes = size_bytes
         self.start = start
         self.stop = stop
         self.descriptor = -1 if lazy else os.open(self._path, os.O_RDONLY)
 
     def read(self) -> bytes:
-        """The next READ_BYTES; in a thread."""
+        """The next piece; in a thread."""
         if self.descriptor < 0:
             self.descriptor = os.open(self._path, os.O_RDONLY)
-        chunk = os.pread(self.descriptor, min(READ_BYTES, self.stop - self.start), self.start)
-        if not chunk:
+        start, cipher = self.start, self._cipher
+        skipped = start % CHUNK_BYTES
+        self.start = stop = min(start - skipped + PIECE_BYTES, self.stop)
+        if cipher is None:
+            return self._rests(start, stop)
+        data = cipher.open(self._rests(*cipher.sealed_range(start, stop, self._size_bytes)), start // CHUNK_BYTES)
+        return data if len(data) == stop - start else data[skipped : skipped + stop - start]
+
+    def _rests(self, start: int, stop: int) -> bytes:
+        data = os.pread(self.descriptor, stop - start, start)
+        if len(data) != stop - start:
             raise OSError(f"{self._path.name} ends early")
-        self.start += len(chunk)
-        return chunk
+        return data
 
     def __del__(self) -> None:
         # The answer to a HEAD, or one whose client is gone, is never iterated: nothing else would close it.

@@ -15,7 +15,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import os
 from base64 import b64decode, b64encode
 from typing import Any, NamedTuple
 
@@ -29,6 +28,9 @@ from groundcloud.services.s3.state import Bucket, Seal, Upload, Version
 CUSTOMER = "SSE-C"
 MANAGED_KEY = "alias/aws/s3"
 KMS = frozenset(("aws:kms", "aws:kms:dsse"))
+MEMBERS = ("SSECustomerAlgorithm", "SSECustomerKey", "SSECustomerKeyMD5")
+SOURCE_MEMBERS = ("CopySourceSSECustomerAlgorithm", "CopySourceSSECustomerKey", "CopySourceSSECustomerKeyMD5")
+_NO_ALGORITHM = "Requests specifying Server Side Encryption with Customer provided keys must provide a valid encryption algorithm."
 Encryption = tuple[str, str, bool]
 Keys = tuple[bytes, ...]
 
@@ -41,14 +43,15 @@ class Sealing(NamedTuple):
     keys: Keys
     members: dict[str, Any] = {}
 
-    @property
-    def plain_etag(self) -> bool:
-        """AWS: Object, "ETag": of SSE-C and SSE-KMS it is not the MD5 of the data."""
-        return self.seal is None or not self.seal.by
+    def etag(self, md5: str, part_salt: bytes) -> str:
+        """AWS: Object, "ETag": the MD5 of the data, but for SSE-C and SSE-KMS, where it tells nothing of them."""
+        if self.seal is None or not self.seal.by:
+            return md5
+        return hashlib.md5(self.seal.salt + part_salt + md5.encode(), usedforsecurity=False).hexdigest()
 
 
 def sealing_by_server(call: Call) -> Sealing:
-    salt = os.urandom(ciphers.SALT_BYTES)
+    salt = ciphers.new_salt()
     return Sealing(("AES256", "", False), Seal(salt), (ciphers.derive(_server_key(call), salt),), {"ServerSideEncryption": "AES256"})
 
 
@@ -69,6 +72,32 @@ def wanted(request: dict[str, Any], bucket: Bucket) -> Encryption:
         raise errors.invalid_argument("The encryption method specified is not supported", "x-amz-server-side-encryption", algorithm)
     bucket_key = request.get("BucketKeyEnabled", bucket.encryption[2])
     return (algorithm, request.get("SSEKMSKeyId", ""), bool(bucket_key))
+
+
+def default_of(document: dict[str, Any], bucket: Bucket) -> tuple[Encryption, tuple[str, ...]]:
+    """What a ServerSideEncryptionConfiguration says: the default, and the kinds that are blocked. Raises MalformedXML, InvalidArgument.
+
+    AWS: PutBucketEncryption: the key is not looked at before it is used; what is not said of blocked kinds stays.
+    """
+    rules = document.get("Rules") or []
+    if len(rules) != 1:
+        raise errors.malformed_xml()
+    (rule,) = rules
+    blocked = rule.get("BlockedEncryptionTypes")
+    kinds = bucket.blocked_encryption if blocked is None else tuple(blocked.get("EncryptionType") or ())
+    default = rule.get("ApplyServerSideEncryptionByDefault") or {"SSEAlgorithm": "AES256"}
+    algorithm, key_id = default["SSEAlgorithm"], default.get("KMSMasterKeyID", "")
+    if algorithm not in KMS:
+        if algorithm != "AES256":
+            raise errors.invalid_argument("The encryption method specified is not supported", "SSEAlgorithm", algorithm)
+        if key_id:
+            raise errors.S3Error(
+                "InvalidArgument",
+                "a KMSMasterKeyID is not applicable if the default sse algorithm is not aws:kms or aws:kms:dsse",
+                400,
+                {"ArgumentName": "ApplyServerSideEncryptionByDefault"},
+            )
+    return (algorithm, key_id, bool(rule.get("BucketKeyEnabled"))), kinds
 
 
 async def of_write(call: Call, request: dict[str, Any], bucket: Bucket) -> Sealing:
@@ -98,7 +127,7 @@ async def by_kms(call: Call, request: dict[str, Any], bucket: Bucket, algorithm:
     context = _context(given) if given is not None else {}
     context.setdefault("aws:s3:arn", _context_arn(bucket, request["Key"], bucket_key))
     data_key = await _new_data_key(call, bucket, key_id or MANAGED_KEY, context, bucket_key)
-    salt = os.urandom(ciphers.SALT_BYTES)
+    salt = ciphers.new_salt()
     seal = Seal(salt, "K", wrapped=data_key.wrapped, context=context, twice=twice)
     keys: Keys = (ciphers.derive(data_key.plain, salt),)
     if twice:
@@ -132,6 +161,17 @@ def check_upload_key(upload: Upload, customer: bytes) -> None:
     """Raises InvalidRequest unless the upload was begun with this key."""
     if upload.seal is None or not hmac.compare_digest(_proof(customer, upload.seal.salt), upload.seal.proof):
         raise errors.invalid_request("The provided encryption parameters did not match the ones used originally.")
+
+
+def check_complete(request: dict[str, Any], upload: Upload) -> None:
+    """The customer's key at the end of an upload: needed where the upload has a checksum. Raises InvalidArgument, InvalidRequest."""
+    if upload.seal is None or upload.seal.by != "C":
+        return
+    customer = customer_key(request)
+    if customer is not None:
+        check_upload_key(upload, customer)
+    elif upload.checksum_algorithm:
+        raise _wrong_customer_key(_NO_ALGORITHM)
 
 
 def server_keys(call: Call, seal: Seal) -> Keys:
@@ -172,7 +212,7 @@ def customer_key(request: dict[str, Any]) -> bytes | None:
     """The key that a write brings; None where it brings none. Raises InvalidArgument, InvalidEncryptionAlgorithmError."""
     if "SSECustomerAlgorithm" not in request and "SSECustomerKey" not in request and "SSECustomerKeyMD5" not in request:
         return None
-    key, right = _given_key(request, "SSECustomer")
+    key, right = _given_key(request, MEMBERS)
     if right is None:
         raise _wrong_customer_key(
             "Requests specifying Server Side Encryption with Customer provided keys must provide the client calculated MD5 of the secret key."
@@ -183,9 +223,17 @@ def customer_key(request: dict[str, Any]) -> bytes | None:
     return key
 
 
-def customer_key_of_read(request: dict[str, Any], seal: Seal | None, prefix: str = "SSECustomer") -> bytes | None:
+def check_read(call: Call, request: dict[str, Any], seal: Seal | None) -> bytes | None:
+    """As `customer_key_of_read`; a read may not ask for a kind of encryption either. AWS: GetObject, HeadObject, "Encryption"."""
+    if call.http is not None and "x-amz-server-side-encryption" in call.http.headers:
+        name = "x-amz-server-side-encryption"
+        raise errors.invalid_argument(f"{name} header is not supported for this operation.", name, call.http.headers[name])
+    return customer_key_of_read(request, seal)
+
+
+def customer_key_of_read(request: dict[str, Any], seal: Seal | None, members: tuple[str, str, str] = MEMBERS) -> bytes | None:
     """The key that a read brings, once it is the content's; None where that has none. Raises InvalidRequest, InvalidArgument, AccessDenied."""
-    given = f"{prefix}Algorithm" in request or f"{prefix}Key" in request or f"{prefix}KeyMD5" in request
+    given = members[0] in request or members[1] in request or members[2] in request
     if seal is None or seal.by != "C":
         if given:
             raise errors.invalid_request("The encryption parameters are not applicable to this object.")
@@ -194,7 +242,7 @@ def customer_key_of_read(request: dict[str, Any], seal: Seal | None, prefix: str
         raise errors.invalid_request(
             "The object was stored using a form of Server Side Encryption. The correct parameters must be provided to retrieve the object."
         )
-    key, right = _given_key(request, prefix)
+    key, right = _given_key(request, members)
     if not hmac.compare_digest(_proof(key, seal.salt), seal.proof):
         raise errors.access_denied_because(
             "Requests specifying Server Side Encryption with Customer provided keys must provide the correct secret key."
@@ -213,13 +261,11 @@ def check_not_blocked(call: Call, request: dict[str, Any], bucket: Bucket) -> No
         )
 
 
-def _given_key(request: dict[str, Any], prefix: str) -> tuple[bytes, bool | None]:
+def _given_key(request: dict[str, Any], members: tuple[str, str, str]) -> tuple[bytes, bool | None]:
     """The key, and whether its MD5 is right (None: there is no MD5). Raises InvalidArgument, InvalidEncryptionAlgorithmError."""
-    algorithm, text, md5 = request.get(f"{prefix}Algorithm"), request.get(f"{prefix}Key"), request.get(f"{prefix}KeyMD5")
+    algorithm, text, md5 = (request.get(member) for member in members)
     if algorithm is None:
-        raise _wrong_customer_key(
-            "Requests specifying Server Side Encryption with Customer provided keys must provide a valid encryption algorithm."
-        )
+        raise _wrong_customer_key(_NO_ALGORITHM)
     if algorithm != "AES256":
         raise errors.S3Error(
             "InvalidEncryptionAlgorithmError",
@@ -255,7 +301,7 @@ def _proof(customer: bytes, salt: bytes) -> bytes:
 
 
 def _by_customer(request: dict[str, Any], customer: bytes) -> Sealing:
-    salt = os.urandom(ciphers.SALT_BYTES)
+    salt = ciphers.new_salt()
     seal = Seal(salt, "C", proof=_proof(customer, salt))
     return Sealing((CUSTOMER, "", False), seal, (ciphers.derive(customer, salt),), _customer_members(request))
 

@@ -79,38 +79,6 @@ def storage_class_of(request: dict[str, Any]) -> str:
     return value
 
 
-def encryption_of(request: dict[str, Any], bucket: Bucket) -> tuple[str, str, bool]:
-    """(algorithm, key, bucket key): the request's or the bucket's default. Refuses what this room cannot do by name."""
-    if "SSECustomerAlgorithm" in request or "SSECustomerKey" in request:
-        raise errors.refused("server-side encryption with customer-provided keys (SSE-C)")
-    algorithm = request.get("ServerSideEncryption")
-    if algorithm is None:
-        if "SSEKMSKeyId" in request:
-            raise errors.invalid_argument(
-                "Server Side Encryption with AWS KMS managed key requires HTTP header x-amz-server-side-encryption : aws:kms",
-                "x-amz-server-side-encryption",
-                "null",
-            )
-        return bucket.encryption
-    if algorithm == "AES256":
-        if "SSEKMSKeyId" in request:
-            raise errors.invalid_argument(
-                "Server Side Encryption with AWS KMS managed key requires HTTP header x-amz-server-side-encryption : aws:kms",
-                "x-amz-server-side-encryption",
-                algorithm,
-            )
-        return ("AES256", "", False)
-    if algorithm == "aws:kms" and "SSEKMSKeyId" not in request:
-        return ("aws:kms", managed_key_arn(bucket), bool(request.get("BucketKeyEnabled")))
-    if algorithm in ("aws:kms", "aws:kms:dsse"):
-        raise errors.refused(f"server-side encryption with {algorithm} and a key of your own")
-    raise errors.invalid_argument("The encryption method specified is not supported", "x-amz-server-side-encryption", algorithm)
-
-
-def managed_key_arn(bucket: Bucket) -> str:
-    return f"arn:aws:kms:{bucket.region}:{bucket.account}:alias/aws/s3"
-
-
 def lock_of(request: dict[str, Any], bucket: Bucket, now_s: int) -> tuple[tuple[str, int] | None, bool]:
     """Retention and legal hold: the request's, else the bucket's default. Raises InvalidRequest, InvalidArgument."""
     mode, until = request.get("ObjectLockMode"), request.get("ObjectLockRetainUntilDate")
@@ -135,15 +103,6 @@ def lock_of(request: dict[str, Any], bucket: Bucket, now_s: int) -> tuple[tuple[
     return None, hold == "ON"
 
 
-def members_of_encryption(encryption: tuple[str, str, bool]) -> dict[str, Any]:
-    found: dict[str, Any] = {"ServerSideEncryption": encryption[0]}
-    if encryption[1]:
-        found["SSEKMSKeyId"] = encryption[1]
-    if encryption[2]:
-        found["BucketKeyEnabled"] = True
-    return found
-
-
 def members_of(version: Version, bucket: Bucket, *, with_checksum: bool) -> dict[str, Any]:
     """The members that GetObject and HeadObject share."""
     found: dict[str, Any] = {
@@ -151,18 +110,20 @@ def members_of(version: Version, bucket: Bucket, *, with_checksum: bool) -> dict
         "LastModified": version.modified_ms // 1000,
         "ETag": f'"{version.etag}"',
         "ContentType": CONTENT_TYPE_DEFAULT,
-        "ServerSideEncryption": version.encryption[0],
     }
+    algorithm, key_arn, bucket_key = version.encryption
+    if algorithm != "SSE-C":
+        found["ServerSideEncryption"] = algorithm
+        if key_arn:
+            found["SSEKMSKeyId"] = key_arn
+            if bucket_key:
+                found["BucketKeyEnabled"] = True
     if version.headers:
         found.update(version.headers)
     if version.metadata:
         found["Metadata"] = version.metadata
     if bucket.versioning:
         found["VersionId"] = version.version_id
-    if version.encryption[1]:
-        found["SSEKMSKeyId"] = version.encryption[1]
-        if version.encryption[2]:
-            found["BucketKeyEnabled"] = True
     if version.storage_class != "STANDARD":
         found["StorageClass"] = version.storage_class
     if version.replication:
@@ -193,6 +154,7 @@ def of_upload(upload: Upload) -> dict[str, Any]:
         "storage_class": upload.storage_class,
         "tags": upload.tags,
         "encryption": upload.encryption,
+        "seal": upload.seal,
         "grants": upload.grants,
         "legal_hold": upload.legal_hold,
         "owner": upload.owner,

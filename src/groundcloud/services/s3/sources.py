@@ -15,6 +15,8 @@ class Source(NamedTuple):
     bucket: Bucket
     key: str
     version: Version
+    customer: bytes | None = None
+    """The key that the source is encrypted with, where it is the customer's."""
 
 
 def source_of(call: Call, tx: Transaction, request: dict[str, Any]) -> Source:
@@ -37,8 +39,7 @@ def source_of(call: Call, tx: Transaction, request: dict[str, Any]) -> Source:
         if not permissions.permitted(call, bucket, "s3:ListBucket"):
             raise errors.access_denied()
         raise errors.no_such_key(key)
-    if "CopySourceSSECustomerKey" in request:
-        raise errors.refused("server-side encryption with customer-provided keys (SSE-C)")
+    customer = encryption.customer_key_of_read(request, version.seal, encryption.SOURCE_MEMBERS)
     if version.storage_class in objects.ARCHIVED:
         raise errors.S3Error(
             "ObjectNotInActiveTierError",
@@ -46,7 +47,7 @@ def source_of(call: Call, tx: Transaction, request: dict[str, Any]) -> Source:
             403,
         )
     conditions.check_copy_source(conditions.of_copy(request), version, call.now_s)
-    return Source(bucket, key, version)
+    return Source(bucket, key, version, customer)
 
 
 def parse(text: str) -> tuple[str, str, str | None]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import operation
-from groundcloud.services.s3 import cors, errors, lifecycle, notifications, objects, permissions, website
+from groundcloud.services.s3 import cors, encryption, errors, lifecycle, notifications, permissions, website
 from groundcloud.services.s3.operations.policies import check_body
 from groundcloud.services.s3.state import BUCKETS, CONFIGURATIONS, Bucket
 from groundcloud.services.s3.tags import BUCKET_TAGS_MAX, check_tags
@@ -154,32 +154,20 @@ def delete_bucket_lifecycle(call: Call, request: dict[str, Any]) -> dict[str, An
 def put_bucket_encryption(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     bucket = _open(call, request, "s3:PutEncryptionConfiguration")
     check_body(call)
-    rules = request["ServerSideEncryptionConfiguration"].get("Rules") or []
-    if len(rules) != 1:
-        raise errors.malformed_xml()
-    rule = rules[0]
-    default = rule.get("ApplyServerSideEncryptionByDefault") or {"SSEAlgorithm": "AES256"}
-    algorithm, key = default["SSEAlgorithm"], default.get("KMSMasterKeyID")
-    bucket_key = bool(rule.get("BucketKeyEnabled"))
-    if algorithm == "AES256":
-        if key:
-            raise errors.invalid_argument(
-                "a KMSMasterKeyID is not applicable if the default sse algorithm is not aws:kms or aws:kms:dsse", "KMSMasterKeyID", key
-            )
-        wanted = ("AES256", "", bucket_key)
-    elif algorithm == "aws:kms" and (not key or key.endswith("alias/aws/s3")):
-        wanted = ("aws:kms", objects.managed_key_arn(bucket), bucket_key)
-    else:
-        raise errors.refused(f"default encryption with {algorithm} and a key of your own")
-    BUCKETS.put(call.tx, bucket.replace(encryption=wanted))
+    wanted, blocked = encryption.default_of(request["ServerSideEncryptionConfiguration"], bucket)
+    configured = bucket.configured if "encryption" in bucket.configured else (*bucket.configured, "encryption")
+    BUCKETS.put(call.tx, bucket.replace(encryption=wanted, blocked_encryption=blocked, configured=configured))
     return {}
 
 
 @operation(public=True)
 def get_bucket_encryption(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     bucket = _open(call, request, "s3:GetEncryptionConfiguration")
-    algorithm, _, bucket_key = bucket.encryption
-    rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": algorithm}, "BucketKeyEnabled": bucket_key}
+    algorithm, key_id, bucket_key = bucket.encryption
+    default = {"SSEAlgorithm": algorithm, "KMSMasterKeyID": key_id or None}
+    rule: dict[str, Any] = {"ApplyServerSideEncryptionByDefault": default, "BucketKeyEnabled": bucket_key}
+    if bucket.blocked_encryption:
+        rule["BlockedEncryptionTypes"] = {"EncryptionType": list(bucket.blocked_encryption)}
     return {"ServerSideEncryptionConfiguration": {"Rules": [rule]}}
 
 
@@ -187,7 +175,8 @@ def get_bucket_encryption(call: Call, request: dict[str, Any]) -> dict[str, Any]
 def delete_bucket_encryption(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     bucket = _open(call, request, "s3:PutEncryptionConfiguration")
     # AWS: every bucket is encrypted; what is deleted falls back to SSE-S3.
-    BUCKETS.put(call.tx, bucket.replace(encryption=("AES256", "", False)))
+    configured = tuple(name for name in bucket.configured if name != "encryption")
+    BUCKETS.put(call.tx, bucket.replace(encryption=("AES256", "", False), configured=configured))
     return {}
 
 

@@ -6,10 +6,10 @@ from typing import Any
 
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import operation
-from groundcloud.services.s3 import checksums, contents, errors, objects
+from groundcloud.services.s3 import checksums, contents, encryption, errors, objects
 from groundcloud.services.s3.operations.objects import check_put, grants_of_write, write
 from groundcloud.services.s3.sources import Source, source_of
-from groundcloud.services.s3.state import CONTENTS, Bucket
+from groundcloud.services.s3.state import CONTENTS, Bucket, Seal
 from groundcloud.store import Transaction
 
 
@@ -24,8 +24,10 @@ async def copy_object(call: Call, request: dict[str, Any]) -> dict[str, Any]:
             f"The specified copy source is larger than the maximum allowable size for a copy source: {contents.PUT_BYTES_MAX}"
         )
     fields = _fields(call, request, bucket, source)
+    sealing = await encryption.of_write(call, request, bucket)
     algorithm = request.get("ChecksumAlgorithm") or version.checksum[0] or checksums.DEFAULT
-    received = await _content(call, tx, source, algorithm)
+    received, seal = await _content(call, tx, source, sealing, algorithm)
+    fields["encryption"], fields["seal"] = sealing.encryption, seal
     write_to, written = write(call, request, bucket.bucket_name, request["Key"], received, fields, "ObjectCreated:Copy")
     return {
         "CopyObjectResult": {
@@ -35,7 +37,7 @@ async def copy_object(call: Call, request: dict[str, Any]) -> dict[str, Any]:
         },
         "CopySourceVersionId": version.version_id if source.bucket.versioning else None,
         "VersionId": written.version_id if write_to.versioning == "Enabled" else None,
-        **objects.members_of_encryption(written.encryption),
+        **sealing.members,
     }
 
 
@@ -49,8 +51,9 @@ def _fields(call: Call, request: dict[str, Any], bucket: Bucket, source: Source)
         raise errors.invalid_argument("Unknown tagging directive.", "x-amz-tagging-directive", tagging)
     version = source.version
     same = source.bucket.bucket_name == bucket.bucket_name and source.key == request["Key"]
-    changes = ("StorageClass", "WebsiteRedirectLocation", "ServerSideEncryption", "SSEKMSKeyId")
-    if same and directive == "COPY" and not any(name in request for name in changes) and "versionId" not in request["CopySource"]:
+    changes = ("StorageClass", "WebsiteRedirectLocation", "ServerSideEncryption", "SSEKMSKeyId", "SSECustomerAlgorithm")
+    changed = any(name in request for name in changes) or "encryption" in bucket.configured
+    if same and directive == "COPY" and not changed and "versionId" not in request["CopySource"]:
         raise errors.invalid_request(
             "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, "
             "website redirect location or encryption attributes."
@@ -69,7 +72,6 @@ def _fields(call: Call, request: dict[str, Any], bucket: Bucket, source: Source)
         "metadata": metadata,
         "tags": objects.tags_of(request) if tagging == "REPLACE" else version.tags,
         "storage_class": objects.storage_class_of(request),
-        "encryption": objects.encryption_of(request, bucket),
         "grants": grants,
         "owner": owner,
         "retention": retention,
@@ -77,15 +79,22 @@ def _fields(call: Call, request: dict[str, Any], bucket: Bucket, source: Source)
     }
 
 
-async def _content(call: Call, tx: Transaction, source: Source, algorithm: str) -> contents.Received:
-    """The source's content once more: a file is named a second time, nothing of it is read unless its hashes are not those of a whole object."""
+async def _content(
+    call: Call, tx: Transaction, source: Source, sealing: encryption.Sealing, algorithm: str
+) -> tuple[contents.Received, Seal | None]:
+    """The source's content once more, and its seal. What the server's key opens is named a second time; what has another key, or hashes that are not
+    those of a whole object, is read and written anew.
+    """
     version = source.version
     name = source.bucket.bucket_name
-    whole = "-" not in version.etag and version.checksum[0] == algorithm
-    if whole and version.blob is not None:
-        return contents.Received(version.size_bytes, version.etag, (algorithm, version.checksum[1]), None, version.blob)
-    if whole and not version.upload_id:
-        data = CONTENTS.get(tx, name, source.key, version.order) or b""
-        return contents.Received(version.size_bytes, version.etag, (algorithm, version.checksum[1]), data, None)
-    body = contents.read(call, tx, name, source.key, version, 0, version.size_bytes)
-    return await contents.receive(call, {"Body": body}, algorithm=algorithm)
+    seal = version.seal
+    servers = (seal is None or not seal.by) and (sealing.seal is None or not sealing.seal.by)
+    if servers and "-" not in version.etag and version.checksum[0] == algorithm:
+        if version.blob is not None:
+            return contents.Received(version.size_bytes, version.etag, (algorithm, version.checksum[1]), None, version.blob), seal
+        if not version.upload_id:
+            data = CONTENTS.get(tx, name, source.key, version.order) or b""
+            return contents.Received(version.size_bytes, version.etag, (algorithm, version.checksum[1]), data, None), seal
+    keys = await encryption.keys_of(call, source.bucket, seal, source.customer)
+    body = contents.read(call, tx, name, source.key, version, 0, version.size_bytes, keys)
+    return await contents.receive(call, {"Body": body}, sealing, algorithm=algorithm), sealing.seal

@@ -75,7 +75,7 @@ async def page(call: Call, http: HttpRequest) -> HttpResponse | None:
     suffix = document["IndexDocument"]["Suffix"]
     wanted = f"{key}{suffix}" if not key or key.endswith("/") else key
     try:
-        return _page(call, http, bucket_name, wanted, 200)
+        return await _page(call, http, bucket_name, wanted, 200)
     except AwsError as error:
         failure = error
     status = failure.status or 500
@@ -90,13 +90,13 @@ async def page(call: Call, http: HttpRequest) -> HttpResponse | None:
     if error_key and 400 <= status < 500:
         http.headers.pop("range", None)
         try:
-            return _page(call, http, bucket_name, error_key, status)
+            return await _page(call, http, bucket_name, error_key, status)
         except AwsError:
             pass
     return _failed(call, status, failure)
 
 
-def _page(call: Call, http: HttpRequest, bucket_name: str, key: str, status: int) -> HttpResponse:
+async def _page(call: Call, http: HttpRequest, bucket_name: str, key: str, status: int) -> HttpResponse:
     """An object as a page. Raises AwsError."""
     request: dict[str, Any] = {"Bucket": bucket_name, "Key": key}
     if status == 200:
@@ -111,8 +111,7 @@ def _page(call: Call, http: HttpRequest, bucket_name: str, key: str, status: int
                     request[member] = timestamps.parse(http.headers[header])
                 except ValueError:
                     continue
-    with call.transaction():
-        answer = head_object(call, request) if http.method == "HEAD" else get_object(call, request)
+    answer = await (head_object if http.method == "HEAD" else get_object)(call, request)
     redirect = answer.get("WebsiteRedirectLocation")
     if redirect and status == 200:
         return _redirect(call, 301, redirect)

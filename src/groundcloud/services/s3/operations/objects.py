@@ -6,7 +6,20 @@ from typing import Any
 
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import operation
-from groundcloud.services.s3 import acls, checksums, conditions, contents, errors, names, notifications, objects, permissions, replication, versions
+from groundcloud.services.s3 import (
+    acls,
+    checksums,
+    conditions,
+    contents,
+    encryption,
+    errors,
+    names,
+    notifications,
+    objects,
+    permissions,
+    replication,
+    versions,
+)
 from groundcloud.services.s3.state import NULL, OBJECTS, PARTS, Bucket, Version, find_version
 from groundcloud.store import Transaction
 
@@ -62,23 +75,24 @@ async def put_object(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     metadata = objects.metadata_of(request)
     tags = objects.tags_of(request)
     storage_class = objects.storage_class_of(request)
-    encryption = objects.encryption_of(request, bucket)
     grants, owner = grants_of_write(call, bucket, request)
     retention, legal_hold = objects.lock_of(request, bucket, call.now_s)
-    received = await contents.receive(call, request)
+    sealing = await encryption.of_write(call, request, bucket)
+    received = await contents.receive(call, request, sealing)
     fields = {
         "headers": headers,
         "metadata": metadata,
         "storage_class": storage_class,
         "tags": tags,
-        "encryption": encryption,
+        "encryption": sealing.encryption,
+        "seal": sealing.seal,
         "grants": grants,
         "owner": owner,
         "retention": retention,
         "legal_hold": legal_hold,
     }
     bucket, version = write(call, request, bucket.bucket_name, key, received, fields, "ObjectCreated:Put")
-    return written(bucket, version)
+    return written(bucket, version, sealing)
 
 
 def write(
@@ -100,7 +114,7 @@ def write(
                 NULL,
                 order // 1000,
                 received.size_bytes,
-                received.md5,
+                received.etag,
                 blob=contents.keep(call, tx, bucket_name, key, order, received),
                 checksum=(*received.checksum, "FULL_OBJECT"),
                 **fields,
@@ -116,9 +130,9 @@ def write(
     return bucket, version
 
 
-def written(bucket: Bucket, version: Version) -> dict[str, Any]:
+def written(bucket: Bucket, version: Version, sealing: encryption.Sealing) -> dict[str, Any]:
     """The answer to a put."""
-    answer = {"ETag": f'"{version.etag}"', **objects.members_of_encryption(version.encryption), **checksums.members(version.checksum)}
+    answer = {"ETag": f'"{version.etag}"', **sealing.members, **checksums.members(version.checksum)}
     if bucket.versioning == "Enabled":
         answer["VersionId"] = version.version_id
     return answer
@@ -216,8 +230,6 @@ def _answer(call: Call, tx: Transaction, request: dict[str, Any], bucket: Bucket
         if bucket.versioning:
             headers["x-amz-version-id"] = version.version_id
         conditions.check_read(wanted, version, headers, call.now_s)
-    if "SSECustomerKey" in request or "SSECustomerAlgorithm" in request:
-        raise errors.invalid_request("The encryption parameters are not applicable to this object.")
     start, stop, members = _select(tx, request, bucket, version)
     partial = "ContentRange" in members
     with_checksum = request.get("ChecksumMode", "").upper() == "ENABLED" and not partial
@@ -240,8 +252,8 @@ def _answer(call: Call, tx: Transaction, request: dict[str, Any], bucket: Bucket
 
 
 @operation(public=True)
-def get_object(call: Call, request: dict[str, Any]) -> dict[str, Any]:
-    tx = call.tx
+async def get_object(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    tx = call.reading()
     bucket, version = open_version(call, tx, request, "s3:GetObject", "s3:GetObjectVersion")
     if version.storage_class in objects.ARCHIVED:
         raise errors.S3Error(
@@ -250,20 +262,34 @@ def get_object(call: Call, request: dict[str, Any]) -> dict[str, Any]:
             403,
             {"StorageClass": version.storage_class},
         )
+    customer = encryption.check_read(call, request, version.seal)
     start, stop, answer = _answer(call, tx, request, bucket, version)
-    answer["Body"] = contents.read(call, tx, bucket.bucket_name, request["Key"], version, start, stop)
+    keys = None
+    if version.seal is not None and version.seal.by:
+        answer.update(encryption.members_of_read(request, version.seal))
+        keys = await encryption.keys_of(call, bucket, version.seal, customer)
+    answer["Body"] = contents.read(call, tx, bucket.bucket_name, request["Key"], version, start, stop, keys)
     return answer
 
 
 @operation(public=True)
-def head_object(call: Call, request: dict[str, Any]) -> dict[str, Any]:
-    bucket, version = open_version(call, call.tx, request, "s3:GetObject", "s3:GetObjectVersion")
-    return _answer(call, call.tx, request, bucket, version)[2]
+async def head_object(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    tx = call.reading()
+    bucket, version = open_version(call, tx, request, "s3:GetObject", "s3:GetObjectVersion")
+    customer = encryption.check_read(call, request, version.seal)
+    answer = _answer(call, tx, request, bucket, version)[2]
+    if version.seal is not None and version.seal.by:
+        answer.update(encryption.members_of_read(request, version.seal))
+        if request.get("ChecksumMode", "").upper() == "ENABLED":
+            # AWS: HeadObject, "x-amz-checksum-mode": the checksum takes kms:Decrypt, the rest does not.
+            await encryption.keys_of(call, bucket, version.seal, customer)
+    return answer
 
 
 @operation(public=True)
 def get_object_attributes(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     bucket, version = open_version(call, call.tx, request, "s3:GetObject", "s3:GetObjectVersion")
+    encryption.check_read(call, request, version.seal)
     permissions.require(
         call, bucket, "s3:GetObjectVersionAttributes" if "VersionId" in request else "s3:GetObjectAttributes", request["Key"]
     )

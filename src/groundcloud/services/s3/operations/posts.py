@@ -13,7 +13,7 @@ from groundcloud.auth.sigv4 import signing_key
 from groundcloud.base.errors import AwsError
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import endpoint
-from groundcloud.services.s3 import checksums, contents, errors, forms, objects
+from groundcloud.services.s3 import checksums, contents, encryption, errors, forms, objects
 from groundcloud.services.s3.operations.endpoints import fault
 from groundcloud.services.s3.operations.objects import check_put, grants_of_write, write
 from groundcloud.services.s3.state import BUCKETS
@@ -31,7 +31,11 @@ _MEMBERS = {
     "x-amz-website-redirect-location": "WebsiteRedirectLocation",
     "x-amz-server-side-encryption": "ServerSideEncryption",
     "x-amz-server-side-encryption-aws-kms-key-id": "SSEKMSKeyId",
+    "x-amz-server-side-encryption-bucket-key-enabled": "BucketKeyEnabled",
+    "x-amz-server-side-encryption-context": "SSEKMSEncryptionContext",
     "x-amz-server-side-encryption-customer-algorithm": "SSECustomerAlgorithm",
+    "x-amz-server-side-encryption-customer-key": "SSECustomerKey",
+    "x-amz-server-side-encryption-customer-key-md5": "SSECustomerKeyMD5",
     "content-md5": "ContentMD5",
     **{header: checksums.MEMBERS[algorithm] for header, algorithm in checksums.BY_HEADER.items()},
 }
@@ -74,18 +78,20 @@ async def _post(call: Call, http: HttpRequest, bucket_name: str) -> HttpResponse
     bucket = check_put(call, call.reading(), request)
     grants, owner = grants_of_write(call, bucket, request)
     retention, legal_hold = objects.lock_of(request, bucket, call.now_s)
+    sealing = await encryption.of_write(call, request, bucket)
     settled = {
         "headers": objects.headers_of(request),
         "metadata": objects.metadata_of(request),
         "storage_class": objects.storage_class_of(request),
         "tags": _tags(fields.get("tagging")),
-        "encryption": objects.encryption_of(request, bucket),
+        "encryption": sealing.encryption,
+        "seal": sealing.seal,
         "grants": grants,
         "owner": owner,
         "retention": retention,
         "legal_hold": legal_hold,
     }
-    received = await contents.receive(call, {**request, "Body": _bounded(form.file(), sizes)})
+    received = await contents.receive(call, {**request, "Body": _bounded(form.file(), sizes)}, sealing)
     bucket, version = write(call, request, bucket_name, key, received, settled, "ObjectCreated:Post")
     headers = [("etag", f'"{version.etag}"'), ("x-amz-request-id", call.request_id), ("x-amz-id-2", call.request_id)]
     if bucket.versioning == "Enabled":

@@ -15,7 +15,20 @@ from urllib.parse import quote
 
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import operation
-from groundcloud.services.s3 import checksums, conditions, contents, errors, listing, names, notifications, objects, permissions, replication, versions
+from groundcloud.services.s3 import (
+    checksums,
+    conditions,
+    contents,
+    encryption,
+    errors,
+    listing,
+    names,
+    notifications,
+    objects,
+    permissions,
+    replication,
+    versions,
+)
 from groundcloud.services.s3.operations.objects import check_put, grants_of_write
 from groundcloud.services.s3.sources import source_of
 from groundcloud.services.s3.state import NULL, OBJECTS, PART_CONTENTS, PARTS, UPLOADS, Bucket, Part, Upload, Version, canonical_id
@@ -29,11 +42,12 @@ LIST_MAX = 1000
 
 
 @operation(public=True)
-def create_multipart_upload(call: Call, request: dict[str, Any]) -> dict[str, Any]:
-    bucket = check_put(call, call.tx, request)
+async def create_multipart_upload(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    bucket = check_put(call, call.reading(), request)
     algorithm, kind = _checksum_of(request)
     grants, owner = grants_of_write(call, bucket, request)
     retention, legal_hold = objects.lock_of(request, bucket, call.now_s)
+    sealing = await encryption.of_write(call, request, bucket)
     upload = Upload(
         bucket.bucket_name,
         request["Key"],
@@ -47,20 +61,24 @@ def create_multipart_upload(call: Call, request: dict[str, Any]) -> dict[str, An
         checksum_algorithm=algorithm,
         checksum_type=kind,
         tags=objects.tags_of(request),
-        encryption=objects.encryption_of(request, bucket),
+        encryption=sealing.encryption,
+        seal=sealing.seal,
         grants=grants,
         retention=retention,
         legal_hold=legal_hold,
         owner=owner,
     )
-    UPLOADS.put(call.tx, upload)
+    with call.transaction() as tx:
+        if not permissions.BUCKETS.has(tx, bucket.bucket_name):
+            raise errors.no_such_bucket(bucket.bucket_name)
+        UPLOADS.put(tx, upload)
     return {
         "Bucket": bucket.bucket_name,
         "Key": upload.key,
         "UploadId": upload.upload_id,
         "ChecksumAlgorithm": algorithm or None,
         "ChecksumType": kind or None,
-        **objects.members_of_encryption(upload.encryption),
+        **sealing.members,
     }
 
 
@@ -95,17 +113,17 @@ def _part_number(request: dict[str, Any]) -> int:
 async def upload_part(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     tx = call.reading()
     names.check_key(request["Key"])
-    permissions.open_bucket(call, tx, request, "s3:PutObject", request["Key"])
+    bucket = permissions.open_bucket(call, tx, request, "s3:PutObject", request["Key"])
     number = _part_number(request)
     upload = _upload(tx, request)
+    sealing = await encryption.of_part(call, request, bucket, upload)
     # Where the upload has no checksum, a part's is verified, and the object's is made of what S3 computes itself.
-    received = await contents.receive(
-        call, request, algorithm=upload.checksum_algorithm, keep="" if upload.checksum_algorithm else checksums.DEFAULT
-    )
+    algorithm = upload.checksum_algorithm
+    received = await contents.receive(call, request, sealing, part=True, algorithm=algorithm, keep="" if algorithm else checksums.DEFAULT)
     part = _keep_part(call, request, number, received, upload)
     return {
         "ETag": f'"{part.etag}"',
-        **objects.members_of_encryption(upload.encryption),
+        **sealing.members,
         **checksums.members(received.checksum if upload.checksum_algorithm else received.declared),
     }
 
@@ -124,7 +142,7 @@ def _keep_part(call: Call, request: dict[str, Any], number: int, received: conte
                 blob = call.blobs.link(tx, received.content)
             elif received.data:
                 PART_CONTENTS.put(tx, name, upload_id, number, received.data)
-            part = Part(number, received.size_bytes, received.md5, call.clock.now_ms(), blob, received.checksum)
+            part = Part(number, received.size_bytes, received.etag, call.clock.now_ms(), blob, received.checksum, received.salt)
             PARTS.put(tx, name, upload_id, number, part)
     except errors.S3Error:
         received.discard(call)
@@ -144,8 +162,10 @@ async def upload_part_copy(call: Call, request: dict[str, Any]) -> dict[str, Any
     start, stop = _copy_range(request.get("CopySourceRange"), size)
     if stop - start > contents.PUT_BYTES_MAX:
         raise errors.entity_too_large(stop - start, contents.PUT_BYTES_MAX)
-    body = contents.read(call, tx, source.bucket.bucket_name, source.key, source.version, start, stop)
-    received = await contents.receive(call, {"Body": body}, algorithm=upload.checksum_algorithm)
+    sealing = await encryption.of_part(call, request, bucket, upload)
+    keys = await encryption.keys_of(call, source.bucket, source.version.seal, source.customer)
+    body = contents.read(call, tx, source.bucket.bucket_name, source.key, source.version, start, stop, keys)
+    received = await contents.receive(call, {"Body": body}, sealing, part=True, algorithm=upload.checksum_algorithm)
     part = _keep_part(call, request, number, received, upload)
     return {
         "CopySourceVersionId": source.version.version_id if source.bucket.versioning else None,
@@ -154,7 +174,7 @@ async def upload_part_copy(call: Call, request: dict[str, Any]) -> dict[str, Any
             "LastModified": part.modified_ms // 1000,
             **(checksums.members(part.checksum) if upload.checksum_algorithm else {}),
         },
-        **objects.members_of_encryption(bucket.encryption),
+        **sealing.members,
     }
 
 
@@ -201,6 +221,7 @@ def complete_multipart_upload(call: Call, request: dict[str, Any]) -> dict[str, 
         )
     if size > OBJECT_BYTES_MAX:
         raise errors.entity_too_large(size, OBJECT_BYTES_MAX)
+    encryption.check_complete(request, upload)
     checksum = _object_checksum(request, upload, parts)
     conditions.check_write(request, key, current)
     kept = {part.part_number for part in parts}
@@ -238,7 +259,7 @@ def _completed(call: Call, bucket: Bucket, key: str, version: Version) -> dict[s
         "ETag": f'"{version.etag}"',
         "VersionId": version.version_id if bucket.versioning == "Enabled" else None,
         **checksums.members(version.checksum),
-        **objects.members_of_encryption(version.encryption),
+        **encryption.members_of(version.encryption),
     }
 
 
