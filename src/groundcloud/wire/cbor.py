@@ -15,23 +15,28 @@ from groundcloud.wire.model import Model
 from groundcloud.wire.validate import serialization_error
 
 
-def decode(body: bytes) -> Any:
-    """Raises AwsError SerializationException. Timestamps (tag 1) become seconds."""
+def decode(body: bytes, *, tags: bool = True) -> Any:
+    """Raises AwsError SerializationException. Timestamps (tag 1) become seconds; without `tags`, the numbers that they are."""
     import cbor2
 
-    _check_bounds(body)
+    tagged = _check_bounds(body)
+    if not tags and tagged:
+        untagged = bytearray(body)
+        for at in reversed(tagged):
+            del untagged[at]
+        body = bytes(untagged)
     try:
         return _plain(cbor2.loads(body), 0)
     except (cbor2.CBORDecodeError, ValueError, OverflowError, RecursionError, MemoryError) as error:
         raise serialization_error(f"cannot read CBOR: {type(error).__name__}") from None
 
 
-def encode(value: Any, model: Model, shape_name: str | None) -> bytes:
+def encode(value: Any, model: Model, shape_name: str | None, *, milliseconds: bool = False) -> bytes:
     import cbor2
 
     if shape_name is None:
         return b"\xa0"
-    return cbor2.dumps(_tagged(value, model, model.shapes[shape_name]), datetime_as_timestamp=True, timezone=UTC)
+    return cbor2.dumps(_tagged(value, model, model.shapes[shape_name], milliseconds), datetime_as_timestamp=True, timezone=UTC)
 
 
 def _plain(value: Any, depth: int) -> Any:
@@ -47,27 +52,27 @@ def _plain(value: Any, depth: int) -> Any:
     return value
 
 
-def _tagged(value: Any, model: Model, shape: dict[str, Any]) -> Any:
+def _tagged(value: Any, model: Model, shape: dict[str, Any], milliseconds: bool) -> Any:
     kind = shape["type"]
     if value is None:
         return None
     if kind == "structure":
         members = shape["members"]
         return {
-            members[name].get("locationName", name): _tagged(item, model, model.shapes[members[name]["shape"]])
+            members[name].get("locationName", name): _tagged(item, model, model.shapes[members[name]["shape"]], milliseconds)
             for name, item in value.items()
             if item is not None and name in members
         }
     if kind == "list":
         inner = model.shapes[shape["member"]["shape"]]
-        return [_tagged(item, model, inner) for item in value]
+        return [_tagged(item, model, inner, milliseconds) for item in value]
     if kind == "map":
         inner = model.shapes[shape["value"]["shape"]]
-        return {key: _tagged(item, model, inner) for key, item in value.items()}
+        return {key: _tagged(item, model, inner, milliseconds) for key, item in value.items()}
     if kind == "timestamp":
         import cbor2
 
-        return cbor2.CBORTag(1, timestamps.epoch(value))
+        return cbor2.CBORTag(1, round(timestamps.epoch(value) * 1000) if milliseconds else timestamps.epoch(value))
     if kind in ("float", "double"):
         return float(value)
     if kind == "blob" and isinstance(value, str):
@@ -79,9 +84,10 @@ ITEMS_MAX = 250_000
 """Items in one body; each is read one by one before the decoder sees it (about a tenth of a second for so many). CloudWatch takes 1 MB."""
 
 
-def _check_bounds(body: bytes) -> None:
-    """Refuses by the items' heads alone what the decoder should not recurse into. Raises AwsError SerializationException."""
+def _check_bounds(body: bytes) -> list[int]:
+    """Refuses by the items' heads alone what the decoder should not recurse into; where tags are. Raises AwsError SerializationException."""
     items, position, end = 0, 0, len(body)
+    tagged: list[int] = []
     pending: list[int] = []
     while position < end:
         head = body[position]
@@ -111,6 +117,8 @@ def _check_bounds(body: bytes) -> None:
         elif major == 6:
             if count != 1:
                 raise serialization_error(f"CBOR tag {count} is not part of the protocol")
+            if extra == 1:
+                tagged.append(position - 1)
             continue
         elif major == 7 and extra == 31:
             if pending:
@@ -124,3 +132,4 @@ def _check_bounds(body: bytes) -> None:
                 pending.pop()
             else:
                 break
+    return tagged

@@ -1,6 +1,7 @@
 """A codec for each operation and protocol: request to parameters, result or error to response. Compiled at an operation's first call.
 
-Protocols are named as botocore names them: `json` (1.0 and 1.1), `rest-json`, `rest-xml`, `query`, `smithy-rpc-v2-cbor`.
+Protocols are named as botocore names them: `json` (1.0 and 1.1), `rest-json`, `rest-xml`, `query`, `smithy-rpc-v2-cbor`; and `json-cbor`, which botocore does not
+speak: AWS JSON with its documents in CBOR, as the Java SDKs ask Kinesis.
 """
 
 from __future__ import annotations
@@ -379,7 +380,7 @@ class CborCodec(Codec):
         body = await content_of(request)
         if not body:
             return {}
-        value = cbor.decode(body)
+        value = self._decode(body)
         if not isinstance(value, dict):
             raise validate.serialization_error("Start of structure or map found where not expected.")
         if self._loose is None:
@@ -394,6 +395,9 @@ class CborCodec(Codec):
             return params
         except (ValueError, OverflowError) as error:
             raise validate.serialization_error(str(error)) from None
+
+    def _decode(self, body: bytes) -> Any:
+        return cbor.decode(body)
 
     def serialize(self, result: Params, request_id: str) -> HttpResponse:
         headers = [("smithy-protocol", "rpc-v2-cbor"), ("x-amzn-requestid", request_id)]
@@ -410,6 +414,33 @@ class CborCodec(Codec):
         if self._query_compatible:
             headers.append(("x-amzn-query-error", f"{fault.code};{'Sender' if fault.sender else 'Receiver'}"))
         return HttpResponse(fault.status, headers, cbor2.dumps({"__type": fault.type_name, **fault.document()}))
+
+
+class JsonCborCodec(CborCodec):
+    """AWS JSON 1.1 in CBOR (`application/x-amz-cbor-1.1`): as JSON, but blobs are bytes and moments are milliseconds."""
+
+    protocol = "json-cbor"
+    _content_type = "application/x-amz-cbor-1.1"
+
+    def __init__(self, operation: Operation) -> None:
+        super().__init__(operation)
+        self._reader = Reader(self.model, milliseconds=True)
+
+    def _decode(self, body: bytes) -> Any:
+        return cbor.decode(body, tags=False)
+
+    def serialize(self, result: Params, request_id: str) -> HttpResponse:
+        headers = [("content-type", self._content_type), ("x-amzn-requestid", request_id)]
+        if self.event_stream is not None and result.get(self.event_stream) is not None:
+            shape = self.model.shapes[self.operation.output_shape or ""]["members"][self.event_stream]["shape"]
+            stream = eventstream.encode_stream(self.model, shape, result[self.event_stream])
+            return HttpResponse(200, [("content-type", "application/vnd.amazon.eventstream"), headers[1]], stream)
+        return HttpResponse(200, headers, cbor.encode(result, self.model, self.operation.output_shape, milliseconds=True))
+
+    def error(self, error: AwsError, request_id: str) -> HttpResponse:
+        response = super().error(error, request_id)
+        response.headers = [("content-type", self._content_type), ("x-amzn-requestid", request_id)]
+        return response
 
 
 class Fault:
@@ -462,7 +493,7 @@ async def _nothing() -> Any:
     yield
 
 
-_CODECS = {codec.protocol: codec for codec in (JsonCodec, RestJsonCodec, RestXmlCodec, QueryCodec, CborCodec)}
+_CODECS = {codec.protocol: codec for codec in (JsonCodec, RestJsonCodec, RestXmlCodec, QueryCodec, CborCodec, JsonCborCodec)}
 
 
 class Codecs:

@@ -26,11 +26,12 @@ _decode_json = msgspec.json.Decoder().decode
 
 
 class Reader:
-    """Walkers from the wire's names and forms to parameters. `prune=True` walks everything, to drop nulls."""
+    """Walkers from the wire's names and forms to parameters. `prune=True` walks everything, to drop nulls. `milliseconds`: numbers are moments in these."""
 
-    def __init__(self, model: Model, *, prune: bool = False) -> None:
+    def __init__(self, model: Model, *, prune: bool = False, milliseconds: bool = False) -> None:
         self._model = model
         self._prune = prune
+        self._milliseconds = milliseconds
         self._walkers: dict[str, Walker | None] = {}
         self._open: set[str] = set()
 
@@ -96,7 +97,7 @@ class Reader:
                 return lambda value: {key: None if item is None else walk_value(item) for key, item in value.items()}
             return lambda value: {key: walk_value(item) for key, item in value.items() if item is not None}
         if kind == "timestamp":
-            return timestamps.parse
+            return _milliseconds if self._milliseconds else timestamps.parse
         if kind in ("float", "double"):
             return float
         return None
@@ -330,6 +331,10 @@ def _float(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     return value
+
+
+def _milliseconds(value: Any) -> Any:
+    return value / 1000 if isinstance(value, (int, float)) else timestamps.parse(value)
 
 
 def _same(value: Any) -> Any:

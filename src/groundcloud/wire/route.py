@@ -54,7 +54,8 @@ async def identify(request: HttpRequest, signing_name: str | None) -> Route:
     headers = request.headers
     target = headers.get("x-amz-target")
     if target is not None:
-        return _target(target)
+        found = _target(target)
+        return found._replace(protocol="json-cbor") if headers.get("content-type", "").startswith("application/x-amz-cbor") else found
     if request.method == "POST":
         if "smithy-protocol" in headers or "/operation/" in request.raw_path:
             route = _rpc_v2(request, signing_name)
