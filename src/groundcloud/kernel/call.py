@@ -6,6 +6,7 @@ The same type serves a client's call, a request between rooms, a timer and a del
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ from groundcloud.base.arn import PARTITION
 from groundcloud.base.errors import AwsError
 from groundcloud.kernel import authorization
 from groundcloud.kernel.identity import Session, SessionCredentials
-from groundcloud.store import Blobs, Transaction, Watch
+from groundcloud.store import Blobs, DiskFull, Transaction, Watch
 from groundcloud.wire.message import HttpRequest
 
 if TYPE_CHECKING:
@@ -344,5 +345,8 @@ def service_principal(name: str) -> Principal:
 
 
 def refuse(error: Exception) -> AwsError:
-    """An unexpected fault as the error that a client may see: nothing of its inside."""
+    """An unexpected fault as the error that a client may see: nothing of its inside, but that the disk is full, which somebody can mend."""
+    if isinstance(error, DiskFull) or (isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)):
+        sentence = "The disk of this Groundcloud server is full. What it acknowledged is kept; make space and try again."
+        return AwsError("ServiceUnavailable", sentence, status=503)
     return AwsError("InternalFailure", "The request processing has failed because of an unknown error, exception or failure.", status=500)

@@ -4,7 +4,8 @@ Rooms use `Record`, `Table` and the transaction that the kernel hands them; `Sto
 """
 
 from groundcloud.store.blobs import Blob, Blobs, Content
+from groundcloud.store.engines import DiskFull
 from groundcloud.store.table import Record, Table, Watch
 from groundcloud.store.transaction import Store, Transaction
 
-__all__ = ["Blob", "Blobs", "Content", "Record", "Store", "Table", "Transaction", "Watch"]
+__all__ = ["Blob", "Blobs", "Content", "DiskFull", "Record", "Store", "Table", "Transaction", "Watch"]

@@ -200,7 +200,8 @@ def test_a_full_disk_is_an_error_loses_nothing_and_is_recovered_from(small_disk:
                 dynamodb.put_item(TableName="full", Item={"pk": {"S": str(number)}, "v": {"S": "x" * 5000}})
                 items.append(str(number))
         for error in (large, small):
-            assert error.value.response["ResponseMetadata"]["HTTPStatusCode"] == 500
+            assert error.value.response["ResponseMetadata"]["HTTPStatusCode"] == 503
+            assert "disk of this Groundcloud server is full" in error.value.response["Error"]["Message"]
         assert len(objects) > 5 and len(items) > 10
 
         def check() -> None:

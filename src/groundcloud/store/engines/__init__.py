@@ -9,6 +9,10 @@ from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 
+class DiskFull(RuntimeError):
+    """A write found no space. It did not happen; later ones may succeed."""
+
+
 class Engine(Protocol):
     """An ordered map of bytes to bytes. `volatile`: nothing ever rests, so nothing waits for a sync."""
 
@@ -21,7 +25,7 @@ class Engine(Protocol):
         ...
 
     def write(self, changes: Mapping[bytes, bytes | None]) -> None:
-        """All or none; visible at once; None deletes. Durable after the next `sync` that begins later."""
+        """All or none; visible at once; None deletes. Durable after the next `sync` that begins later. Raises DiskFull."""
         ...
 
     def sync(self) -> None:

@@ -21,6 +21,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from groundcloud.store.engines import DiskFull
 from groundcloud.store.engines.rocks_log import cut_to_whole_records
 
 BLOCK_CACHE_BYTES = 32 * 1024 * 1024
@@ -135,16 +136,18 @@ class RocksEngine:
             self._write(changes)
         except OSError:  # from `sync`
             raise
-        except Exception:
+        except Exception as error:
             # The disk is full, most likely. RocksDB takes no more writes from here on: it is opened anew when one may succeed.
             self._failed = True
+            if "No space left" in str(error):
+                raise self._full() from error
             raise
 
     def _reopen(self) -> None:
         """As after a crash: what was written before the write that failed is in the log, which is cut to whole records."""
         free = os.statvfs(self._directory)
         if free.f_bavail * free.f_frsize < FREE_BYTES_MIN:
-            raise RuntimeError(f"the disk of {self._directory} is full")
+            raise self._full()
         self.sync()
         try:
             self._db.close()
@@ -153,6 +156,9 @@ class RocksEngine:
         self._open()
         self._failed = False
         self._listed_ns = self._unflushed_bytes = 0
+
+    def _full(self) -> DiskFull:
+        return DiskFull(f"the disk of {self._directory} is full")
 
     def _write(self, changes: Mapping[bytes, bytes | None]) -> None:
         if self._unflushed_bytes >= LOG_SWITCH_BYTES:
