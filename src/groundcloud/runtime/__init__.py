@@ -12,13 +12,16 @@
   records of the logging module arrive as one line.
 - `await sandbox.invoke(...)` always returns within its limits, whatever the function does: see `InvokeResult.kind`. START, END and REPORT
   lines are the caller's to write, and `platform_line` after them. Cancelling it ends the sandbox.
-- `await sandbox.ready()` initialises without an invocation (provisioned concurrency). `sandbox.tag` is the caller's.
+- `await sandbox.ready()` waits for the initialisation, no longer than AWS's limit for its kind: 10 s on demand, 130 s or the timeout with provisioned
+  concurrency and SnapStart, 10 s of a restore. `sandbox.init_failure` says how it failed; the caller then takes a sandbox whose `SandboxStart.phase` is
+  "invoke", which has the function's timeout. `SandboxStart.on_platform(event, record)` is told platform.initReport, platform.extension and the like.
+  `sandbox.tag` is the caller's.
 - `stream = sandbox.stream(invocation)`, `async for piece in stream`, `result = await stream.result()`: the response while it is written (`ResponseStream`),
   for InvokeWithResponseStream and function URLs with RESPONSE_STREAM. `stream.content_type` tells a response that begins with an HTTP head from
   others; whoever loses interest calls `stream.discard()`, and the function goes on. `invoke` puts a streamed response together.
 - `FunctionSpec.runtime`: python*, nodejs*, provided* (a `bootstrap` in the package or a layer). `.snap_start`: sandboxes are forked from an initialised
   process (Python; ignored elsewhere); then `sandbox.forked` is True and `init_ms` is the restore's; what the initialisation logs goes to the stream
-  of the first `prepare`. `.network`: "isolated" leaves the function `endpoint_url` alone. `.account_id` is told to extensions.
+  of the first `prepare`. `await pool.snapshot(spec, prepare)` makes that process before anybody calls. `.network`: "isolated" leaves the function `endpoint_url` alone. `.account_id` is told to extensions.
 - Layers with /opt/extensions: the programs are started, an invocation ends when they have finished with it, and the end of a sandbox takes up to two
   seconds (`Sandbox.end`, which release, retire and sweep use; `kill` is immediate).
 - `Pool.acquire` raises `PoolFull`, `RuntimeNotAvailable`, `ZygoteFailed`. Concurrency limits are the caller's.
@@ -39,8 +42,7 @@ The Runtime API of a sandbox on the host's network listens on a loopback address
 each connection: the sandbox's own user (a root server gives each one), else a process of its tree. Others are cut off unanswered.
 
 Missing: container images; SnapStart of other languages, and restore/next of the Runtime API; runtimes of Java,
-.NET, Ruby and go1.x. An initialisation that takes over ten seconds goes on instead of starting again as part of the first invocation. A
-template's threads do not live on in its forks. On the host's network a port that an extension listens on is the machine's: two sandboxes cannot both
+.NET, Ruby and go1.x. A template's threads do not live on in its forks. On the host's network a port that an extension listens on is the machine's: two sandboxes cannot both
 have it. The runtime's process exits without running `atexit` functions, as on AWS without extensions. Control groups version 2 are used
 where delegated. Off Linux: processes with limits, and the Runtime API answers every process of the machine.
 """

@@ -229,17 +229,26 @@ class Pool:
         choice = await asyncio.to_thread(resolve_runtime, spec.runtime)
         return await self._start_new(spec, choice, prepare, template=True)
 
+    async def snapshot(self, spec: FunctionSpec, prepare: PrepareStart | None = None) -> bool:
+        """Initialises the process from which the sandboxes of a SnapStart function are forked; False if that fails. Where nothing can be forked, a
+        sandbox shows whether the function can be initialised."""
+        choice = await asyncio.to_thread(resolve_runtime, spec.runtime)
+        if await self._may_fork(spec, choice):
+            return await self._templates.of(spec, prepare) is not None
+        sandbox = await self._start_new(spec, choice, prepare)
+        try:
+            return await sandbox.ready()
+        finally:
+            sandbox.end()
+
+    async def _may_fork(self, spec: FunctionSpec, choice: RuntimeChoice) -> bool:
+        zygote = await self._zygote(choice)
+        extended = launch.extensions(spec, True) or launch.WRAPPER in spec.environment
+        return choice.language == "python" and zygote.hello.namespaces and not extended
+
     async def _fork(self, spec: FunctionSpec, choice: RuntimeChoice, prepare: PrepareStart | None) -> Sandbox | None:
         """From the function's initialised process. None where that cannot be: then it is started as any other, and fails by itself."""
-        zygote = await self._zygote(choice)
-        if (
-            choice.language != "python"
-            or not zygote.hello.namespaces
-            or launch.extensions(spec, True)
-            or launch.WRAPPER in spec.environment
-        ):
-            return None
-        template = await self._templates.of(spec, prepare)
+        template = await self._templates.of(spec, prepare) if await self._may_fork(spec, choice) else None
         if template is None:
             return None
         sandbox_id = new_id()

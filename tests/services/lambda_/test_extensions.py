@@ -96,6 +96,10 @@ def test_a_subscriber_gets_the_telemetry_of_its_sandbox(
     for kind in ("platform.initStart", "platform.initReport", "platform.start", "platform.runtimeDone", "platform.report"):
         assert kinds.count(kind) == 1
     assert ["function", json.dumps("hello\n")] in told
+    lines = lines_until(client, clock, name, "told platform.report")
+    types = "TELEMETRY\tName: teller\tState: Subscribed\tTypes: [Platform, Function]"
+    assert types in lines, lines
+    assert lines.index(types) < lines.index("EXTENSION\tName: teller\tState: Ready\tEvents: [INVOKE, SHUTDOWN]")
     assert json.loads(dict(told)["platform.report"])["metrics"]["memorySizeMB"] == 128
 
 

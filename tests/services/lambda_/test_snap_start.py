@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import json
 import re
+import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from tests.services.lambda_.conftest import zipped
+from tests.services.lambda_.conftest import make_role, zipped
 
 ON = {"SnapStart": {"ApplyOn": "PublishedVersions"}, "Runtime": "python3.12"}
 SOURCE = """
@@ -53,7 +54,7 @@ def test_a_version_is_pending_while_it_initialises_and_its_sandboxes_are_restore
         if not event["message"].startswith("Groundcloud: "):  # that another version stands in for one that is not here
             streams.setdefault(event["logStreamName"], []).append(event["message"].split()[0])
     restore = ["RESTORE_START", "RESTORE_REPORT", "START", "END", "REPORT", "START", "END", "REPORT"]
-    assert sorted(streams.values()) == [["INIT_START"], ["RESTORE_START"], restore]
+    assert sorted(streams.values()) == [["INIT_START", "INIT_REPORT"], restore]
 
 
 def test_latest_is_not_restored(lambda_: Any, function: Callable[..., str]) -> None:
@@ -120,3 +121,26 @@ def test_a_stack_waits_for_the_snapshot(client: Callable[..., Any], role: str, l
     arn = cloudformation.describe_stacks(StackName="snap")["Stacks"][0]["Outputs"][0]["OutputValue"]
     assert lambda_.get_function_configuration(FunctionName=arn)["State"] == "Active"
     assert json.loads(lambda_.invoke(FunctionName=arn)["Payload"].read())[2] == "snap-start"
+
+
+@pytest.mark.slow
+def test_a_version_is_initialised_again_when_the_server_starts_before_anybody_calls(process: Any) -> None:
+    def initialised() -> int:
+        events = process.client("logs").filter_log_events(logGroupName="/aws/lambda/rebuilt")["events"]
+        return sum(event["message"].startswith("INIT_REPORT") for event in events)
+
+    role = make_role(process.client("iam"), "rebuilt")
+    client = process.client("lambda")
+    package = {"ZipFile": zipped(SOURCE)}
+    client.create_function(FunctionName="rebuilt", Role=role, Handler="app.handler", Code=package, Publish=True, **ON)
+    client.get_waiter("published_version_active").wait(FunctionName="rebuilt", Qualifier="1", WaiterConfig={"Delay": 1})
+    first, _ = invoke(client, "rebuilt", "1")
+    process.kill()
+    process.start()
+    give_up = time.monotonic() + 20
+    while initialised() < 2 and time.monotonic() < give_up:
+        time.sleep(0.1)
+    second, tail = invoke(process.client("lambda"), "rebuilt", "1")
+    restored = re.search(r"\tRestore Duration: ([\d.]+) ms\t", tail)
+    assert restored and first[0] != second[0]
+    assert initialised() == 2

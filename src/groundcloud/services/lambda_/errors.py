@@ -106,6 +106,18 @@ def cannot_run(reason: str) -> AwsError:
     return AwsError("ServiceException", reason, fields={"Type": "Service"})
 
 
+def restore_failed() -> AwsError:
+    return AwsError(
+        "SnapStartException",
+        "The afterRestore() runtime hook encountered an error. For more information, check the Amazon CloudWatch logs.",
+        fields={"Type": "User"},
+    )
+
+
+def restore_timed_out() -> AwsError:
+    return AwsError("SnapStartTimeoutException", "Lambda couldn't restore the snapshot within the timeout limit.", fields={"Type": "User"})
+
+
 def policy_too_long(size_bytes: int, limit_bytes: int) -> AwsError:
     return AwsError(
         "PolicyLengthExceededException",

@@ -17,7 +17,6 @@ from groundcloud.kernel.telemetry import CallRecord
 from groundcloud.runtime import (
     FunctionSpec,
     Invocation,
-    InvokeResult,
     PackageRefused,
     Pool,
     PoolFull,
@@ -28,7 +27,7 @@ from groundcloud.runtime import (
     ZygoteFailed,
 )
 from groundcloud.runtime.streaming import ResponseStream
-from groundcloud.services.lambda_ import concurrency, errors, images, lineage, logs, packages, runtimes
+from groundcloud.services.lambda_ import concurrency, errors, images, lineage, logs, packages, phases, runtimes
 from groundcloud.services.lambda_.names import LATEST, FunctionName
 from groundcloud.services.lambda_.state import ALIASES, FUNCTIONS, VERSIONS, Function, Version
 
@@ -157,10 +156,13 @@ class Executor:
             for code in (version.code, *(layer.code for layer in version.layers)):
                 self._packages.release(code.digest, key)
 
-    async def acquire(self, call: Call, prepared: Prepared, *, provisioned: bool = False) -> Sandbox:
-        """A sandbox with credentials that last. Raises AwsError where it cannot be had."""
+    async def acquire(self, call: Call, prepared: Prepared, *, provisioned: bool = False, after: Sandbox | None = None) -> Sandbox:
+        """A sandbox with credentials that last; a new one takes the place of `after`, whose initialisation failed. Raises AwsError where there is none."""
 
         def prepare(sandbox_id: str) -> SandboxStart:
+            if after is not None and isinstance(after.tag, logs.Stream) and after.tag.start is not None:
+                made.append(after.tag)
+                return dataclasses.replace(after.tag.start, phase="invoke")
             return self._start(call, prepared, sandbox_id, made, kind)
 
         kind = "snap-start" if prepared.spec.snap_start else "provisioned-concurrency" if provisioned else "on-demand"
@@ -185,6 +187,17 @@ class Executor:
                 return sandbox
             sandbox.kill()
 
+    async def snapshot(self, call: Call, prepared: Prepared) -> bool:
+        """Initialises the process from which a version's sandboxes are forked; False if that fails. Raises AwsError where it cannot be tried."""
+        made: list[logs.Stream] = []
+        try:
+            done = await self.pool.snapshot(prepared.spec, lambda sandbox_id: self._start(call, prepared, sandbox_id, made, "snap-start"))
+        except (RuntimeNotAvailable, ZygoteFailed) as failure:
+            raise errors.cannot_run(str(failure)) from failure
+        for stream in made:
+            stream.open()
+        return done
+
     def _start(self, call: Call, prepared: Prepared, sandbox_id: str, made: list[logs.Stream], initialization: str) -> SandboxStart:
         name, version = prepared.name, prepared.version
         try:
@@ -199,15 +212,16 @@ class Executor:
         stream.expires_s = credentials.expires_s
         made.append(stream)
 
+        lines = stream.lines = logs.PlatformLines(stream, name.name, version.text, version.memory_mb, version.logging)
+
         def open_stream() -> None:
-            lines = logs.PlatformLines(stream, version.text, version.memory_mb, version.logging)
             if prepared.runtime_version:  # of an image nobody knows
-                lines.init_start(prepared.runtime_version, prepared.runtime_arn, now_ms, restored=stream.restored)
+                lines.init_start(prepared.runtime_version, prepared.runtime_arn, now_ms, "restore" if stream.restored else initialization)
             if prepared.warning:
                 stream.line(f"Groundcloud: {prepared.warning}")
 
         stream.opening = open_stream
-        return SandboxStart(
+        stream.start = SandboxStart(
             environment={
                 "AWS_ACCESS_KEY_ID": credentials.access_key_id,
                 "AWS_SECRET_ACCESS_KEY": credentials.secret_access_key,
@@ -216,7 +230,9 @@ class Executor:
                 "AWS_LAMBDA_INITIALIZATION_TYPE": initialization,
             },
             on_log=stream.printed,
+            on_platform=lambda event, record: stream.told(event, record, call.clock.now_ms()),
         )
+        return stream.start
 
 
 def of_server(call: Call) -> Executor:
@@ -280,17 +296,19 @@ async def run(
     try:
         prepared = (await executor.prepared(call, target)).of_tenant(tenant_id)
         version = prepared.version
-        sandbox = await executor.acquire(call, prepared)
-        try:
-            result, lines, billed_ms = await _invoke(
-                call, prepared, sandbox, payload, request_id, name.qualified_arn, client_context, trace, tenant_id, into
-            )
-        finally:
-            executor.pool.release(sandbox)
+        invocation = Invocation(
+            request_id=request_id,
+            payload=payload,
+            function_arn=name.qualified_arn,
+            trace_id=trace or None,
+            client_context=client_context,
+            tenant_id=tenant_id or None,
+        )
+        result, tail, billed_ms = await phases.run(
+            lambda failed: executor.acquire(call, prepared, after=failed), executor.pool.release, call.clock.now_ms, invocation, into
+        )
     finally:
         gate.leave(function)
-    before, after = lines
-    tail = b"".join((before.encode(), b"\n", result.log, "\n".join(after).encode(), b"\n"))[-4096:]
     return Outcome(
         result.payload,
         result.kind != "ok",
@@ -352,60 +370,6 @@ def stream(
 
     pieces.run(whole())
     return pieces
-
-
-async def _invoke(
-    call: Call,
-    prepared: Prepared,
-    sandbox: Sandbox,
-    payload: bytes,
-    request_id: str,
-    function_arn: str,
-    client_context: dict[str, Any] | None,
-    trace: str,
-    tenant_id: str,
-    into: ResponseStream | None,
-) -> tuple[InvokeResult, tuple[str, list[str]], int]:
-    version, clock = prepared.version, call.clock
-    stream = sandbox.tag
-    assert isinstance(stream, logs.Stream)
-    lines = logs.PlatformLines(stream, version.text, version.memory_mb, version.logging)
-    started: list[str] = []
-
-    def start(_: Any = None) -> None:
-        if not started:
-            if sandbox.forked and sandbox.init_ms is not None and fresh:
-                lines.restore_report(sandbox.init_ms, clock.now_ms())
-            started.append(lines.start(request_id, clock.now_ms()))
-
-    watcher = None
-    fresh = sandbox.init_ms is None
-    if sandbox.init_ms is not None:
-        start()
-    else:
-        # What the initialisation prints comes before START, what the handler prints after it.
-        stream.on_request = start
-        watcher = asyncio.ensure_future(sandbox.ready())
-        watcher.add_done_callback(start)
-    try:
-        result = await sandbox.invoke(
-            Invocation(
-                request_id=request_id,
-                payload=payload,
-                function_arn=function_arn,
-                trace_id=trace or None,
-                client_context=client_context,
-                tenant_id=tenant_id or None,
-            ),
-            into,
-        )
-    finally:
-        stream.on_request = None
-        if watcher is not None and not watcher.done():
-            watcher.cancel()
-    start()
-    ended, billed_ms = lines.end(request_id, result, clock.now_ms(), restored=sandbox.forked)
-    return result, (started[0], ended), billed_ms
 
 
 def name_call(call: Call, target: Target) -> None:

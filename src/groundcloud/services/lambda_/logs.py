@@ -12,7 +12,7 @@ import logging
 import math
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from groundcloud.auth.principals import Principal
@@ -21,7 +21,7 @@ from groundcloud.base.errors import AwsError
 if TYPE_CHECKING:
     from groundcloud.kernel.call import Call
     from groundcloud.kernel.ground import Ground
-    from groundcloud.runtime import InvokeResult
+    from groundcloud.runtime import Invocation, InvokeResult, SandboxStart
 
 FLUSH_AFTER_S = 0.02
 PENDING_BYTES_MAX = 16 * 1024 * 1024
@@ -54,8 +54,9 @@ class Stream:
         self.dropped = 0
         self.made = False
         self.refused = False
-        self.on_request: Any = None
-        """Called with a request id when its first line comes; writes START if it is not written yet."""
+        self.lines: PlatformLines
+        self.start: SandboxStart | None = None
+        """What its first sandbox was started with."""
         self.restored = False
         """Its sandbox was forked from an initialised one."""
         self.opening: Callable[[], None] | None = None
@@ -82,9 +83,13 @@ class Stream:
         """A line of the function's."""
         if self.opening is not None:
             self.open()
-        if request_id is not None and self.on_request is not None:
-            self.on_request(request_id)
         self.line(line[:EVENT_BYTES_MAX].decode("utf-8", "replace"))
+
+    def told(self, event: str, record: Mapping[str, Any], at_ms: int) -> None:
+        """What the platform says of the initialisation."""
+        if self.opening is not None:
+            self.open()
+        self.lines.event(event, record, at_ms)
 
     def batch(self) -> list[dict[str, Any]]:
         """The next events for PutLogEvents; they are no longer pending."""
@@ -206,67 +211,82 @@ class LogWriter:
             _log.warning("the logs of functions are not kept: %s", why)
 
 
-# The platform's lines. AWS: "Understanding the Lambda log" (text) and "Telemetry API schema reference" (JSON).
+# The platform's lines. AWS: "Understanding the Lambda log" (text), "Telemetry API schema reference" (JSON), "System log level event mapping".
+
+_TEXTS = {"platform.initReport": "INIT_REPORT Init", "platform.restoreReport": "RESTORE_REPORT Restore"}
+_INFO_IF_GOOD = frozenset(("platform.restoreReport", "platform.extension", "platform.telemetrySubscription", "platform.logsSubscription"))
 
 
 class PlatformLines:
-    """The platform's lines of one invocation, in the function's log format."""
+    """The platform's lines in one stream, in the function's log format."""
 
-    __slots__ = ("_json", "_level", "_memory_mb", "_stream", "_version")
+    __slots__ = ("_function_name", "_json", "_level", "_memory_mb", "_stream", "_version")
 
-    def __init__(self, stream: Stream, version: str, memory_mb: int, logging_config: dict[str, str]) -> None:
+    def __init__(self, stream: Stream, function_name: str, version: str, memory_mb: int, logging_config: dict[str, str]) -> None:
         self._stream = stream
+        self._function_name = function_name
         self._version = version
         self._memory_mb = memory_mb
         self._json = logging_config.get("LogFormat") == "JSON"
         self._level = _LEVELS.get(logging_config.get("SystemLogLevel", "INFO"), 1)
 
-    def init_start(self, runtime_version: str, runtime_version_arn: str, at_ms: int, *, restored: bool = False) -> None:
+    def init_start(self, runtime_version: str, runtime_version_arn: str, at_ms: int, kind: str) -> None:
+        """`kind`: on-demand, provisioned-concurrency, snap-start; or "restore"."""
         if self._json:
-            record = {"runtimeVersion": runtime_version, "runtimeVersionArn": runtime_version_arn}
-            if restored:
-                self._platform("restoreStart", record, at_ms)
+            record = {
+                "runtimeVersion": runtime_version,
+                "runtimeVersionArn": runtime_version_arn,
+                "functionName": self._function_name,
+                "functionVersion": self._version,
+            }
+            if kind == "restore":
+                self._platform("platform.restoreStart", record, at_ms)
             else:
-                self._platform("initStart", {"initializationType": "on-demand", "phase": "init", **record}, at_ms)
+                self._platform("platform.initStart", {"initializationType": kind, "phase": "init", **record}, at_ms)
         else:
-            kind = "RESTORE_START" if restored else "INIT_START"
-            self._stream.line(f"{kind} Runtime Version: {runtime_version}\tRuntime Version ARN: {runtime_version_arn}")
+            word = "RESTORE_START" if kind == "restore" else "INIT_START"
+            self._stream.line(f"{word} Runtime Version: {runtime_version}\tRuntime Version ARN: {runtime_version_arn}")
 
-    def restore_report(self, duration_ms: float, at_ms: int) -> None:
+    def event(self, event: str, record: Mapping[str, Any], at_ms: int) -> None:
+        """Of the initialisation, as the runtime tells it."""
+        status, kind = record.get("status"), record.get("initializationType", "on-demand")
         if self._json:
-            self._platform("restoreReport", {"status": "success", "metrics": {"durationMs": round(duration_ms, 3)}}, at_ms)
-        else:
-            self._stream.line(f"RESTORE_REPORT Restore Duration: {duration_ms:.2f} ms")
+            good = status == "success" or (status is None and "errorType" not in record)
+            info = event in _INFO_IF_GOOD or (event == "platform.initReport" and kind != "on-demand")
+            self._platform(event, record, at_ms, level=2 if not good else 1 if info else 0)
+        elif event in _TEXTS:
+            if status == "success" and event == "platform.initReport" and kind == "on-demand":
+                return  # REPORT says it
+            text = f"{_TEXTS[event]} Duration: {record['metrics']['durationMs']:.2f} ms"
+            if status != "success":
+                text += f"\tPhase: {record['phase']}" if "phase" in record else ""
+                text += f"\tStatus: {status}" + _error_type(record)
+            self._stream.line(text)
+        elif event == "platform.extension":
+            events = ", ".join(record["events"])
+            self._stream.line(f"EXTENSION\tName: {record['name']}\tState: {record['state']}\tEvents: [{events}]{_error_type(record)}")
+        elif event.endswith("Subscription"):
+            word = "TELEMETRY" if event == "platform.telemetrySubscription" else "LOGS"
+            types = ", ".join(kind.capitalize() for kind in record["types"])
+            self._stream.line(f"{word}\tName: {record['name']}\tState: Subscribed\tTypes: [{types}]")
 
     def start(self, request_id: str, at_ms: int) -> str:
         if self._json:
-            return self._platform("start", {"requestId": request_id, "version": self._version}, at_ms)
+            return self._platform("platform.start", {"requestId": request_id, "version": self._version}, at_ms)
         text = f"START RequestId: {request_id} Version: {self._version}"
         self._stream.line(text)
         return text
 
-    def end(self, request_id: str, result: InvokeResult, at_ms: int, *, restored: bool = False) -> tuple[list[str], int]:
+    def end(self, invocation: Invocation, result: InvokeResult, at_ms: int, *, restored: bool = False) -> tuple[list[str], int]:
         """END and REPORT, and what the platform says of a crash; with the billed milliseconds."""
+        request_id = invocation.request_id
         total_ms = billed(result)
         # The restore is billed by itself.
         restore_ms = total_ms - whole_ms(result.duration_ms) if restored and result.init_ms is not None else 0
         billed_ms = total_ms - restore_ms
         status = "success" if result.kind == "ok" or result.kind == "error" else "timeout" if result.kind == "timeout" else "error"
         if self._json:
-            metrics: dict[str, Any] = {
-                "durationMs": round(result.duration_ms, 3),
-                "billedDurationMs": billed_ms,
-                "memorySizeMB": self._memory_mb,
-                "maxMemoryUsedMB": result.max_memory_mb,
-            }
-            if result.init_ms is not None:
-                metrics["restoreDurationMs" if restored else "initDurationMs"] = round(result.init_ms, 3)
-            if restore_ms:
-                metrics["billedRestoreDurationMs"] = restore_ms
-            record: dict[str, Any] = {"requestId": request_id, "metrics": metrics, "status": status if result.kind != "error" else "error"}
-            if result.error_type and status != "timeout":
-                record["errorType"] = result.error_type
-            return [self._platform("report", record, at_ms, level=1 if status == "success" else 2)], total_ms
+            return self._end_json(invocation, result, at_ms, status, billed_ms, restore_ms, restored=restored), total_ms
         report = (
             f"REPORT RequestId: {request_id}\tDuration: {result.duration_ms:.2f} ms\tBilled Duration: {billed_ms} ms\t"
             f"Memory Size: {self._memory_mb} MB\tMax Memory Used: {result.max_memory_mb} MB\t"
@@ -279,17 +299,59 @@ class PlatformLines:
             report += "Status: timeout"
         elif status == "error":
             report += f"Status: error\tError Type: {result.error_type}"
+        if traced := _traced(invocation):
+            report += f"\nXRAY TraceId: {traced[0]}\tSegmentId: {traced[1]}\tSampled: true\t"
         lines = [] if result.platform_line is None else [result.platform_line + "\n"]
         lines += [f"END RequestId: {request_id}", report]
         for text in lines:
             self._stream.line(text)
         return lines, total_ms
 
-    def _platform(self, kind: str, record: dict[str, Any], at_ms: int, *, level: int = 1) -> str:
-        text = json.dumps({"time": _iso(at_ms), "type": f"platform.{kind}", "record": record}, separators=(",", ":"))
-        if level >= self._level:
-            self._stream.line(text)
+    def _end_json(
+        self, invocation: Invocation, result: InvokeResult, at_ms: int, status: str, billed_ms: int, restore_ms: int, *, restored: bool
+    ) -> list[str]:
+        metrics: dict[str, Any] = {
+            "durationMs": round(result.duration_ms, 3),
+            "billedDurationMs": billed_ms,
+            "memorySizeMB": self._memory_mb,
+            "maxMemoryUsedMB": result.max_memory_mb,
+        }
+        if result.init_ms is not None:
+            metrics["restoreDurationMs" if restored else "initDurationMs"] = round(result.init_ms, 3)
+        if restore_ms:
+            metrics["billedRestoreDurationMs"] = restore_ms
+        record: dict[str, Any] = {"requestId": invocation.request_id}
+        ending: dict[str, Any] = {"status": status if result.kind != "error" else "error"}
+        if result.error_type and status != "timeout":
+            ending["errorType"] = result.error_type
+        if traced := _traced(invocation):
+            ending["tracing"] = {"spanId": traced[1], "type": "X-Amzn-Trace-Id", "value": invocation.trace_id}
+        done = {"durationMs": metrics["durationMs"], "producedBytes": len(result.payload)}
+        level = 1 if ending["status"] == "success" else 2
+        return [
+            self._platform("platform.runtimeDone", {**record, **ending, "metrics": done}, at_ms, level=0 if level == 1 else 2),
+            self._platform("platform.report", {**record, "metrics": metrics, **ending}, at_ms, level=level),
+        ]
+
+    def _platform(self, event: str, record: Mapping[str, Any], at_ms: int, *, level: int = 1) -> str:
+        if level < self._level:
+            return ""
+        text = json.dumps({"time": _iso(at_ms), "type": event, "record": record}, separators=(",", ":"))
+        self._stream.line(text)
         return text
+
+
+def _error_type(record: Mapping[str, Any]) -> str:
+    return f"\tError Type: {record['errorType']}" if record.get("errorType") else ""
+
+
+def _traced(invocation: Invocation) -> tuple[str, str] | None:
+    """The trace and the segment of an invocation that X-Ray samples. A segment's id is any 16 digits: here the request's last."""
+    trace = invocation.trace_id or ""
+    if "Sampled=1" not in trace:
+        return None
+    root = next((part[5:] for part in trace.split(";") if part.startswith("Root=")), "")
+    return (root, invocation.request_id.replace("-", "")[-16:]) if root else None
 
 
 def billed(result: InvokeResult) -> int:

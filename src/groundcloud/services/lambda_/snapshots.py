@@ -1,11 +1,13 @@
 """SnapStart: a published version is initialised once, when it is published; its sandboxes are forked from that process.
 
-A version's states: Pending --initialised--> Active, Pending --its initialisation failed--> Failed. A durable timer does the work, so that a restart
-in the middle begins it again. After a restart the first invocation of a version that is Active initialises it anew.
+A version's states: Pending --initialised--> Active, Pending --its initialisation failed--> Failed. A durable timer does the work and stays with the
+version: a restart in the middle begins again, and after a restart a version that is Active is initialised anew in the background, a few of them at a
+time; its first invocation waits for what is left of that. Those beyond a limit wait for their first invocation.
 """
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from groundcloud.base.errors import AwsError
@@ -19,6 +21,12 @@ if TYPE_CHECKING:
 
 EPHEMERAL_MB_MAX = 512
 """AWS: "Improving startup performance with Lambda SnapStart", limitations."""
+
+REBUILT_MAX = 32
+"""Versions that are initialised again when the server starts: each is a process that stays."""
+
+AT_ONCE = 2
+"""Of those; the server has other things to do then."""
 
 _OLDEST = (3, 12)  # AWS: SnapStart, supported runtimes: "Python 3.12 and later", Java and .NET
 
@@ -47,29 +55,62 @@ def begin(tx: Transaction, call: Call, version: Version) -> Version:
     return version.replace(state="Pending")
 
 
-async def take(call: Call, function_name: str, number: int) -> None:
-    """Initialises the version; what is left is the process from which sandboxes are forked."""
+class Rebuilding:
+    """What has been initialised again since the server started."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.turns = asyncio.Semaphore(AT_ONCE)
+
+
+async def keep(call: Call, function_name: str, number: int) -> None:
+    """Initialises the version, and again at each start of the server while there is the version."""
     version = VERSIONS.get(call.reading(), function_name, number)
-    if version is None or version.state != "Pending":
-        return
-    name = FunctionName(call.account, call.region, function_name, str(number))
+    if version is not None and version.state == "Pending":
+        with call.busy():
+            await _take(call, function_name, number)
+    elif version is not None and version.state == "Active":
+        await _rebuild(call, function_name, number)
+    while True:
+        watch = VERSIONS.watch(call, function_name, number)
+        version = VERSIONS.get(call.reading(), function_name, number)
+        if version is None or version.state != "Active":
+            return
+        await call.wait(watch)
+
+
+async def _take(call: Call, function_name: str, number: int) -> None:
     reason = ""
     try:
-        executor = execution.of_server(call)
-        sandbox = await executor.acquire(call, await executor.prepared(call, execution.target(call, name)))
-        try:
-            if not await sandbox.ready():
-                reason = "The function failed to initialize: see its log."
-        finally:
-            # It was only to be seen that it can be forked.
-            sandbox.kill()
-            executor.pool.release(sandbox)
+        if not await _initialise(call, function_name, number):
+            reason = "The function failed to initialize: see its log."
     except AwsError as error:
         reason = error.message
     with call.transaction() as tx:
         version = VERSIONS.get(tx, function_name, number)
         if version is not None:
             VERSIONS.put(tx, version.replace(state="Failed" if reason else "Active", state_reason=reason))
+
+
+async def _rebuild(call: Call, function_name: str, number: int) -> None:
+    rebuilding = call.own("snapshots", Rebuilding)
+    if rebuilding.count >= REBUILT_MAX:
+        return
+    rebuilding.count += 1
+    async with rebuilding.turns:
+        try:
+            done = await _initialise(call, function_name, number)
+        except AwsError as error:
+            call.log.warning("cannot initialise version %s of %s again: %s", number, function_name, error.message)
+        else:
+            if not done:
+                call.log.warning("version %s of %s failed to initialise again: see its log", number, function_name)
+
+
+async def _initialise(call: Call, function_name: str, number: int) -> bool:
+    executor = execution.of_server(call)
+    name = FunctionName(call.account, call.region, function_name, str(number))
+    return await executor.snapshot(call, await executor.prepared(call, execution.target(call, name)))
 
 
 def check_ready(version: Version) -> None:

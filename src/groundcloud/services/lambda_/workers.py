@@ -42,9 +42,9 @@ async def provision(call: Call, config: list[str]) -> None:
     await provisioning.keep(call, *config)
 
 
-@timer("lambda.snapshot")
+@timer("lambda.snapshot", background=True)
 async def snapshot(call: Call, version: list[Any]) -> None:
-    await snapshots.take(call, *version)
+    await snapshots.keep(call, *version)
 
 
 @timer("lambda.to-bucket")
