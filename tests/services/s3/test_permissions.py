@@ -142,6 +142,18 @@ def test_conditions_on_tags(bucket: str, stranger: Any, s3: Any, refused: Any) -
         ({"Action": "s3:GetObject", "Resource": "arn:aws:s3:::bucket"}, "Action does not apply to any resource(s) in statement"),
         ({"Action": "s3:ListBucket", "Resource": "arn:aws:s3:::bucket/*"}, "Action does not apply to any resource(s) in statement"),
         ({"Effect": "Maybe"}, "Invalid effect"),
+        ("{}", "Missing required field Statement"),
+        ('{"Statement": []}', "Could not parse the policy: Statement is empty!"),
+        ('{"Statement": [{}]}', "Missing required field Effect"),
+        ('{"Statement": [{"Effect": "Allow"}]}', "Missing required field Principal"),
+        ('{"Statements": []}', "Unknown field Statements"),
+        ({"Actions": "s3:GetObject"}, "Unknown field Actions"),
+        ({"Condition": {"StringEquals": {"s3:nothing": "x"}}}, "Policy has an invalid condition key"),
+        ({"Condition": {"StringEquals": {"prefix": "x"}}}, "Policy has an invalid condition key"),
+        (
+            {"Condition": {"StringEquals": {"s3:prefix": "x"}}},
+            "Conditions do not apply to combination of actions and resources in statement",
+        ),
     ],
 )
 def test_a_malformed_policy_is_refused_in_s3s_words(text: Any, sentence: str) -> None:
@@ -149,7 +161,7 @@ def test_a_malformed_policy_is_refused_in_s3s_words(text: Any, sentence: str) ->
         statement = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::bucket/*", **text}
         text = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
     with pytest.raises(S3Error) as caught:
-        policies.check("bucket", text)
+        policies.check("arn:aws:s3:::bucket", "arn:aws:s3:::bucket", text)
     assert (caught.value.code, caught.value.message) == ("MalformedPolicy", sentence)
 
 

@@ -44,6 +44,10 @@ def check(arn: str, objects_arn: str, text: str) -> str:
     if len(text.encode()) > POLICY_BYTES_MAX:
         raise errors.S3Error("PolicyTooLarge", "The policy is larger than the maximum allowed size", 400)
     try:
+        _check_fields(msgspec.json.decode(text))
+    except msgspec.DecodeError:
+        raise _malformed("Policies must be valid JSON and the first byte must be '{'") from None
+    try:
         policy = documents.parse(text, "resource", arn, resource_required=True)
     except MalformedPolicy as error:
         raise _malformed(_sentence(error)) from None
@@ -59,7 +63,81 @@ def check(arn: str, objects_arn: str, text: str) -> str:
             raise _malformed("Policy has invalid resource")
         if "Resource" in statement.document and not _applies(actions, resources, arn, objects_arn):
             raise _malformed("Action does not apply to any resource(s) in statement")
+        _check_conditions(statement.document.get("Condition") or {}, actions)
     return text
+
+
+def _check_fields(tree: dict[str, Any]) -> None:
+    """What S3 says of a field that is missing or that it does not know, before it looks at any of them."""
+    for name in tree:
+        if name not in ("Version", "Id", "Statement"):
+            raise _malformed(f"Unknown field {name}")
+    statements = tree.get("Statement")
+    if statements is None:
+        raise _malformed("Missing required field Statement")
+    statements = [statements] if isinstance(statements, dict) else statements
+    if not isinstance(statements, list):
+        raise _malformed("Invalid policy syntax.")
+    if not statements:
+        raise _malformed("Could not parse the policy: Statement is empty!")
+    for statement in statements:
+        if not isinstance(statement, dict):
+            raise _malformed("Invalid policy syntax.")
+        for name in statement:
+            if name not in _STATEMENT_FIELDS:
+                raise _malformed(f"Unknown field {name}")
+        for name, other in (("Effect", ""), ("Principal", "NotPrincipal"), ("Action", "NotAction"), ("Resource", "NotResource")):
+            if name not in statement and other not in statement:
+                raise _malformed(f"Missing required field {name}")
+
+
+_STATEMENT_FIELDS = frozenset(("Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction", "Resource", "NotResource", "Condition"))
+_LISTING_KEYS = frozenset(("s3:prefix", "s3:delimiter", "s3:max-keys"))
+_KEYS = _LISTING_KEYS | frozenset(
+    f"s3:{name}".lower()
+    for name in (
+        "accessgrantsinstancearn",
+        "AccessPointNetworkOrigin",
+        "authType",
+        "BucketTag",
+        "DataAccessPointAccount",
+        "DataAccessPointArn",
+        "destinationRegion",
+        "ExistingJobOperation",
+        "ExistingJobPriority",
+        "if-match",
+        "if-none-match",
+        "InventoryAccessibleOptionalFields",
+        "isReplicationPauseRequest",
+        "JobSuspendedCause",
+        "locationconstraint",
+        "object-lock-legal-hold",
+        "object-lock-mode",
+        "object-lock-remaining-retention-days",
+        "object-lock-retain-until-date",
+        "ObjectCreationOperation",
+        "RequestJobOperation",
+        "RequestJobPriority",
+        "RequestObjectTagKeys",
+        "ResourceAccount",
+        "signatureAge",
+        "signatureversion",
+        "TlsVersion",
+        "VersionId",
+    )
+)
+_KEY_PREFIXES = ("s3:x-amz-", "s3:existingobjecttag/", "s3:requestobjecttag/", "s3:buckettag/", "s3:accesspointtag/")
+"""AWS: Service Authorization Reference, "Condition keys for Amazon S3"."""
+
+
+def _check_conditions(conditions: Mapping[str, Any], actions: list[str]) -> None:
+    for keys in conditions.values():
+        for key in keys:
+            lower = key.lower()
+            if lower.startswith("s3:") and lower not in _KEYS and not lower.startswith(_KEY_PREFIXES):
+                raise _malformed("Policy has an invalid condition key")
+            if lower in _LISTING_KEYS and not any("list" in action.lower() or "*" in action for action in actions):
+                raise _malformed("Conditions do not apply to combination of actions and resources in statement")
 
 
 def _applies(actions: list[str], resources: list[str], arn: str, objects_arn: str) -> bool:
@@ -122,7 +200,7 @@ def _sentence(error: MalformedPolicy) -> str:
     if error.reason == "json":
         return "Policies must be valid JSON and the first byte must be '{'"
     if error.reason == "principal":
-        return error.message if error.message.startswith("Missing") else "Invalid principal in policy"
+        return "Invalid principal in policy"
     if error.reason == "resource":
         return "Missing required field Resource" if "must contain" in error.message else "Policy has invalid resource"
     if error.reason == "action":
