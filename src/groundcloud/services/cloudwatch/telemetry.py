@@ -79,6 +79,11 @@ def _at(into: Measured, namespace: str, name: str, dimensions: Dimensions, unit:
 def _lambda(records: list[CallRecord], start_s: int, into: Measured) -> None:
     """AWS: "Types of metrics for Lambda functions". An invocation that was refused is no invocation; one that was throttled is a throttle."""
     first = records[0]
+    if mapping_id := first.dimensions.get("EventSourceMappingUUID"):
+        for record in records:
+            for name, value in record.units.items():
+                _at(into, "AWS/Lambda", name, (("EventSourceMappingUUID", mapping_id),), COUNT, start_s).add(value)
+        return
     function_name = first.dimensions.get("FunctionName")
     if first.operation != "Invoke" or function_name is None:
         return

@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from groundcloud.base.errors import AwsError
+from groundcloud.kernel.telemetry import CallRecord
 from groundcloud.services.lambda_ import execution, filters
 from groundcloud.services.lambda_.durable import starts
 from groundcloud.services.lambda_.names import FunctionName
@@ -37,6 +38,7 @@ class Poller:
         self.source_region, self.source_account = parts[3], parts[4]
         self.partial = "ReportBatchItemFailures" in (mapping.settings.get("FunctionResponseTypes") or ())
         self.filters = filters.compile_all(mapping.settings.get("FilterCriteria"))
+        self._counted = "EventCount" in ((mapping.settings.get("MetricsConfig") or {}).get("Metrics") or ())
         self._problem_ms = PROBLEM_FIRST_MS
 
     def commits_of(self, service: str) -> Watch:
@@ -57,6 +59,35 @@ class Poller:
             return False
         self.mapping = mapping
         return True
+
+    def count(self, **events: int) -> None:
+        """AWS: "Event source mapping metrics", by their names; only for a mapping that is to have them."""
+        if self._counted:
+            self.measure(**events)
+
+    def measure(self, **figures: int) -> None:
+        """Leaves a record for the readers of the telemetry."""
+        units = {name: float(figure) for name, figure in figures.items() if figure}
+        if not units:
+            return
+        call = self.call
+        call.ground.telemetry.emit(
+            CallRecord(
+                call.request_id,
+                call.clock.now_ms(),
+                call.account,
+                call.region,
+                "lambda",
+                "PollEventSource",
+                self.mapping.mapping_id,
+                "lambda.amazonaws.com",
+                200,
+                "",
+                0,
+                units=units,
+                dimensions={"EventSourceMappingUUID": self.mapping.mapping_id},
+            )
+        )
 
     async def request(self, service: str, operation: str, params: dict[str, Any]) -> dict[str, Any]:
         """An operation of the source, as the function's role."""

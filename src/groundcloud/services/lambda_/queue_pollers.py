@@ -25,6 +25,9 @@ BATCHES_FIRST = 5
 BATCHES_MAX = 100
 """Batches of one mapping at once: five at first, as on AWS, more while all are busy."""
 
+BATCHES_OF_POLLER = 10
+"""AWS: "Using provisioned mode": a poller of a queue runs up to ten invocations at once."""
+
 SLOT_WAIT_S = 0.1
 
 EMPTY_POLLS = 3
@@ -43,35 +46,44 @@ class QueuePoller(Poller):
         self._batch_size: int = mapping.settings.get("BatchSize", 10)
         self._window_ms: int = mapping.settings.get("MaximumBatchingWindowInSeconds", 0) * 1000
         ceiling = (mapping.settings.get("ScalingConfig") or {}).get("MaximumConcurrency")
-        self._at_once_max = ceiling or BATCHES_MAX
-        self._at_once = min(BATCHES_FIRST, self._at_once_max)
+        provisioned = mapping.settings.get("ProvisionedPollerConfig") or {}
+        self._loops: int = provisioned.get("MinimumPollers", 1)
+        self._at_once_max = ceiling or provisioned.get("MaximumPollers", 0) * BATCHES_OF_POLLER or BATCHES_MAX
+        self._at_once = min(provisioned.get("MinimumPollers", 0) * BATCHES_OF_POLLER or BATCHES_FIRST, self._at_once_max)
         self._running: set[asyncio.Task[None]] = set()
         self._backlog_since = 0.0
         self._empty = 0
 
     async def run(self) -> None:
+        loops = [asyncio.get_running_loop().create_task(self._poll()) for _ in range(self._loops)]
+        if "ProvisionedPollerConfig" in self.mapping.settings:
+            self.measure(ProvisionedPollers=self._loops)
         try:
-            while self.is_current():
-                await self._slot()
-                try:
-                    await self._rest()
-                    messages = await self._collect()
-                except AwsError as error:
-                    await self.problem(error)
-                    continue
-                self.no_problem()
-                if messages:
-                    with self.call.busy():
-                        task = asyncio.get_running_loop().create_task(self._handle(messages))
-                        self._running.add(task)
-                        task.add_done_callback(self._running.discard)
-                        await asyncio.sleep(0)
+            await asyncio.gather(*loops)
         except asyncio.CancelledError:
             for task in self._running:
                 task.cancel()
             raise
         if self._running:
             await asyncio.wait(self._running)
+
+    async def _poll(self) -> None:
+        """One poller: a mapping has one, unless more are provisioned."""
+        while self.is_current():
+            await self._slot()
+            try:
+                await self._rest()
+                messages = await self._collect()
+            except AwsError as error:
+                await self.problem(error)
+                continue
+            self.no_problem()
+            if messages:
+                with self.call.busy():
+                    task = asyncio.get_running_loop().create_task(self._handle(messages))
+                    self._running.add(task)
+                    task.add_done_callback(self._running.discard)
+                    await asyncio.sleep(0)
 
     async def _slot(self) -> None:
         """Waits until another batch may run; when messages have waited for a place for a while, more may."""
@@ -144,6 +156,7 @@ class QueuePoller(Poller):
                         del records[message_id]
                     # What no filter wants is deleted, as on AWS.
                     await self._delete([receipts[one] for one in receipts if one not in records])
+                self.count(PolledEventCount=len(messages), FilteredOutEventCount=len(messages) - len(records))
                 if not records:
                     return
             for part in _parts(list(records.values())):
@@ -160,16 +173,20 @@ class QueuePoller(Poller):
         # One trace for the batch: that of its first message, as on AWS.
         trace = records[0]["attributes"].get("AWSTraceHeader", "")
         outcome, _ = await self.invoke(payload, give_up_ms, trace)
+        self.count(InvokedEventCount=len(records))
         if outcome is None or outcome.failed:
+            self.count(FailedInvokeEventCount=len(records))
             return
         done = [record["messageId"] for record in records]
         if self.partial:
             failed = batches.failed_items(outcome.payload, done)
+            self.count(FailedInvokeEventCount=len(records if failed is None else failed))
             if failed is None:
                 return
             done = [message_id for message_id in done if message_id not in failed]
         with self.call.busy():
             await self._delete([receipts[message_id] for message_id in done])
+        self.count(DeletedEventCount=len(done))
 
     async def _delete(self, receipts: list[str]) -> None:
         for start in range(0, len(receipts), RECEIVE_MAX):

@@ -232,6 +232,7 @@ class StreamPoller(Poller):
             seen = [{**record, "eventSourceARN": self.mapping.source_arn} for record in records]
             if self.filters:
                 seen = [record for record in seen if filters.passes(self.filters, record, "data")]
+        self.count(PolledEventCount=len(records), FilteredOutEventCount=len(records) - len(seen))
         if self._width_s:
             await self._handle_windows(shard_id, seen)
             return
@@ -301,7 +302,9 @@ class StreamPoller(Poller):
                 document = tumbling.event(window, part, shard_id, self.mapping.source_arn, final=False)
             payload = json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass")
             outcome, error = await self.invoke(payload, None)
+            self.count(InvokedEventCount=len(part))
             if outcome is None or outcome.failed:
+                self.count(FailedInvokeEventCount=len(part))
                 return _Failure(start, outcome, error)
             if window is not None:
                 self._windows[shard_id] = tumbling.after(window, outcome.payload)
@@ -309,8 +312,10 @@ class StreamPoller(Poller):
                 numbers = [record["dynamodb"]["SequenceNumber"] for record in part]
                 failed = batches.failed_items(outcome.payload, numbers)
                 if failed is None:
+                    self.count(FailedInvokeEventCount=len(part))
                     return _Failure(start, outcome, None)
                 if failed:
+                    self.count(FailedInvokeEventCount=len(failed))
                     return _Failure(start + min(numbers.index(number) for number in failed), outcome, None)
             start = end
         return None
@@ -325,6 +330,7 @@ class StreamPoller(Poller):
 
     def _tell(self, shard_id: str, records: Records, attempts: int, failure: _Failure, condition: str) -> None:
         """The failure destination. AWS: "Retaining discarded records": where the records are, not what is in them."""
+        self.count(DroppedEventCount=len(records))
         if not self._destination:
             return
         target = execution.target(self.call, self.name)
@@ -367,6 +373,7 @@ class StreamPoller(Poller):
                 source_arn=self.name.arn,
                 folder=f"{self.mapping.mapping_id}/{shard_id}",
             )
+        self.count(OnFailureDestinationDeliveredEventCount=len(records))
 
 
 def _fitting(records: Records, start: int) -> int:

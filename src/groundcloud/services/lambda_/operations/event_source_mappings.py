@@ -16,6 +16,8 @@ from groundcloud.store import Transaction
 ITEMS_MAX = 100
 BATCH_SIZE_MAX = {"sqs": 10_000, "dynamodb": 10_000}
 FIFO_BATCH_SIZE_MAX = 10
+PROVISIONED_POLLERS = {"MinimumPollers": 2, "MaximumPollers": 200}
+"""Defaults for a queue, of which the first is the least there may be. Source: the model's ProvisionedPollerConfig."""
 
 # Members of the request that are kept under their own names, by source, with their defaults.
 _SETTINGS: dict[str, dict[str, Any]] = {
@@ -25,6 +27,8 @@ _SETTINGS: dict[str, dict[str, Any]] = {
         "FilterCriteria": None,
         "FunctionResponseTypes": [],
         "ScalingConfig": None,
+        "ProvisionedPollerConfig": None,
+        "MetricsConfig": None,
     },
     "dynamodb": {
         "BatchSize": 100,
@@ -38,6 +42,7 @@ _SETTINGS: dict[str, dict[str, Any]] = {
         "MaximumRetryAttempts": -1,
         "TumblingWindowInSeconds": 0,
         "DestinationConfig": {"OnFailure": {}},
+        "MetricsConfig": None,
     },
 }
 _NEEDED = {
@@ -208,8 +213,12 @@ def _settings(service: str, source_arn: str, request: dict[str, Any], before: di
         raise errors.invalid_parameter("Invalid filter pattern definition.") from None
     if not (settings.get("FilterCriteria") or {}).get("Filters"):
         settings.pop("FilterCriteria", None)
-    if not settings.get("ScalingConfig"):
-        settings.pop("ScalingConfig", None)
+    for member in ("ScalingConfig", "ProvisionedPollerConfig", "MetricsConfig"):
+        if not settings.get(member):  # an empty one takes it away
+            settings.pop(member, None)
+    _check_metrics(service, settings)
+    if "ProvisionedPollerConfig" in settings:
+        settings["ProvisionedPollerConfig"] = _provisioned(settings)
     size, window_s = settings["BatchSize"], settings["MaximumBatchingWindowInSeconds"]
     if size > BATCH_SIZE_MAX[service]:
         raise errors.invalid_parameter(f"Maximum batch size for {service} is {BATCH_SIZE_MAX[service]}")
@@ -224,6 +233,28 @@ def _settings(service: str, source_arn: str, request: dict[str, Any], before: di
                 "Maximum batch window in seconds must be greater than 0 if maximum batch size is greater than 10"
             )
     return settings
+
+
+def _check_metrics(service: str, settings: dict[str, Any]) -> None:
+    """Raises AwsError for metrics that only other sources have."""
+    foreign = [name for name in (settings.get("MetricsConfig") or {}).get("Metrics") or () if name != "EventCount"]
+    if foreign:
+        raise errors.invalid_parameter(f"Unsupported metrics for event source mappings of {service}: {', '.join(foreign)}.")
+
+
+def _provisioned(settings: dict[str, Any]) -> dict[str, Any]:
+    """ProvisionedPollerConfig of a queue with its defaults. Raises AwsError. The ranges are AWS's; the sentences are not known."""
+    given = settings["ProvisionedPollerConfig"]
+    if given.get("PollerGroupName"):
+        raise errors.invalid_parameter("PollerGroupName is only supported for Amazon MSK and self-managed Apache Kafka event sources.")
+    if settings.get("ScalingConfig"):
+        raise errors.invalid_parameter("ProvisionedPollerConfig cannot be used together with ScalingConfig MaximumConcurrency.")
+    config = {**PROVISIONED_POLLERS, **given}
+    if config["MinimumPollers"] < PROVISIONED_POLLERS["MinimumPollers"] or config["MaximumPollers"] < PROVISIONED_POLLERS["MinimumPollers"]:
+        raise errors.invalid_parameter("MinimumPollers and MaximumPollers must be at least 2 for Amazon SQS event sources.")
+    if config["MinimumPollers"] > config["MaximumPollers"]:
+        raise errors.invalid_parameter("MinimumPollers must be less than or equal to MaximumPollers.")
+    return config
 
 
 async def _check_source(call: Call, service: str, source_arn: str, target: execution.Target, settings: dict[str, Any]) -> dict[str, Any]:

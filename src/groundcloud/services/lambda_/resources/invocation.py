@@ -101,7 +101,14 @@ class EventSourceMappingResource(ResourceType):
         return None
 
     async def update(self, call: Call, resource: ResourceRequest) -> Created:
-        unset: dict[str, Any] = {"FilterCriteria": {}, "FunctionResponseTypes": [], "ScalingConfig": {}, "Enabled": True}
+        unset: dict[str, Any] = {
+            "FilterCriteria": {},
+            "FunctionResponseTypes": [],
+            "ScalingConfig": {},
+            "ProvisionedPollerConfig": {},
+            "MetricsConfig": {},
+            "Enabled": True,
+        }
         params = {member: value for member, value in unset.items() if resource.old_properties.get(member) is not None}
         params.update(_mapping(resource))
         for member in self.replaces:
