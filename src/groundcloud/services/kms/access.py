@@ -73,6 +73,8 @@ def of_caller(call: Call) -> dict[str, Any]:
     parent = call.parent
     if call.http is None and parent is not None and parent.service != "kms":
         facts["kms:ViaService"] = f"{parent.service}.{call.region}.amazonaws.com"
+    if call.operation in ("CreateGrant", "ListGrants", "RevokeGrant"):
+        facts["kms:GrantIsForAWSResource"] = "true" if "kms:ViaService" in facts else "false"
     return facts
 
 
@@ -157,7 +159,7 @@ def require(
     decision = authorization.decide(call, action, arn, facts, _nothing if key is None else lambda _call, _arn: key.policy)
     if decision is not None and not decision.allowed:
         granted = key is not None and decision.kind != "explicit deny"
-        if not granted or not grants.allow(call, named, action, request.get("EncryptionContext") if context is None else context):
+        if not granted or not grants.allow(call, named, action, request, request.get("EncryptionContext") if context is None else context):
             raise denied(call, decision, named, what)
     if key is None:
         raise errors.key_not_found(arn)

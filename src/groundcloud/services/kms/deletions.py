@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from groundcloud.kernel.call import Call
-from groundcloud.services.kms import names, rotations
+from groundcloud.services.kms import imports, names, rotations
 from groundcloud.services.kms.limits import DAY_MS
 from groundcloud.services.kms.names import Found
 from groundcloud.services.kms.state import (
@@ -39,7 +39,7 @@ def _begin(call: Call, found: Found, days: int) -> Key:
 def cancel(call: Call, found: Found) -> None:
     """The key is Disabled then; one whose imported material is gone waits for it again."""
     key = found.key
-    found.put(key.replace(state=DISABLED if key.sealed else PENDING_IMPORT, deletion_ms=0, window_days=0))
+    found.put(key.replace(state=DISABLED if imports.is_whole(found) else PENDING_IMPORT, deletion_ms=0, window_days=0))
     call.unschedule("kms.delete", key.key_id, tx=found.tx)
 
 

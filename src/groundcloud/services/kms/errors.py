@@ -132,3 +132,27 @@ def grant_not_found(key_arn: str, grant_id: str) -> AwsError:
 
 def invalid_grant_token() -> AwsError:
     return AwsError("InvalidGrantTokenException", "Invalid grant token")
+
+
+def invalid_principal(principal: str) -> AwsError:
+    return AwsError("InvalidArnException", f"ARN does not refer to a valid principal: {principal}")
+
+
+def expired_import_token() -> AwsError:
+    return AwsError("ExpiredImportTokenException", "The import token has expired.")
+
+
+def invalid_import_token() -> AwsError:
+    return AwsError("InvalidImportTokenException", "The import token is invalid.")
+
+
+def incorrect_key_material(message: str) -> AwsError:
+    return AwsError("IncorrectKeyMaterialException", message)
+
+
+def replica_exists(key_arn: str) -> AwsError:
+    return AwsError("AlreadyExistsException", f"Unable to replicate key. A key with ARN {key_arn} already exists.")
+
+
+def not_primary(key_arn: str) -> AwsError:
+    return unsupported(f"{key_arn} is not a multi-Region primary key.")

@@ -2,33 +2,64 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from groundcloud.auth.principals import Principal
 from groundcloud.kernel.call import Call
-from groundcloud.services.kms.state import GRANTS, Grant
+from groundcloud.services.kms import specs
+from groundcloud.services.kms.state import GRANTS, Grant, Key
 
 if TYPE_CHECKING:
     from groundcloud.services.kms.names import Place
 
-WITHOUT_CONTEXT = frozenset(["DescribeKey", "RetireGrant", "CreateGrant", "GetPublicKey", "Sign", "Verify", "GenerateMac", "VerifyMac"])
-"""Operations that have no encryption context, for which its constraints say nothing."""
+_ALWAYS = frozenset(["CreateGrant", "DescribeKey", "RetireGrant"])
+_WITH_CONTEXT = frozenset(
+    [
+        "Encrypt",
+        "Decrypt",
+        "ReEncryptFrom",
+        "ReEncryptTo",
+        "GenerateDataKey",
+        "GenerateDataKeyWithoutPlaintext",
+        "GenerateDataKeyPair",
+        "GenerateDataKeyPairWithoutPlaintext",
+    ]
+)
+"""Operations of symmetric keys, which are those with an encryption context: on others a constraint of it says nothing."""
+
+_OF_USAGE = {
+    specs.ENCRYPT_DECRYPT: frozenset(["Encrypt", "Decrypt", "ReEncryptFrom", "ReEncryptTo", "GetPublicKey"]),
+    specs.SIGN_VERIFY: frozenset(["Sign", "Verify", "GetPublicKey"]),
+    specs.GENERATE_VERIFY_MAC: frozenset(["GenerateMac", "VerifyMac"]),
+    specs.KEY_AGREEMENT: frozenset(["DeriveSharedSecret", "GetPublicKey"]),
+    specs.ENCAPSULATE_DECAPSULATE: frozenset(["Encapsulate", "Decapsulate", "GetPublicKey"]),
+}
 
 
-def allow(call: Call, named: Place, action: str, context: dict[str, str] | None) -> bool:
+def operations_of(key: Key) -> frozenset[str]:
+    """What a grant on this key may permit. AWS: "Grant operations"."""
+    if key.spec == specs.SYMMETRIC:
+        return _ALWAYS | _WITH_CONTEXT
+    return _ALWAYS | _OF_USAGE[key.usage]
+
+
+def allow(call: Call, named: Place, action: str, request: dict[str, Any], context: dict[str, str] | None) -> bool:
     """Whether some grant on the key lets the caller do `action`. Read when the policies have not allowed it."""
     assert named.key is not None
     if not named.key.grant_count:
         return False
     operation = action.partition(":")[2]
     return any(
-        operation in grant.operations and is_grantee(call.principal, grant) and holds(call, grant, operation, context or {})
+        operation in grant.operations
+        and is_grantee(call.principal, grant)
+        and holds(call, grant, operation, context or {})
+        and (operation != "CreateGrant" or covers(grant, request))
         for grant in GRANTS.scan(named.tx, named.key.key_id)
     )
 
 
 def is_grantee(principal: Principal, grant: Grant) -> bool:
-    return means(grant.grantee, principal) or bool(grant.grantee_service and grant.grantee_service == principal.arn)
+    return means(grant.grantee, principal) or means(grant.grantee_service, principal)
 
 
 def means(text: str, principal: Principal) -> bool:
@@ -37,15 +68,28 @@ def means(text: str, principal: Principal) -> bool:
         return False
     if text in (principal.arn, principal.role_arn):
         return True
-    return principal.account != "" and text in (principal.account, f"arn:aws:iam::{principal.account}:root")
+    return principal.account != "" and text == f"arn:aws:iam::{principal.account}:root"
 
 
 def holds(call: Call, grant: Grant, operation: str, context: dict[str, str]) -> bool:
     """The grant's constraints."""
     if grant.source_arn and operation != "RetireGrant" and call.source_arn != grant.source_arn:
         return False
-    if operation in WITHOUT_CONTEXT:
+    if operation not in _WITH_CONTEXT:
         return True
     if grant.equals is not None and context != grant.equals:
         return False
     return grant.subset is None or grant.subset.items() <= context.items()
+
+
+def covers(grant: Grant, request: dict[str, Any]) -> bool:
+    """Whether a grant that permits CreateGrant lets its grantee make this one: no more operations, and constraints at least as strict."""
+    if not set(request["Operations"]) <= set(grant.operations):
+        return False
+    constraints = request.get("Constraints") or {}
+    equals, subset = constraints.get("EncryptionContextEquals"), constraints.get("EncryptionContextSubset")
+    if grant.equals is not None and equals != grant.equals:
+        return False
+    if grant.subset is None:
+        return True
+    return any(wanted is not None and grant.subset.items() <= wanted.items() for wanted in (equals, subset))

@@ -75,7 +75,12 @@ def generate_private(spec_name: str) -> Any:
     if spec.kind == "rsa":
         return rsa.generate_private_key(65_537, int(spec.size))
     if spec.kind == "ec":
-        curves = {"secp256r1": ec.SECP256R1, "secp384r1": ec.SECP384R1, "secp521r1": ec.SECP521R1, "secp256k1": ec.SECP256K1}
+        curves: dict[str, Any] = {
+            "secp256r1": ec.SECP256R1,
+            "secp384r1": ec.SECP384R1,
+            "secp521r1": ec.SECP521R1,
+            "secp256k1": ec.SECP256K1,
+        }
         return ec.generate_private_key(curves[str(spec.size)]())
     if spec.kind == "ed25519":
         return ed25519.Ed25519PrivateKey.generate()

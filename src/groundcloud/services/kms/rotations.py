@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from groundcloud.kernel.call import Call
-from groundcloud.services.kms import materials, names
+from groundcloud.services.kms import errors, materials, names
 from groundcloud.services.kms.limits import DAY_MS
 from groundcloud.services.kms.names import Found
 from groundcloud.services.kms.state import CURRENT, ENABLED, KEYS, MATERIALS, NON_CURRENT, Key, Material
@@ -23,20 +23,26 @@ def all_of(tx: Transaction, key_id: str) -> list[Material]:
 
 
 def rotate(call: Call, found: Found, kind: str, chosen: Material | None = None) -> Key:
-    """Makes new material current (or `chosen`, imported and waiting), in every region of the key. `kind`: AUTOMATIC or ON_DEMAND."""
+    """Makes new material current (or `chosen`, imported and waiting), in every region of the key. `kind`: AUTOMATIC or ON_DEMAND.
+
+    Imported material must have been imported in each region.
+    """
     key_id = found.key.key_id
     before = all_of(found.tx, key_id)
     if chosen is None:
         material = materials.generate(found.key.spec)
         new_id, sealed = materials.material_id(key_id, material), materials.seal(call, key_id, material)
         chosen = Material(key_id=key_id, material_id=new_id, number=before[-1].number + 1, sealed=sealed)
-    chosen = chosen.replace(state=CURRENT, rotated_ms=call.now_ms, rotation_type=kind)
+    imported = found.key.origin == "EXTERNAL"
     for related in everywhere(found):
+        own = MATERIALS.get(related.tx, key_id, chosen.material_id) if imported else chosen
+        if own is None or not own.sealed:
+            raise errors.invalid_state(related.arn, "has no imported key material that is pending rotation")
         old = MATERIALS.get(related.tx, key_id, related.key.material_id)
         if old is not None:
             MATERIALS.put(related.tx, old.replace(state=NON_CURRENT))
-        MATERIALS.put(related.tx, chosen)
-        related.put(related.key.replace(material_id=chosen.material_id, sealed=chosen.sealed))
+        MATERIALS.put(related.tx, own.replace(state=CURRENT, rotated_ms=call.now_ms, rotation_type=kind))
+        related.put(related.key.replace(material_id=own.material_id, sealed=own.sealed, expires_ms=own.expires_ms))
     changed = KEYS.get(found.tx, key_id)
     assert changed is not None
     return changed

@@ -23,3 +23,11 @@ def of_list(tags: list[dict[str, str]]) -> dict[str, str]:
 
 def to_list(tags: dict[str, str]) -> list[dict[str, str]]:
     return [{"TagKey": name, "TagValue": value} for name, value in tags.items()]
+
+
+def merged(tags: dict[str, str], more: dict[str, str]) -> dict[str, str]:
+    """Raises LimitExceededException."""
+    both = {**tags, **more}
+    if len(both) > TAGS_MAX:
+        raise errors.limit_exceeded(f"Tags per KMS key limit of {TAGS_MAX} exceeded")
+    return both
