@@ -194,15 +194,17 @@ async def keys_of(call: Call, bucket: Bucket, seal: Seal | None, customer: bytes
     return (key, *server_keys(call, seal)) if seal.twice else (key,)
 
 
-async def moved(call: Call, bucket: Bucket, key: str, version: Version, key_arn: str, bucket_key: bool) -> Version:
-    """The version under another KMS key: its content's own key is encrypted anew, the content stays as it is."""
+async def moved(call: Call, bucket: Bucket, key: str, version: Version, key_arn: str, bucket_key: bool) -> tuple[Encryption, Seal]:
+    """What a version's record says once it is under another KMS key: its content's own key is encrypted anew, the content stays as it is.
+
+    Raises KMS.*, AccessDenied.
+    """
+    assert version.seal is not None
     (content_key,) = await keys_of(call, bucket, version.seal)
     context = {"aws:s3:arn": _context_arn(bucket, key, bucket_key)}
     data_key = await _new_data_key(call, bucket, key_arn, context, bucket_key)
-    salt = version.seal.salt  # type: ignore[union-attr]  # there is one, or there would be no key
-    envelope = ciphers.seal_key(content_key, data_key.plain, salt)
-    seal = Seal(salt, "K", wrapped=data_key.wrapped, context=context, envelope=envelope)
-    return version.replace(encryption=("aws:kms", data_key.key_arn, bucket_key), seal=seal)
+    envelope = ciphers.seal_key(content_key, data_key.plain, salt := version.seal.salt)
+    return ("aws:kms", data_key.key_arn, bucket_key), Seal(salt, "K", wrapped=data_key.wrapped, context=context, envelope=envelope)
 
 
 # The customer's key

@@ -50,6 +50,11 @@ def explain(model: Model, operation: Operation, found: list[Violation]) -> AwsEr
             return invalid_request(f"Checksum algorithm provided is unsupported. Please try again with any of the valid types: [{valid}]")
         if where is None and "events" in first.path:
             return invalid_argument("The event is not supported for notifications", "Event", first.value)
+        if name == "ObjectEncryption" and first.kind == "pattern":
+            return invalid_request(
+                "Requests that modify an object's encryption type to SSE-KMS require a valid AWS KMS key Amazon Resource Name (ARN). Confirm that you "
+                "have a correctly formatted KMS key ARN in your request, and then try again."
+            )
         if where is None:
             if first.kind == "missing" and first.path == member and shape.get("payload") == name:
                 return missing_request_body()
