@@ -20,8 +20,10 @@ def of(tx: Transaction, arn: str) -> dict[str, str]:
     return TAGS.get(tx, arn) or {}
 
 
-def add(tx: Transaction, arn: str, added: dict[str, str]) -> None:
+def add(call: Call, tx: Transaction, arn: str, added: dict[str, str]) -> None:
     """Raises InvalidArgumentException where a resource would have too many, or for a key of AWS's own."""
+    if call.parent is None and any(key.startswith(SYSTEM) for key in added):
+        raise errors.invalid_argument("Tag keys that begin with aws: are reserved for system use.")
     found = {**of(tx, arn), **{key: value or "" for key, value in added.items()}}
     if sum(not key.startswith(SYSTEM) for key in found) > TAGS_MAX:
         _, _, stream_name, rest = names.parse(arn)

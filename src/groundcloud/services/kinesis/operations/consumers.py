@@ -48,7 +48,7 @@ def register_stream_consumer(call: Call, request: Request) -> Request:
     state.put_stream(tx, stream.replace(consumers=stream.consumers + 1))
     if request.get("Tags"):
         call.authorize("kinesis:TagResource", consumer.consumer_arn, tags.of_request(call, request))
-        tags.add(tx, consumer.consumer_arn, request["Tags"])
+        tags.add(call, tx, consumer.consumer_arn, request["Tags"])
     return {"Consumer": _describe(consumer, "CREATING")}
 
 

@@ -52,7 +52,7 @@ def create_stream(call: Call, request: Request) -> Request:
     arn = stream_arn(tx, stream_name)
     if request.get("Tags"):
         call.authorize("kinesis:AddTagsToStream", arn, tags.of_request(call, request))
-        tags.add(tx, arn, request["Tags"])
+        tags.add(call, tx, arn, request["Tags"])
     stream = Stream(
         stream_name=stream_name,
         stream_number=tx.sequence("kinesis/streams"),

@@ -23,7 +23,7 @@ Request = dict[str, Any]
 def add_tags_to_stream(call: Call, request: Request) -> Request:
     tx, stream = names.load(call, request)
     arn = stream_arn(tx, stream.stream_name)
-    tags.add(tx, arn, request["Tags"])
+    tags.add(call, tx, arn, request["Tags"])
     tags.switch_throttling(tx, arn)
     return {}
 
@@ -49,7 +49,7 @@ def list_tags_for_stream(call: Call, request: Request) -> Request:
 @operation(resource=names.arn_of_resource, context=tags.of_request)
 def tag_resource(call: Call, request: Request) -> Request:
     tx, arn = _resource(call, request)
-    tags.add(tx, arn, request["Tags"])
+    tags.add(call, tx, arn, request["Tags"])
     tags.switch_throttling(tx, arn)
     return {}
 
