@@ -41,6 +41,8 @@ def correct(service: str, raw: dict[str, Any]) -> None:
         location["members"]["LocationConstraint"].update(
             locationName="LocationConstraint", xmlNamespace="http://s3.amazonaws.com/doc/2006-03-01/"
         )
+        # 202 where a restore begins, 200 where the copy is there already.
+        raw["shapes"]["RestoreObjectOutput"]["members"]["StatusCode"] = {"shape": "MaxKeys", "location": "statusCode"}
     elif service == "s3control":
         # A bucket's ARN has neither region nor account. User Guide: "Using tags with S3 general purpose buckets".
         raw["shapes"]["S3ResourceArn"]["pattern"] = "arn:[^:]+:s3(express)?:.*"

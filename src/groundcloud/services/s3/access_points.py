@@ -86,7 +86,7 @@ ALIASES: Table[tuple[str, str, str]] = Table("s3/access-point-aliases", tuple[st
 """Alias -> account, region, name."""
 OF_BUCKET: Table[None] = Table("s3/access-points-of-buckets", None, key=4, scope="global")
 """(bucket, account, region, name)."""
-ACCOUNT_BLOCKS: Table[Block] = Table("s3/account-public-access-blocks", Block, key=1, scope="global")
+ACCOUNT_BLOCKS: Table[Block] = Table("s3/account-public-access-blocks", tuple[bool, bool, bool, bool], key=1, scope="global")
 """Account -> its public access block."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{1,48}[a-z0-9]")

@@ -24,7 +24,6 @@ CONTENT_TYPE_DEFAULT = "binary/octet-stream"
 STORAGE_CLASSES = frozenset(
     ("STANDARD", "REDUCED_REDUNDANCY", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER", "DEEP_ARCHIVE", "GLACIER_IR")
 )
-ARCHIVED = frozenset(("GLACIER", "DEEP_ARCHIVE"))
 
 
 def headers_of(request: dict[str, Any]) -> dict[str, str]:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from groundcloud.kernel.call import Call
-from groundcloud.services.s3 import conditions, encryption, errors, objects, permissions, versions
+from groundcloud.services.s3 import conditions, encryption, errors, permissions, restores, versions
 from groundcloud.services.s3.state import OBJECTS, Bucket, Version, find_version
 from groundcloud.store import Transaction
 
@@ -40,7 +40,7 @@ def source_of(call: Call, tx: Transaction, request: dict[str, Any]) -> Source:
             raise errors.access_denied()
         raise errors.no_such_key(key)
     customer = encryption.customer_key_of_read(request, version.seal, encryption.SOURCE_MEMBERS)
-    if version.storage_class in objects.ARCHIVED:
+    if restores.is_away(version, call.now_ms):
         raise errors.S3Error(
             "ObjectNotInActiveTierError",
             "The source object of the COPY operation is not in the active tier and is only stored in Amazon Glacier.",

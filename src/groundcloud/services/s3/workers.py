@@ -1,4 +1,4 @@
-"""Work that time brings: the daily look at a bucket's lifecycle rules, changes on their way to other buckets."""
+"""Work that time brings: the daily look at a bucket's lifecycle rules, changes on their way to other buckets, copies of archived objects."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import timer
-from groundcloud.services.s3 import lifecycle, notifications, replicas, replication, versions
+from groundcloud.services.s3 import lifecycle, notifications, replicas, replication, restores, versions
 from groundcloud.services.s3.operations.deletes import delete_one
 from groundcloud.services.s3.operations.uploads import abort
 from groundcloud.services.s3.state import BUCKETS, CONFIGURATIONS, OBJECTS, UPLOADS, VERSIONS, Bucket, Version
@@ -84,6 +84,11 @@ async def replicate_existing(call: Call, bucket_name: str) -> None:
                 return
             after = keys[-1][0]
         await asyncio.sleep(0)
+
+
+@timer(restores.TIMER)
+def look_at_restored(call: Call, restored: dict[str, Any]) -> None:
+    restores.look(call, call.tx, restored["bucket_name"], restored["key"], restored["version_id"])
 
 
 def _rules(tx: Transaction, bucket_name: str) -> tuple[Bucket | None, list[dict[str, Any]]]:

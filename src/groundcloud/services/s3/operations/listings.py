@@ -7,7 +7,7 @@ from typing import Any
 
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import operation
-from groundcloud.services.s3 import errors, listing, permissions
+from groundcloud.services.s3 import errors, listing, permissions, restores
 from groundcloud.services.s3.state import NULL, OBJECTS, VERSIONS, Bucket, Version, canonical_id, order_of
 from groundcloud.store import Transaction
 
@@ -37,7 +37,7 @@ def _encoding(request: dict[str, Any]) -> bool:
     return kind == "url"
 
 
-def _entry(key: str, version: Version, bucket: Bucket, encode: bool, with_owner: bool) -> dict[str, Any]:
+def _entry(key: str, version: Version, bucket: Bucket, encode: bool, with_owner: bool, restores_at_ms: int = 0) -> dict[str, Any]:
     one: dict[str, Any] = {
         "Key": listing.url_encoded(key) if encode else key,
         "LastModified": version.modified_ms // 1000,
@@ -48,9 +48,16 @@ def _entry(key: str, version: Version, bucket: Bucket, encode: bool, with_owner:
     if version.checksum[0]:
         one["ChecksumAlgorithm"] = [version.checksum[0]]
         one["ChecksumType"] = version.checksum[2]
+    if restores_at_ms and version.restored is not None:
+        one["RestoreStatus"] = restores.status(version, restores_at_ms)
     if with_owner:
         one["Owner"] = {"ID": canonical_id(version.owner or bucket.account)}
     return one
+
+
+def _restores_at_ms(call: Call, request: dict[str, Any]) -> int:
+    """The time for RestoreStatus; 0 where the request does not ask for it."""
+    return call.now_ms if "RestoreStatus" in request.get("OptionalObjectAttributes", ()) else 0
 
 
 def _prefixes(page: listing.Page[Any], encode: bool) -> list[dict[str, Any]]:
@@ -83,7 +90,7 @@ def list_objects_v2(call: Call, request: dict[str, Any]) -> dict[str, Any]:
         "Delimiter": text(delimiter) if delimiter else None,
         "EncodingType": "url" if encode else None,
         "IsTruncated": page.truncated,
-        "Contents": [_entry(key, version, bucket, encode, with_owner) for key, version in page.entries] or None,
+        "Contents": [_entry(key, version, bucket, encode, with_owner, _restores_at_ms(call, request)) for key, version in page.entries] or None,
         "CommonPrefixes": _prefixes(page, encode) or None,
     }
 
@@ -112,7 +119,7 @@ def list_objects(call: Call, request: dict[str, Any]) -> dict[str, Any]:
         "Delimiter": text(delimiter) if delimiter else None,
         "EncodingType": "url" if encode else None,
         "IsTruncated": page.truncated,
-        "Contents": [_entry(key, version, bucket, encode, True) for key, version in page.entries] or None,
+        "Contents": [_entry(key, version, bucket, encode, True, _restores_at_ms(call, request)) for key, version in page.entries] or None,
         "CommonPrefixes": _prefixes(page, encode) or None,
     }
 
@@ -187,6 +194,8 @@ def list_object_versions(call: Call, request: dict[str, Any]) -> dict[str, Any]:
             one.update(ETag=f'"{version.etag}"', Size=version.size_bytes, StorageClass=version.storage_class)
             if version.checksum[0]:
                 one.update(ChecksumAlgorithm=[version.checksum[0]], ChecksumType=version.checksum[2])
+            if version.restored is not None and _restores_at_ms(call, request):
+                one["RestoreStatus"] = restores.status(version, call.now_ms)
             shown["Versions"].append(one)
     last_id = None
     if page.truncated and not page.last_is_prefix and page.entries:

@@ -18,6 +18,7 @@ from groundcloud.services.s3 import (
     objects,
     permissions,
     replication,
+    restores,
     versions,
 )
 from groundcloud.services.s3.state import NULL, OBJECTS, PARTS, Bucket, Version, find_version
@@ -248,6 +249,8 @@ def _answer(call: Call, tx: Transaction, request: dict[str, Any], bucket: Bucket
         from groundcloud.services.s3.lifecycle import expiration_header
 
         answer["Expiration"] = expiration_header(tx, bucket, request["Key"], version)
+    if version.restored is not None:
+        answer["Restore"] = restores.header(version, call.now_ms)
     return start, stop, answer
 
 
@@ -255,7 +258,7 @@ def _answer(call: Call, tx: Transaction, request: dict[str, Any], bucket: Bucket
 async def get_object(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     tx = call.reading()
     bucket, version = open_version(call, tx, request, "s3:GetObject", "s3:GetObjectVersion")
-    if version.storage_class in objects.ARCHIVED:
+    if version.storage_class in restores.ARCHIVED and restores.is_away(version, call.now_ms):
         raise errors.S3Error(
             "InvalidObjectState",
             "The operation is not valid for the object's storage class",
