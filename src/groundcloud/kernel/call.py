@@ -224,11 +224,16 @@ class Call:
 
     def authorize(self, action: str, resource: str, context: dict[str, Any] | None = None) -> None:
         """Raises AWS's AccessDenied unless this call's principal may do `action` on `resource`. The resource policy is the room's own."""
-        policy = self.room.resource_policy if self.room is not None and action.startswith(self.room.action_prefix + ":") else None
+        policy = self._policy_of(action)
         authorization.authorize(self, action, resource, context, policy)
 
+    def _policy_of(self, action: str) -> Any:
+        """The room's resource policies, where the action is of the room's own service."""
+        room = self.room
+        return room.resource_policy if room is not None and action.partition(":")[0].lower() == room.action_prefix.lower() else None
+
     def allowed(self, action: str, resource: str, context: dict[str, Any] | None = None) -> bool:
-        policy = self.room.resource_policy if self.room is not None and action.startswith(self.room.action_prefix + ":") else None
+        policy = self._policy_of(action)
         decision = authorization.decide(self, action, resource, context, policy)
         return decision is None or decision.allowed
 
