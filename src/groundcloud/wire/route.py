@@ -106,7 +106,8 @@ def _query(action: str, version: str, signing_name: str | None, host_label: str)
     candidates = _by_signing_name().get(signing_name, []) if signing_name else []
     if not candidates:
         index = models.index()
-        candidates = [service for service in index if "query" in _protocols(service) and version == index[service]["apiVersion"]]
+        # AWS's own links (SNS: ConfirmSubscription, Unsubscribe) name no version.
+        candidates = [service for service in index if "query" in _protocols(service) and version in ("", index[service]["apiVersion"])]
         candidates.sort(key=lambda service: index[service]["endpointPrefix"] != host_label)
         candidates = [service for service in candidates if action in models.load(service).operation_names] or candidates
     for service in candidates:
