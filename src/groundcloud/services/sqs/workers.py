@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from base64 import b64decode
 from typing import Any
 
 from groundcloud.base import arn as arns
@@ -72,7 +74,8 @@ def move(call: Call, task_id: str) -> None:
 
 @target("sqs")
 def into_queue(call: Call, delivery: Delivery) -> None:
-    """A delivery from another service is a SendMessage by that service. Attributes: MessageGroupId, MessageDeduplicationId, others become message attributes."""
+    """A delivery from another service is a SendMessage by that service. Attributes: MessageGroupId, MessageDeduplicationId, AWSTraceHeader; MessageAttributes,
+    a document of typed ones with binary values in base64; others become message attributes."""
     call.authorize("sqs:SendMessage", delivery.target_arn)
     queue = QUEUES.get(call.tx, arns.parse(delivery.target_arn).resource)
     if queue is None:
@@ -82,6 +85,18 @@ def into_queue(call: Call, delivery: Delivery) -> None:
     for name in ("MessageGroupId", "MessageDeduplicationId"):
         if name in extra:
             entry[name] = extra.pop(name)
-    if extra:
+    if "AWSTraceHeader" in extra:
+        entry["MessageSystemAttributes"] = {"AWSTraceHeader": {"DataType": "String", "StringValue": extra.pop("AWSTraceHeader")}}
+    if "MessageAttributes" in extra:
+        entry["MessageAttributes"] = _typed(extra.pop("MessageAttributes"))
+    elif extra:
         entry["MessageAttributes"] = {name: {"DataType": "String", "StringValue": value} for name, value in extra.items()}
     messages.send(call, call.tx, queue, entry)
+
+
+def _typed(text: str) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = json.loads(text)
+    for value in found.values():
+        if "BinaryValue" in value:
+            value["BinaryValue"] = b64decode(value["BinaryValue"])
+    return found
