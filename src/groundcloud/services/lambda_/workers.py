@@ -23,7 +23,8 @@ async def event(call: Call, event_id: str) -> None:
 def into_function(call: Call, delivery: Delivery) -> None:
     """S3 notifications, SNS, EventBridge, destinations: an event in the function's queue, if its policy or the sender's lets it in."""
     call.authorize("lambda:InvokeFunction", delivery.target_arn)
-    events.accept(call, names.from_arn(delivery.target_arn), delivery.payload, source_arn=delivery.source_arn)
+    trace = delivery.attributes.get("AWSTraceHeader", "")
+    events.accept(call, names.from_arn(delivery.target_arn), delivery.payload, source_arn=delivery.source_arn, trace=trace)
 
 
 @timer("lambda.poll", background=True)
