@@ -64,6 +64,7 @@ ENDPOINTS: dict[str, tuple[str, ...]] = {
     "s3-website": ("s3",),
     "s3-preflight": ("s3",),
     "s3-form": ("s3",),
+    "sns-certificate": ("sns",),
 }
 """Data-plane endpoint -> the services whose rooms may answer it, in order."""
 

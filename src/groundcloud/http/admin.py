@@ -6,6 +6,7 @@
     GET  /_ground/why/REQUEST_ID           {"request_id", "decisions": [...], "text"}
     GET  /_ground/calls?limit=100          the latest calls' records
     GET  /_ground/faults, PUT              the plan: a list of kernel.faults.Fault
+    /_ground/SERVICE/...                   what a room shows of itself: its endpoint "ground" (`services/*/operations/pages.py`)
 
 On loopback these answer whoever can reach the port, but no web page (requests with an Origin, or for another host name, are refused); elsewhere they
 want the root's signature (SigV4, service name `ground`).
@@ -22,6 +23,9 @@ import groundcloud
 from groundcloud.auth import refusals, sigv4
 from groundcloud.auth.refusals import SignatureError
 from groundcloud.base.clock import FURTHEST_MS, duration_ms
+from groundcloud.base.limits import ACCOUNT_DEFAULT
+from groundcloud.kernel.call import Call
+from groundcloud.kernel.chain import ANONYMOUS
 from groundcloud.kernel.faults import Fault
 from groundcloud.kernel.ground import Ground
 from groundcloud.wire import timestamps
@@ -50,12 +54,26 @@ async def answer(ground: Ground, request: HttpRequest) -> HttpResponse:
             return _json(200, ground.faults.plan)
         if path == "/_ground/services":
             return _json(200, coverage(ground))
+        if (page := await _page_of_room(ground, request)) is not None:
+            return page
     except SignatureError as error:
         said = refusals.refusal(error, "json")
         return _json(said.status, {"message": said.message})
     except (ValueError, msgspec.MsgspecError) as error:
         return _json(400, {"message": str(error)})
     return _json(404, {"message": f"{path} is not part of this server's API; see `ground --help`"})
+
+
+async def _page_of_room(ground: Ground, request: HttpRequest) -> HttpResponse | None:
+    """Below `/_ground/SERVICE/`, or `/_aws/SERVICE/` as scripts written for LocalStack have it; None if the room shows nothing there."""
+    service = request.path.split("/")[2]
+    function = ground.rooms.get(service).endpoints.get("ground") if service in ground.rooms else None
+    if function is None:
+        return None
+    account = request.query.get("accountId", [ACCOUNT_DEFAULT])[0]
+    region = request.query.get("region", [ground.settings.region])[0]
+    call = Call(ground, ground.rooms.get(service), "ground", account, region, ANONYMOUS, http=request)
+    return await function(call, request)  # type: ignore[no-any-return]
 
 
 def health(ground: Ground, localstack: bool = False) -> dict[str, Any]:

@@ -85,12 +85,14 @@ class Front:
         path = request.raw_path
         host = hosts.parse(request.host)
         if path.startswith("/_"):
-            if path.startswith(("/_ground/", "/_localstack/")):
+            if path.startswith(("/_ground/", "/_localstack/", "/_aws/sns/")):
                 return await admin.answer(self._ground, request)
             if path.startswith("/_aws/execute-api/"):
                 return await self._endpoint("execute-api", request, host)
             if path.startswith("/_aws/lambda-url/"):
                 return await self._endpoint("lambda-url", request, host)
+        elif path.endswith(".pem") and path.startswith("/SimpleNotificationService-"):
+            return await self._endpoint("sns-certificate", request, host)
         if host.kind == "s3":
             # The signature is over the path as sent; the bucket joins it for the router.
             request.raw_path = f"/{host.label}{path}"
