@@ -234,6 +234,34 @@ def test_into_another_account_and_region_with_the_owner_overridden(
     assert status(s3, source, "k3") == "FAILED", "the account is not the one that the rule names"
 
 
+def test_objects_under_a_kms_key_go_under_the_rules_key(client: Any, s3: Any, pair: tuple[str, str], clock: Any) -> None:
+    source, target = pair
+    kms, iam = client("kms"), client("iam")
+    here, there = (kms.create_key()["KeyMetadata"]["Arn"] for _ in range(2))
+    role = make_role(iam, ["s3:*", "kms:*"], "*")
+    selecting = {
+        "SourceSelectionCriteria": {"SseKmsEncryptedObjects": {"Status": "Enabled"}},
+        "Destination": {"EncryptionConfiguration": {"ReplicaKmsKeyID": there}},
+    }
+    put(s3, source, role, rule(target))
+    s3.put_object(Bucket=source, Key="unselected", Body=b"x", ServerSideEncryption="aws:kms", SSEKMSKeyId=here)
+    assert status(s3, source, "unselected") is None
+    put(s3, source, role, rule(target, **selecting))
+    for key, body in (("small", b"small"), ("large", b"l" * 300_000)):
+        s3.put_object(Bucket=source, Key=key, Body=body, ServerSideEncryption="aws:kms", SSEKMSKeyId=here)
+    clock.advance("1s")
+    assert (status(s3, source, "small"), status(s3, source, "large")) == ("COMPLETED", "COMPLETED")
+    kms.disable_key(KeyId=here)
+    got = s3.get_object(Bucket=target, Key="large")
+    assert got["SSEKMSKeyId"] == there and got["Body"].read() == b"l" * 300_000
+    kms.enable_key(KeyId=here)
+    allowed = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}}
+    iam.put_role_policy(RoleName="replicator", PolicyName="p", PolicyDocument=json.dumps(allowed))
+    s3.put_object(Bucket=source, Key="denied", Body=b"x", ServerSideEncryption="aws:kms", SSEKMSKeyId=here)
+    clock.advance("1s")
+    assert status(s3, source, "denied") == "FAILED"
+
+
 def test_locks_go_along(s3: Any, new_bucket: Callable[..., str], role: str, clock: Any) -> None:
     source, target = new_bucket(ObjectLockEnabledForBucket=True), new_bucket(ObjectLockEnabledForBucket=True)
     put(s3, source, role, rule(target))

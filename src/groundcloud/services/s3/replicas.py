@@ -10,15 +10,46 @@ from typing import Any
 from groundcloud.base.errors import AwsError
 from groundcloud.kernel.call import Call
 from groundcloud.services.s3 import contents, errors, notifications, permissions, versions
+from groundcloud.services.s3.encryption import KMS, Encryption, moved
 from groundcloud.services.s3.replication import THRESHOLD_MS, Change, take
-from groundcloud.services.s3.state import BUCKETS, CONFIGURATIONS, Bucket, Version, find_version
+from groundcloud.services.s3.state import BUCKETS, CONFIGURATIONS, Bucket, Seal, Version, find_version
 from groundcloud.store import Transaction
 from groundcloud.wire.timestamps import iso8601_milliseconds
 
 PRINCIPAL = "s3.amazonaws.com"
+SESSION = "s3-replication"
 
 
-def arrive(call: Call, tx: Transaction, source: Bucket, change: Change) -> None:
+Sealed = dict[str, "tuple[Encryption, Seal] | AwsError"]
+"""Rule id -> how its replica is sealed, or why it cannot be."""
+
+
+async def sealed(call: Call, source: Bucket, change: Change) -> Sealed:
+    """Of a version under a KMS key: its content's key under the key of each rule, asked of KMS as the rules' role. The content stays as it is."""
+    tx = call.reading()
+    version = find_version(tx, source.bucket_name, change.key, change.version_id)
+    document = CONFIGURATIONS.get(tx, source.bucket_name, "replication", "")
+    if version is None or version.seal is None or document is None or version.encryption[0] not in KMS or change.settings:
+        return {}
+    found: Sealed = {}
+    for rule in document["Rules"]:
+        destination = rule["Destination"]
+        target = BUCKETS.get(tx, destination["Bucket"].removeprefix("arn:aws:s3:::"))
+        key_arn = (destination.get("EncryptionConfiguration") or {}).get("ReplicaKmsKeyID")
+        if rule["ID"] not in change.rule_ids or target is None or not key_arn:
+            continue
+        try:
+            if version.seal.twice:
+                raise errors.refused("replication of objects with dual-layer encryption (aws:kms:dsse)")
+            principal = call.ground.assume(tx, document["Role"], SESSION, PRINCIPAL, f"arn:aws:s3:::{source.bucket_name}")
+            acting = call.as_principal(principal, account=source.account, region=source.region)
+            found[rule["ID"]] = await moved(acting, target, change.key, version, key_arn, target.encryption[2])
+        except AwsError as error:
+            found[rule["ID"]] = error
+    return found
+
+
+def arrive(call: Call, tx: Transaction, source: Bucket, change: Change, seals: Sealed) -> None:
     """Takes a change to its destinations, and writes what became of it."""
     waits = take(tx, change)
     version = find_version(tx, source.bucket_name, change.key, change.version_id)
@@ -31,7 +62,7 @@ def arrive(call: Call, tx: Transaction, source: Bucket, change: Change) -> None:
             continue
         mark = tx.savepoint()
         try:
-            _to(call, tx, source, version, change, rule, document["Role"])
+            _to(call, tx, source, version, change, rule, document["Role"], seals.get(rule["ID"]))
         except AwsError as error:
             tx.roll_back_to(mark)
             failed = True
@@ -47,7 +78,16 @@ def arrive(call: Call, tx: Transaction, source: Bucket, change: Change) -> None:
             versions.change(tx, source.bucket_name, change.key, version.replace(replication=status))
 
 
-def _to(call: Call, tx: Transaction, source: Bucket, version: Version, change: Change, rule: dict[str, Any], role_arn: str) -> None:
+def _to(
+    call: Call,
+    tx: Transaction,
+    source: Bucket,
+    version: Version,
+    change: Change,
+    rule: dict[str, Any],
+    role_arn: str,
+    seal: tuple[Encryption, Seal] | AwsError | None,
+) -> None:
     """Raises AwsError for whatever keeps the version from its destination."""
     destination = rule["Destination"]
     key, name = change.key, destination["Bucket"].removeprefix("arn:aws:s3:::")
@@ -73,11 +113,15 @@ def _to(call: Call, tx: Transaction, source: Bucket, version: Version, change: C
         legal_hold=version.legal_hold and target.object_lock is not None,
     )
     if there is not None:
-        kept = {"replication": there.replication, "storage_class": there.storage_class, "encryption": there.encryption, "blob": there.blob}
+        kept = {"replication": there.replication, "storage_class": there.storage_class, "encryption": there.encryption, "seal": there.seal}
         versions.change(tx, name, key, replica.replace(**kept))
         return
     if change.settings:
         raise errors.no_such_version(key, version.version_id)
+    if isinstance(seal, AwsError):
+        raise seal
+    if seal is not None:
+        replica = replica.replace(encryption=seal[0], seal=seal[1])
     contents.name_again(call, tx, source.bucket_name, key, version, name)
     versions.insert(call, tx, name, key, replica)
     if "notification" in target.configured:
@@ -96,7 +140,7 @@ def _authorize(
     call: Call, tx: Transaction, source: Bucket, target: Bucket, key: str, version: Version, role_arn: str, *, translated: bool
 ) -> None:
     """Whether S3 may take the role, and the role do all of it. Raises AccessDenied. AWS: "Setting up permissions for live replication"."""
-    principal = call.ground.assume(tx, role_arn, "s3-replication", PRINCIPAL, f"arn:aws:s3:::{source.bucket_name}")
+    principal = call.ground.assume(tx, role_arn, SESSION, PRINCIPAL, f"arn:aws:s3:::{source.bucket_name}")
     acting = call.as_principal(principal, account=source.account, region=source.region)
     here = ["s3:GetObjectVersionForReplication"]
     there = ["s3:ReplicateDelete" if version.marker else "s3:ReplicateObject"]

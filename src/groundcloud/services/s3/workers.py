@@ -52,7 +52,10 @@ async def replicate(call: Call, bucket_name: str) -> None:
             if change.due_ms > call.clock.now_ms():
                 replication.schedule(call, tx, source)
                 return
-            replicas.arrive(call, tx, source, change)
+        seals = await replicas.sealed(call, source, change)
+        with call.transaction() as tx:
+            if replication.CHANGES.has(tx, bucket_name, change.due_ms, change.sequence):
+                replicas.arrive(call, tx, source, change, seals)
         await asyncio.sleep(0)
 
 
