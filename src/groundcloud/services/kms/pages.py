@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import Any, TypeVar
@@ -18,7 +18,7 @@ def after(request: dict[str, Any]) -> str | None:
     if marker is None:
         return None
     try:
-        return urlsafe_b64decode(marker.encode("ascii")).decode()
+        return b64decode(marker.encode("ascii"), b"-_", validate=True).decode()
     except ValueError:
         raise errors.invalid_marker() from None
 
