@@ -1,5 +1,15 @@
-"""Amazon EventBridge: buses, rules, targets, archives."""
+"""Amazon EventBridge: buses, rules on events and on schedules, targets, archives and replays, connections and API destinations.
+
+An event is matched when it is put, against the compiled patterns of its bus, in the transaction that takes it; each target that it meets becomes a delivery of the room's own
+(`deliveries`), durable and retried by EventBridge's rules, with its dead letter. Services of AWS put their events through deliveries to a bus's ARN.
+
+Differs: an event's targets are those that its rules have when it arrives; a connection is authorized when it is made, its token when it is first needed; a replay goes through
+its events as fast as it can. Schema registries, Pipes and the Scheduler are services of their own.
+Missing, and refused by name: partner event sources, global endpoints, customer managed KMS keys of buses, archives and connections, logs of buses, private
+connections, and targets of services that take no deliveries here.
+"""
 
 from groundcloud.kernel.service import Service
+from groundcloud.services.events import buses
 
-SERVICE = Service("events", package=__name__)
+SERVICE = Service("events", package=__name__, resource_policy=buses.policy_of_resource)

@@ -1,0 +1,1 @@
+"""EventBridge's operations, a file a noun."""
