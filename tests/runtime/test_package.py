@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import stat
+import struct
 import zipfile
 from pathlib import Path
 
@@ -116,3 +117,23 @@ def test_a_name_that_is_accepted_stays_below_the_root(name: str) -> None:
     if safe is not None:
         assert not safe.startswith("/")
         assert ".." not in safe.split("/")
+
+
+def test_an_archive_of_too_many_entries_is_refused_before_they_are_read(tmp_path: Path) -> None:
+    """The directory that the last records speak of is not even there."""
+    entries = 200_001
+    large = struct.pack("<4sQ2H2L4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, entries, entries, entries * 50, 0)
+    locator = struct.pack("<4sLQL", b"PK\x06\x07", 0, 0, 1)
+    end = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0)
+    with pytest.raises(PackageRefused, match="The archive has 200001 entries; 200000 are allowed."):
+        unpack(large + locator + end, tmp_path / "code")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_archive_with_a_comment_is_unpacked(tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as package:
+        package.writestr("app.py", "x = 1")
+        package.comment = b"c" * 0xFFFF
+    (tmp_path / "a.zip").write_bytes(buffer.getvalue())
+    assert unpack(tmp_path / "a.zip", tmp_path / "code") == 5

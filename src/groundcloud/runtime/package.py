@@ -11,14 +11,21 @@ import os
 import posixpath
 import shutil
 import stat
+import struct
 import tempfile
 import zipfile
 import zlib
 from pathlib import Path
+from typing import BinaryIO
 
 # AWS: Lambda quotas, deployment package: 250 MB unzipped, layers included.
 UNPACKED_BYTES_MAX = 262_144_000
 _ENTRIES_MAX = 200_000
+_DIRECTORY_BYTES_MAX = 256 * _ENTRIES_MAX
+# APPNOTE.TXT 4.3.14 and 4.3.16: the end of central directory record, its comment of up to 64 KB, and the one of large archives before it.
+_END, _END_MARK = struct.Struct("<4s4H2LH"), b"PK\x05\x06"
+_END64, _END64_MARK = struct.Struct("<4sQ2H2L4Q"), b"PK\x06\x06"
+_END_BYTES_MAX = _END.size + _END64.size + 20 + 0xFFFF
 _NAME_BYTES_MAX = 4096
 _CHUNK_BYTES = 1024 * 1024
 _LINK_BYTES_MAX = 4096
@@ -40,7 +47,7 @@ def unpack(archive: Path | bytes, destination: Path, limit_bytes: int = UNPACKED
     destination.parent.mkdir(parents=True, exist_ok=True)
     building = Path(tempfile.mkdtemp(prefix=f".{destination.name}-", dir=destination.parent))
     try:
-        with zipfile.ZipFile(archive if isinstance(archive, Path) else io.BytesIO(archive)) as package:
+        with open(archive, "rb") if isinstance(archive, Path) else io.BytesIO(archive) as file, _opened(file) as package:
             size_bytes = _unpack_all(package, building, limit_bytes)
         os.chmod(building, 0o755)
         try:
@@ -59,6 +66,22 @@ def unpack(archive: Path | bytes, destination: Path, limit_bytes: int = UNPACKED
     except BaseException:
         shutil.rmtree(building, ignore_errors=True)
         raise
+
+
+def _opened(file: BinaryIO) -> zipfile.ZipFile:
+    """What zipfile would make a record each of is counted first: the archive's last record says how many entries there are. Raises PackageRefused."""
+    end = file.seek(0, os.SEEK_END)
+    file.seek(max(0, end - _END_BYTES_MAX))
+    tail = file.read(_END_BYTES_MAX)
+    at = tail.rfind(_END_MARK)
+    if at >= 0 and len(tail) - at >= _END.size:
+        _, _, _, _, entries, directory_bytes, *_ = _END.unpack_from(tail, at)
+        mark = tail.rfind(_END64_MARK, 0, at)
+        if entries == 0xFFFF and mark >= 0 and at - mark >= _END64.size:
+            *_, entries, directory_bytes, _ = _END64.unpack_from(tail, mark)
+        if entries > _ENTRIES_MAX or directory_bytes > _DIRECTORY_BYTES_MAX:
+            raise PackageRefused(f"The archive has {entries} entries; {_ENTRIES_MAX} are allowed.")
+    return zipfile.ZipFile(file)
 
 
 def _unpack_all(package: zipfile.ZipFile, root: Path, limit_bytes: int) -> int:
