@@ -102,3 +102,31 @@ def test_concurrent_executions_are_a_metric(billed: Billed, client: Callable[...
         Statistics=["Maximum"],
     )["Datapoints"]
     assert max(point["Maximum"] for point in found) == 3
+
+
+def test_concurrency_is_a_metric_of_the_account_too(billed: Billed, client: Callable[..., Any]) -> None:
+    billed.synchronously()
+    billed.lambda_.put_function_concurrency(FunctionName=billed.name, ReservedConcurrentExecutions=5)
+    billed.synchronously()
+    billed.units()
+    now_s = billed.clock.ground.clock.now_s()
+    found = {}
+    for name in ("Invocations", "ConcurrentExecutions", "UnreservedConcurrentExecutions"):
+        points = client("cloudwatch").get_metric_statistics(
+            Namespace="AWS/Lambda",
+            MetricName=name,
+            StartTime=now_s - 600,
+            EndTime=now_s + 600,
+            Period=1200,
+            Statistics=["Sum", "Maximum", "Minimum"],
+        )["Datapoints"]
+        found[name] = (
+            sum(point["Sum"] for point in points),
+            max(point["Maximum"] for point in points),
+            min(point["Minimum"] for point in points),
+        )
+    assert found == {
+        "Invocations": (2.0, 1.0, 1.0),
+        "ConcurrentExecutions": (2.0, 1.0, 1.0),
+        "UnreservedConcurrentExecutions": (1.0, 1.0, 0.0),
+    }

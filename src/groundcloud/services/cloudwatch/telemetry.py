@@ -77,7 +77,10 @@ def _at(into: Measured, namespace: str, name: str, dimensions: Dimensions, unit:
 
 
 def _lambda(records: list[CallRecord], start_s: int, into: Measured) -> None:
-    """AWS: "Types of metrics for Lambda functions". An invocation that was refused is no invocation; one that was throttled is a throttle."""
+    """AWS: "Types of metrics for Lambda functions". An invocation that was refused is no invocation; one that was throttled is a throttle.
+
+    Without dimensions: of all functions of the account and region.
+    """
     first = records[0]
     if mapping_id := first.dimensions.get("EventSourceMappingUUID"):
         for record in records:
@@ -87,7 +90,7 @@ def _lambda(records: list[CallRecord], start_s: int, into: Measured) -> None:
     function_name = first.dimensions.get("FunctionName")
     if first.operation != "Invoke" or function_name is None:
         return
-    sets: list[Dimensions] = [(("FunctionName", function_name),)]
+    sets: list[Dimensions] = [(), (("FunctionName", function_name),)]
     if resource := first.dimensions.get("Resource"):
         sets.append((("FunctionName", function_name), ("Resource", resource)))
     throttled = first.error == "TooManyRequestsException"
@@ -104,7 +107,10 @@ def _lambda(records: list[CallRecord], start_s: int, into: Measured) -> None:
         for each in units:
             errors.add(each["errors"])
             durations.add(each["duration_ms"] if "duration_ms" in each else each.get("billed_ms", 0.0))
-            concurrent.add(each.get("concurrent", 1.0))
+            concurrent.add(each.get("concurrent" if dimensions else "concurrent_account", 1.0))
+            if not dimensions and "concurrent_unreserved" in each:
+                unreserved = _at(into, "AWS/Lambda", "UnreservedConcurrentExecutions", (), COUNT, start_s)
+                unreserved.add(each["concurrent_unreserved"])
         _at(into, "AWS/Lambda", "Invocations", dimensions, COUNT, start_s).add(1.0, len(units))
         _at(into, "AWS/Lambda", "Throttles", dimensions, COUNT, start_s).add(0.0, len(units))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from groundcloud.services.lambda_ import errors
 from groundcloud.services.lambda_.state import FUNCTIONS, Function
@@ -16,18 +16,26 @@ UNRESERVED_MIN = 100
 """AWS: Lambda quotas, and PutFunctionConcurrency: what must stay unreserved."""
 
 
+class Running(NamedTuple):
+    """How many invocations run when one begins, itself included: of its function, of the account, and of those without reserved concurrency."""
+
+    function: int
+    account: int
+    unreserved: int
+
+
 class Gate:
     """The counters of one account and region."""
 
-    __slots__ = ("reserved_total", "running", "unreserved")
+    __slots__ = ("reserved_total", "running", "total", "unreserved")
 
     def __init__(self, reserved_total: int) -> None:
         self.running: dict[str, int] = {}
-        self.unreserved = 0
+        self.unreserved = self.total = 0
         self.reserved_total = reserved_total
 
-    def enter(self, function: Function) -> int:
-        """How many now run, this one included. Raises TooManyRequestsException. `leave` must follow."""
+    def enter(self, function: Function) -> Running:
+        """Raises TooManyRequestsException. `leave` must follow."""
         name = function.function_name
         running = self.running.get(name, 0)
         reserved = function.reserved_concurrency
@@ -39,10 +47,12 @@ class Gate:
         else:
             self.unreserved += 1
         self.running[name] = running + 1
-        return running + 1
+        self.total += 1
+        return Running(running + 1, self.total, self.unreserved)
 
     def leave(self, function: Function) -> None:
         name = function.function_name
+        self.total -= 1
         left = self.running[name] - 1
         if left:
             self.running[name] = left

@@ -53,7 +53,7 @@ class Target(NamedTuple):
 class Outcome(NamedTuple):
     """`payload` is the answer or AWS's error document; `failed` tells which. `tail` is the end of the log, 4 KB.
 
-    `concurrent`: how many invocations of the function ran when this one began, itself included.
+    `concurrent`: how many invocations ran when this one began; None at a durable execution's end, which is none itself.
     """
 
     payload: bytes
@@ -63,7 +63,7 @@ class Outcome(NamedTuple):
     billed_ms: int
     duration_ms: float
     gb_s: float
-    concurrent: int
+    concurrent: concurrency.Running | None
     error_type: str = ""
 
 
@@ -388,14 +388,16 @@ def count(call: Call, target: Target, outcome: Outcome) -> None:
 
 def _units(outcome: Outcome) -> dict[str, float]:
     """ "requests" and "gb_s" are what AWS bills. Nothing of a durable execution's end: its own invocations have been counted."""
-    if not outcome.concurrent:
+    if outcome.concurrent is None:
         return {}
     return {
         "requests": 1.0,
         "billed_ms": outcome.billed_ms,
         "duration_ms": outcome.duration_ms,
         "gb_s": outcome.gb_s,
-        "concurrent": outcome.concurrent,
+        "concurrent": outcome.concurrent.function,
+        "concurrent_account": outcome.concurrent.account,
+        "concurrent_unreserved": outcome.concurrent.unreserved,
         "errors": 1.0 if outcome.failed else 0.0,
     }
 

@@ -101,4 +101,4 @@ async def run(call: Call, target: execution.Target, payload: bytes, request_id: 
     kept = begin(call, target, payload, synchronous=True, trace=options.get("trace") or "")
     kept = await finished(call, name, kept.execution_id)
     answer, failed = answer_of(call.ground.store.transaction(name.account, name.region), kept)
-    return execution.Outcome(answer, failed, version.text, b"", 0, 0.0, 0.0, 0, str((kept.error or {}).get("ErrorType") or ""))
+    return execution.Outcome(answer, failed, version.text, b"", 0, 0.0, 0.0, None, str((kept.error or {}).get("ErrorType") or ""))
