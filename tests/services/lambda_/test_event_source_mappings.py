@@ -182,7 +182,7 @@ def test_a_role_that_may_not_receive_is_refused(line: Line, client: Callable[...
     with pytest.raises(ClientError) as refused:
         line.lambda_.create_event_source_mapping(FunctionName=name, EventSourceArn=arn)
     assert refused.value.response["Error"]["Code"] == "InvalidParameterValueException"
-    sentence = "The provided execution role does not have permissions to call ReceiveMessage on SQS"
+    sentence = "The function execution role does not have permissions to call ReceiveMessage on SQS"
     assert refused.value.response["Error"]["Message"] == sentence
 
 

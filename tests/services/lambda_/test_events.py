@@ -193,7 +193,7 @@ def test_an_event_invoke_config_is_kept_changed_listed_and_removed(post: Post, a
 def test_a_destination_that_the_role_may_not_reach_is_refused(post: Post, client: Callable[..., Any]) -> None:
     _, arn = post.queue("shut")
     name = make_function(post.lambda_, make_role(client("iam"), "weak"), NOTE)
-    with pytest.raises(ClientError, match="The provided execution role does not have permissions to call SendMessage on SQS"):
+    with pytest.raises(ClientError, match=f"The function's execution role does not have permissions to call SendMessage on {arn}"):
         post.lambda_.put_function_event_invoke_config(FunctionName=name, DestinationConfig={"OnFailure": {"Destination": arn}})
 
 

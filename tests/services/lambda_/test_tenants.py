@@ -60,6 +60,24 @@ def test_what_has_no_tenant_to_give_is_refused(isolated: str, lambda_: Any) -> N
         lambda_.put_provisioned_concurrency_config(FunctionName=isolated, Qualifier="1", ProvisionedConcurrentExecutions=1)
 
 
+def test_a_function_with_tenants_is_neither_snapped_nor_durable_nor_fed_from_a_queue(
+    isolated: str, function: Callable[..., str], lambda_: Any
+) -> None:
+    tenancy = {"TenancyConfig": {"TenantIsolationMode": "PER_TENANT"}}
+    with pytest.raises(ClientError, match="SnapStart is not supported for functions with tenant isolation"):
+        function(COUNT, SnapStart={"ApplyOn": "PublishedVersions"}, **tenancy)
+    with pytest.raises(ClientError, match="does not implement durable functions with tenant isolation"):
+        function(COUNT, DurableConfig={"ExecutionTimeout": 60}, **tenancy)
+    with pytest.raises(ClientError, match="Event source mappings are not supported for functions with tenant isolation"):
+        lambda_.create_event_source_mapping(FunctionName=isolated, EventSourceArn="arn:aws:sqs:us-east-1:000000000000:work")
+
+
+def test_a_durable_function_has_no_tenants(function: Callable[..., str], lambda_: Any) -> None:
+    name = function(COUNT, DurableConfig={"ExecutionTimeout": 60}, Publish=True)
+    with pytest.raises(ClientError, match="Remove the tenant ID from your request"):
+        lambda_.invoke(FunctionName=name, Qualifier="1", TenantId="a")
+
+
 def test_a_streamed_answer_is_a_tenants_too(isolated: str, lambda_: Any) -> None:
     events = list(lambda_.invoke_with_response_stream(FunctionName=isolated, TenantId="a")["EventStream"])
     assert json.loads(events[0]["PayloadChunk"]["Payload"]) == ["a", 1]

@@ -50,6 +50,11 @@ def check(request: dict[str, Any]) -> None:
         raise errors.value_too_high(request["MemorySize"], "memorySize", MEMORY_MB_MAX)
     _check_environment((request.get("Environment") or {}).get("Variables") or {})
     _check_logging(request.get("LoggingConfig") or {})
+    if request.get("TenancyConfig"):
+        if snapshots.wanted(request):
+            raise errors.invalid_parameter("SnapStart is not supported for functions with tenant isolation.")
+        if request.get("DurableConfig"):
+            raise errors.invalid_parameter("Groundcloud does not implement durable functions with tenant isolation (TenancyConfig) yet.")
     if len(request.get("Layers") or ()) > LAYERS_MAX:
         raise errors.invalid_parameter(f"Cannot reference more than {LAYERS_MAX} layers.")
 

@@ -118,6 +118,16 @@ def restore_timed_out() -> AwsError:
     return AwsError("SnapStartTimeoutException", "Lambda couldn't restore the snapshot within the timeout limit.", fields={"Type": "User"})
 
 
+def unsigned() -> AwsError:
+    """The sentence is the model's."""
+    return AwsError(
+        "CodeVerificationFailedException",
+        "The code signature failed one or more of the validation checks for signature mismatch or expiry, and the code signing policy is set to "
+        "ENFORCE. Lambda blocks the deployment.",
+        fields=_USER,
+    )
+
+
 def policy_too_long(size_bytes: int, limit_bytes: int) -> AwsError:
     return AwsError(
         "PolicyLengthExceededException",
@@ -126,9 +136,10 @@ def policy_too_long(size_bytes: int, limit_bytes: int) -> AwsError:
     )
 
 
-def signing_config_not_found(config_arn: str) -> AwsError:
+def signing_config_not_found(config_arn: str, *, of_function: bool = False) -> AwsError:
+    """`of_function`: in an operation on a function, which has an error of its own for it."""
     return AwsError(
-        "ResourceNotFoundException",
+        "CodeSigningConfigNotFoundException" if of_function else "ResourceNotFoundException",
         f"The code signing configuration cannot be found. Check that the provided configuration is not deleted: {config_arn}.",
         fields=_USER,
     )

@@ -36,6 +36,12 @@ def check(kind: str, request: dict[str, Any]) -> None:
         raise errors.invalid_parameter("Please don't provide ImageConfig when the intended function PackageType is Zip.")
 
 
+def check_unsigned(kind: str) -> None:
+    """AWS: "Using code signing": container images have none. Raises InvalidParameterValueException."""
+    if kind == IMAGE:
+        raise errors.invalid_parameter("Code signing is not supported for functions created with container images.")
+
+
 def check_source(kind: str, source: dict[str, Any], *, updating: bool) -> None:
     """That the code is of the function's package type. Raises InvalidParameterValueException."""
     if updating and kind == IMAGE and not source.get("ImageUri"):

@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Any
 from groundcloud.base.errors import AwsError
 from groundcloud.runtime import UNPACKED_BYTES_MAX
 from groundcloud.services.lambda_ import errors, packages, snapshots
-from groundcloud.services.lambda_.state import FUNCTIONS, LAYER_VERSIONS, VERSIONS, Code, Function, LayerUse, Version
+from groundcloud.services.lambda_.state import (
+    FUNCTIONS,
+    LAYER_VERSIONS,
+    SIGNING_CONFIGS,
+    VERSIONS,
+    Code,
+    CodeSigningConfig,
+    Function,
+    LayerUse,
+    Version,
+)
 from groundcloud.store import Transaction
 
 if TYPE_CHECKING:
@@ -101,6 +111,20 @@ def check_total(code: Code, layers: Sequence[LayerUse]) -> None:
         )
 
 
+def signing_config(tx: Transaction, config_arn: str) -> CodeSigningConfig:
+    """A function's. Raises CodeSigningConfigNotFoundException."""
+    config = SIGNING_CONFIGS.get(tx, config_arn.rsplit(":", 1)[-1])
+    if config is None:
+        raise errors.signing_config_not_found(config_arn, of_function=True)
+    return config
+
+
+def check_signature(tx: Transaction, config_arn: str) -> None:
+    """Raises CodeVerificationFailedException where only signed code may be deployed: nothing here knows a signature, so that none is trusted."""
+    if config_arn and signing_config(tx, config_arn).policy == "Enforce":
+        raise errors.unsigned()
+
+
 def check_destination(call: Call, request: dict[str, Any], role_arn: str) -> None:
     """The dead letter queue of a request: it can be reached from here, and the role may. Raises AwsError."""
     target_arn = (request.get("DeadLetterConfig") or {}).get("TargetArn")
@@ -111,14 +135,18 @@ def check_destination(call: Call, request: dict[str, Any], role_arn: str) -> Non
     check_sender(call, target_arn, role_arn)
 
 
-def check_sender(call: Call, target_arn: str, role_arn: str) -> None:
-    """Raises AwsError where `role_arn` may not send to `target_arn`, or nothing here takes what is sent."""
+def check_sender(call: Call, target_arn: str, role_arn: str, *, naming_it: bool = False) -> None:
+    """Raises AwsError where `role_arn` may not send to `target_arn`, or nothing here takes what is sent. `naming_it`: AWS names the ARN."""
     service = target_arn.split(":")[2]
     action, words = _SEND.get(service, ("", ""))
     if service not in call.ground.rooms:
         raise errors.invalid_parameter(f"Groundcloud does not implement destinations of {service} yet ({target_arn}).")
     if not role_may(call, role_arn, action, f"{target_arn}/*" if service == "s3" else target_arn):
-        raise errors.invalid_parameter(f"The provided execution role does not have permissions to call {words}")
+        if naming_it:
+            sentence = f"The function's execution role does not have permissions to call {action.partition(':')[2]} on {target_arn}"
+        else:
+            sentence = f"The provided execution role does not have permissions to call {words}"
+        raise errors.invalid_parameter(sentence)
 
 
 def role_may(call: Call, role_arn: str, action: str, resource_arn: str) -> bool:

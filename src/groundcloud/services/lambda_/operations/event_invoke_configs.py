@@ -96,10 +96,10 @@ def _keep(
 def _check_destination(call: Call, name: FunctionName, role_arn: str, destination_arn: str, member: str) -> None:
     service = destination_arn.split(":")[2]
     if service not in DESTINATION_SERVICES or (service == "s3" and member == "OnSuccess"):
-        raise errors.invalid_parameter(f"The provided destination config DestinationConfig is not valid: {destination_arn}")
+        raise errors.invalid_parameter(f"The destination ARN {destination_arn} is invalid.")
     if destination_arn in (name.arn, name.qualified_arn):
         raise errors.invalid_parameter("You can't specify the function as a destination for itself.")
-    publishing.check_sender(call, destination_arn, role_arn)
+    publishing.check_sender(call, destination_arn, role_arn, naming_it=True)
 
 
 def _document(name: FunctionName, config: EventInvokeConfig) -> dict[str, Any]:

@@ -64,6 +64,8 @@ def _function_condition(call: Call, request: dict[str, Any]) -> dict[str, Any]:
 async def create_event_source_mapping(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     name = names.of(call, {"FunctionName": request["FunctionName"]})
     target = execution.target(call, name)
+    if execution.isolates_tenants(target.version):
+        raise errors.invalid_parameter("Event source mappings are not supported for functions with tenant isolation.")
     source_arn = request.get("EventSourceArn") or ""
     service = _source(source_arn)
     settings = _settings(service, source_arn, request, {})
@@ -262,7 +264,7 @@ async def _check_source(call: Call, service: str, source_arn: str, target: execu
     role_arn = target.version.role
     missing = [action for action in _NEEDED[service] if not publishing.role_may(call, role_arn, f"{service}:{action}", source_arn)]
     if missing and service == "sqs":
-        raise errors.invalid_parameter(f"The provided execution role does not have permissions to call {missing[0]} on SQS")
+        raise errors.invalid_parameter(f"The function execution role does not have permissions to call {missing[0]} on SQS")
     if missing:
         raise errors.invalid_parameter(
             f"Cannot access stream {source_arn}. Please ensure the role can perform the GetRecords, GetShardIterator, DescribeStream, "

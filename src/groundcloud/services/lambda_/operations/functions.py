@@ -51,6 +51,9 @@ async def create_function(call: Call, request: dict[str, Any]) -> dict[str, Any]
         raise errors.function_exists(name.name)
     configuration.check_role(call, request["Role"])
     publishing.check_destination(call, request, request["Role"])
+    if request.get("CodeSigningConfigArn"):
+        images.check_unsigned(kind)
+        publishing.check_signature(call.reading(), request["CodeSigningConfigArn"])
     executor = execution.of_server(call)
     image = await images.found(executor.pool, request["Code"]["ImageUri"]) if kind == images.IMAGE else None
     async with packages.taken(call, request["Code"], call.operation, image) as package:
@@ -173,10 +176,11 @@ def listed(document: dict[str, Any]) -> dict[str, Any]:
 
 @operation(resource=names.unqualified_arn_of)
 async def update_function_code(call: Call, request: dict[str, Any]) -> dict[str, Any]:
-    name, _, latest = load(call, unqualified(names.of(call, request)))
+    name, function, latest = load(call, unqualified(names.of(call, request)))
     configuration.check({"PublishTo": request.get("PublishTo")})
     images.check_source(images.package_type(latest), request, updating=True)
     _check_revision(latest, request)
+    publishing.check_signature(call.reading().at(name.account, name.region), function.code_signing_config_arn)
     executor = execution.of_server(call)
     image = await images.found(executor.pool, request["ImageUri"]) if request.get("ImageUri") else None
     async with packages.taken(call, request, call.operation, image) as package:
@@ -205,9 +209,11 @@ async def update_function_code(call: Call, request: dict[str, Any]) -> dict[str,
 
 @operation(resource=names.unqualified_arn_of)
 async def update_function_configuration(call: Call, request: dict[str, Any]) -> dict[str, Any]:
-    name, _, latest = load(call, unqualified(names.of(call, request)))
+    name, function, latest = load(call, unqualified(names.of(call, request)))
     _check_revision(latest, request)
     configuration.check(request)
+    if request.get("Layers"):
+        publishing.check_signature(call.reading().at(name.account, name.region), function.code_signing_config_arn)
     images.check(images.package_type(latest), request)
     if request.get("DurableConfig") and not latest.kept.get("DurableConfig"):
         raise errors.invalid_parameter("DurableConfig can only be set when a function is created: this function is not durable.")

@@ -34,11 +34,11 @@ async def invoke(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     context = _client_context(request.get("ClientContext"))
     trace = _trace(call)
     target = execution.target(call, name)
+    execution.check_tenant(target.version, tenant_id)
     if kind != "DryRun" and executions.config_of(target.version) is not None:
         return await starts.invoke(call, target, payload, request, trace)
     if request.get("DurableExecutionName"):
         raise errors.invalid_parameter("DurableExecutionName can only be given for a durable function.")
-    execution.check_tenant(target.version, tenant_id)
     snapshots.check_ready(target.version)
     if kind == "Event":
         events.accept(call, name, payload, client_context=context, trace=trace, tenant_id=tenant_id)

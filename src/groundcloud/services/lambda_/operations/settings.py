@@ -6,7 +6,7 @@ from typing import Any
 
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import operation
-from groundcloud.services.lambda_ import configuration, errors, execution, names
+from groundcloud.services.lambda_ import configuration, errors, execution, images, names, publishing
 from groundcloud.services.lambda_.operations import functions
 from groundcloud.services.lambda_.state import FUNCTIONS, SIGNING_CONFIGS, CodeSigningConfig
 from groundcloud.store import Transaction
@@ -28,7 +28,6 @@ def create_code_signing_config(call: Call, request: dict[str, Any]) -> dict[str,
         policy=(request.get("CodeSigningPolicies") or {}).get("UntrustedArtifactOnDeployment") or "Warn",
         tags=request.get("Tags") or {},
     )
-    _refuse_enforcement(config)
     SIGNING_CONFIGS.put(call.tx, config)
     return {"CodeSigningConfig": _config_document(call, config)}
 
@@ -49,16 +48,8 @@ def update_code_signing_config(call: Call, request: dict[str, Any]) -> dict[str,
     if request.get("CodeSigningPolicies"):
         changes["policy"] = request["CodeSigningPolicies"].get("UntrustedArtifactOnDeployment") or config.policy
     config = config.replace(**changes)
-    _refuse_enforcement(config)
     SIGNING_CONFIGS.put(call.tx, config)
     return {"CodeSigningConfig": _config_document(call, config)}
-
-
-def _refuse_enforcement(config: CodeSigningConfig) -> None:
-    if config.policy == "Enforce":
-        raise errors.invalid_parameter(
-            "Groundcloud does not verify signatures of packages yet: UntrustedArtifactOnDeployment can only be Warn."
-        )
 
 
 @operation(resource=_config_arn_of)
@@ -82,14 +73,17 @@ def list_code_signing_configs(call: Call, request: dict[str, Any]) -> dict[str, 
 def list_functions_by_code_signing_config(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     _config(call.tx, request["CodeSigningConfigArn"])
     arn = request["CodeSigningConfigArn"]
-    found = [one.function_name for one in FUNCTIONS.scan(call.tx) if one.code_signing_config_arn == arn]
-    return {"FunctionArns": [call.arn("lambda", f"function:{function_name}") for function_name in found]}
+    limit = min(request.get("MaxItems") or ITEMS_MAX, ITEMS_MAX)
+    found = [one.function_name for one in FUNCTIONS.scan(call.tx, after=request.get("Marker")) if one.code_signing_config_arn == arn]
+    marker = found[limit - 1] if len(found) > limit else None
+    return {"FunctionArns": [call.arn("lambda", f"function:{function_name}") for function_name in found[:limit]], "NextMarker": marker}
 
 
 @operation(resource=names.unqualified_arn_of)
 def put_function_code_signing_config(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     target = functions.load(call, names.of(call, request))
-    _config(call.tx, request["CodeSigningConfigArn"])
+    publishing.signing_config(call.tx, request["CodeSigningConfigArn"])
+    images.check_unsigned(images.package_type(target.version))
     _change(call, target, code_signing_config_arn=request["CodeSigningConfigArn"])
     return {"CodeSigningConfigArn": request["CodeSigningConfigArn"], "FunctionName": target.name.name}
 

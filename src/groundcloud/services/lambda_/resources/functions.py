@@ -84,6 +84,10 @@ class FunctionResource(ResourceType):
 
     async def update(self, call: Call, resource: ResourceRequest) -> Created:
         name, wanted = resource.physical_id, resource.properties
+        if resource.old_properties.get("DurableConfig") and not wanted.get("DurableConfig"):
+            raise AwsError(
+                "InvalidParameterValueException", f"DurableConfig cannot be taken from the function {name}: it is durable for good."
+            )
         if resource.changed(*_CONFIGURATION):
             params: dict[str, Any] = {"FunctionName": name}
             for member, unset in _CONFIGURATION.items():
