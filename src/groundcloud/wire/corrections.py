@@ -41,6 +41,7 @@ def correct(service: str, raw: dict[str, Any]) -> None:
         location["members"]["LocationConstraint"].update(
             locationName="LocationConstraint", xmlNamespace="http://s3.amazonaws.com/doc/2006-03-01/"
         )
+        raw["shapes"]["BucketCannedACL"]["enum"].append("log-delivery-write")  # API Reference: PutBucketAcl, "Canned ACL"
         # 202 where a restore begins, 200 where the copy is there already.
         raw["shapes"]["RestoreObjectOutput"]["members"]["StatusCode"] = {"shape": "MaxKeys", "location": "statusCode"}
     elif service == "s3control":

@@ -2,23 +2,29 @@
 object lock and lifecycle.
 
 Differs: content rests as the disk keeps it; a bucket's default encryption with the AWS managed key (aws:kms without a key) is kept and answered, not applied.
-Kept and given back without effect: logging, request payment, acceleration, analytics, inventory, metrics, intelligent tiering.
-Missing: SSE-C and customer KMS keys, replication, SelectObjectContent, access points, Object Lambda, directory buckets, annotations, metadata tables,
-restoring from archive classes, MFA delete, notifications to SNS and EventBridge; each is refused by name.
+Kept and given back without effect: request payment, acceleration, analytics, inventory, metrics, intelligent tiering.
+Missing: SSE-C and customer KMS keys, SelectObjectContent, Object Lambda, directory buckets, annotations, metadata tables,
+MFA delete, notifications to SNS and EventBridge; each is refused by name.
 """
 
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import Service
-from groundcloud.services.s3 import errors
+from groundcloud.services.s3 import access_logs, errors
 from groundcloud.services.s3.permissions import policy_of_arn
-from groundcloud.wire.message import HttpResponse
+from groundcloud.wire.message import HttpRequest, HttpResponse
 
 
 def _finish(call: Call, response: HttpResponse) -> None:
-    """Cross-origin headers, where the request has an Origin and its bucket rules for it."""
+    """Cross-origin headers, where the request has an Origin and its bucket rules for it; a line in the access log, where the bucket has one."""
     http = call.http
-    if http is None or "origin" not in http.headers:
+    if http is None:
         return
+    if "origin" in http.headers:
+        _allow_origin(call, http, response)
+    access_logs.note(call, http, response)
+
+
+def _allow_origin(call: Call, http: HttpRequest, response: HttpResponse) -> None:
     from groundcloud.services.s3 import cors
     from groundcloud.services.s3.state import CONFIGURATIONS
 

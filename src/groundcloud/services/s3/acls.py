@@ -10,12 +10,11 @@ from typing import Any
 from groundcloud.kernel.call import Call
 from groundcloud.services.s3 import errors
 from groundcloud.services.s3.access_points import block_of
-from groundcloud.services.s3.permissions import ALL_USERS, AUTHENTICATED_USERS
+from groundcloud.services.s3.permissions import ALL_USERS, AUTHENTICATED_USERS, LOG_DELIVERY
 from groundcloud.services.s3.state import Bucket, canonical_id
 
 Grants = tuple[tuple[str, str], ...]
 
-LOG_DELIVERY = "uri:http://acs.amazonaws.com/groups/s3/LogDelivery"
 GROUPS = {ALL_USERS, AUTHENTICATED_USERS, LOG_DELIVERY}
 GRANTS_MAX = 100
 

@@ -20,6 +20,7 @@ from groundcloud.store import Transaction
 Context = Callable[[], dict[str, Any]]
 
 ALL_USERS = "uri:http://acs.amazonaws.com/groups/global/AllUsers"
+LOG_DELIVERY = "uri:http://acs.amazonaws.com/groups/s3/LogDelivery"
 AUTHENTICATED_USERS = "uri:http://acs.amazonaws.com/groups/global/AuthenticatedUsers"
 
 BUCKET_PERMISSIONS = {
@@ -219,6 +220,8 @@ def _acl_allows(call: Call, bucket: Bucket, action: str, key: str | None, grants
         grantees.add(ALL_USERS)
         if principal.kind not in ("anonymous", "service"):
             grantees.add(AUTHENTICATED_USERS)
+    if principal.kind == "service" and principal.arn == "logging.s3.amazonaws.com":
+        grantees.add(LOG_DELIVERY)
     # An account that is granted something passes it on by its own policies; its root needs none.
     if principal.kind == "root" and principal.account != bucket.account:
         grantees.add(f"id:{canonical_id(principal.account)}")

@@ -1,4 +1,4 @@
-"""Work that time brings: the daily look at a bucket's lifecycle rules, changes on their way to other buckets, copies of archived objects."""
+"""Work that time brings: the daily look at a bucket's lifecycle rules, changes on their way to other buckets, copies of archived objects, access logs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import timer
-from groundcloud.services.s3 import lifecycle, notifications, replicas, replication, restores, versions
+from groundcloud.services.s3 import access_logs, lifecycle, notifications, replicas, replication, restores, versions
 from groundcloud.services.s3.operations.deletes import delete_one
 from groundcloud.services.s3.operations.uploads import abort
 from groundcloud.services.s3.state import BUCKETS, CONFIGURATIONS, OBJECTS, UPLOADS, VERSIONS, Bucket, Version
@@ -92,6 +92,11 @@ async def replicate_existing(call: Call, bucket_name: str) -> None:
 @timer(restores.TIMER)
 def look_at_restored(call: Call, restored: dict[str, Any]) -> None:
     restores.look(call, call.tx, restored["bucket_name"], restored["key"], restored["version_id"])
+
+
+@timer(access_logs.TIMER)
+async def deliver_access_log(call: Call, bucket_name: str) -> None:
+    await access_logs.deliver(call, bucket_name)
 
 
 def _rules(tx: Transaction, bucket_name: str) -> tuple[Bucket | None, list[dict[str, Any]]]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import operation
-from groundcloud.services.s3 import cors, encryption, errors, lifecycle, notifications, permissions, website
+from groundcloud.services.s3 import access_logs, cors, encryption, errors, lifecycle, notifications, permissions, website
 from groundcloud.services.s3.operations.policies import check_body
 from groundcloud.services.s3.state import BUCKETS, CONFIGURATIONS, Bucket
 from groundcloud.services.s3.tags import BUCKET_TAGS_MAX, check_tags
@@ -216,6 +216,7 @@ def put_bucket_logging(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     check_body(call)
     status = request["BucketLoggingStatus"]
     enabled = status.get("LoggingEnabled")
+    access_logs.changed(call, call.tx)
     if not enabled:
         return _forget(call, bucket, "logging")
     target = BUCKETS.get(call.tx, enabled["TargetBucket"])
@@ -226,7 +227,17 @@ def put_bucket_logging(call: Call, request: dict[str, Any]) -> dict[str, Any]:
             400,
             {"TargetBucket": enabled["TargetBucket"]},
         )
-    _keep(call, bucket, "logging", status)
+    if target.region != bucket.region:
+        raise errors.S3Error(
+            "CrossLocationLoggingProhibited",
+            "Cross-Region logging is not allowed. A bucket in one Region cannot log information to a bucket in another Region.",
+            403,
+        )
+    if enabled.get("TargetGrants") and target.ownership == "BucketOwnerEnforced":
+        raise errors.invalid_argument(
+            "The bucket owner enforced setting for Object Ownership does not allow target grants.", "TargetGrants", target.bucket_name
+        )
+    _keep(call, bucket, "logging", status, marks=True)
     return {}
 
 
