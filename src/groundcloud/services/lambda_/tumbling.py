@@ -10,6 +10,8 @@ import json
 import time
 from typing import Any, NamedTuple
 
+from groundcloud.services.lambda_.stream_sources import Item
+
 STATE_BYTES_MAX = 1_048_576
 """AWS: "a window can have a maximum of 1 MB of state"; a window that has more ends early."""
 
@@ -26,15 +28,15 @@ class Window(NamedTuple):
     """Its state has grown too large: it is to be ended now."""
 
 
-def split(records: Records, width_s: int) -> list[tuple[int, Records]]:
+def split(items: list[Item], width_s: int) -> list[tuple[int, list[Item]]]:
     """The records by the start of their window, in their order: a window comes twice if its records do not stand together."""
-    parts: list[tuple[int, Records]] = []
-    for record in records:
-        start_s = int(record["dynamodb"]["ApproximateCreationDateTime"]) // width_s * width_s
+    parts: list[tuple[int, list[Item]]] = []
+    for item in items:
+        start_s = item.arrived_ms // 1000 // width_s * width_s
         if parts and parts[-1][0] == start_s:
-            parts[-1][1].append(record)
+            parts[-1][1].append(item)
         else:
-            parts.append((start_s, [record]))
+            parts.append((start_s, [item]))
     return parts
 
 

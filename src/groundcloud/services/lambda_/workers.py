@@ -33,7 +33,7 @@ async def poll(call: Call, mapping: list[str]) -> None:
     mapping_id, generation = mapping
     found = MAPPINGS.get(call.reading(), mapping_id)
     if found is not None and found.enabled and found.generation == generation:
-        poller = StreamPoller if ":dynamodb:" in found.source_arn else QueuePoller
+        poller = QueuePoller if ":sqs:" in found.source_arn else StreamPoller
         await poller(call, found).run()
 
 

@@ -107,8 +107,7 @@ async def subscribe_to_shard(call: Call, request: Request) -> Request:
         raise errors.dry_run()
     if len(active) >= SUBSCRIPTIONS_MAX:
         raise errors.limit_exceeded(f"There cannot be more than {SUBSCRIPTIONS_MAX} subscriptions.")
-    subscription = active[key] = Subscription(call.now_ms)
-    return {"EventStream": _events(call, tx, stream, consumer, shard.shard_number, start, active, key, subscription)}
+    return {"EventStream": _events(call, tx, stream, consumer, shard.shard_number, start, active, key)}
 
 
 class Subscription:
@@ -127,8 +126,9 @@ async def _events(
     start: int,
     active: dict[tuple[str, str], Subscription],
     key: tuple[str, str],
-    subscription: Subscription,
 ) -> AsyncIterator[Request]:
+    # Here and not before: what is never read is never active.
+    subscription = active[key] = Subscription(call.now_ms)
     watch = PROGRESS.watch(tx, stream.stream_name, shard_number)
     end_ms = subscription.began_ms + SUBSCRIPTION_MS
     store, silent_since_ms = call.ground.store, -HEARTBEAT_MS

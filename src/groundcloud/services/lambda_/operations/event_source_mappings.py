@@ -14,10 +14,25 @@ from groundcloud.services.lambda_.state import CHECKPOINTS, MAPPINGS, Mapping
 from groundcloud.store import Transaction
 
 ITEMS_MAX = 100
-BATCH_SIZE_MAX = {"sqs": 10_000, "dynamodb": 10_000}
+BATCH_SIZE_MAX = {"sqs": 10_000, "dynamodb": 10_000, "kinesis": 10_000}
 FIFO_BATCH_SIZE_MAX = 10
 PROVISIONED_POLLERS = {"MinimumPollers": 2, "MaximumPollers": 200}
 """Defaults for a queue, of which the first is the least there may be. Source: the model's ProvisionedPollerConfig."""
+
+_STREAM: dict[str, Any] = {
+    "BatchSize": 100,
+    "MaximumBatchingWindowInSeconds": 0,
+    "FilterCriteria": None,
+    "FunctionResponseTypes": [],
+    "StartingPosition": None,
+    "ParallelizationFactor": 1,
+    "MaximumRecordAgeInSeconds": -1,
+    "BisectBatchOnFunctionError": False,
+    "MaximumRetryAttempts": -1,
+    "TumblingWindowInSeconds": 0,
+    "DestinationConfig": {"OnFailure": {}},
+    "MetricsConfig": None,
+}
 
 # Members of the request that are kept under their own names, by source, with their defaults.
 _SETTINGS: dict[str, dict[str, Any]] = {
@@ -30,24 +45,13 @@ _SETTINGS: dict[str, dict[str, Any]] = {
         "ProvisionedPollerConfig": None,
         "MetricsConfig": None,
     },
-    "dynamodb": {
-        "BatchSize": 100,
-        "MaximumBatchingWindowInSeconds": 0,
-        "FilterCriteria": None,
-        "FunctionResponseTypes": [],
-        "StartingPosition": None,
-        "ParallelizationFactor": 1,
-        "MaximumRecordAgeInSeconds": -1,
-        "BisectBatchOnFunctionError": False,
-        "MaximumRetryAttempts": -1,
-        "TumblingWindowInSeconds": 0,
-        "DestinationConfig": {"OnFailure": {}},
-        "MetricsConfig": None,
-    },
+    "dynamodb": _STREAM,
+    "kinesis": {**_STREAM, "StartingPositionTimestamp": None},
 }
 _NEEDED = {
     "sqs": ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes"),
     "dynamodb": ("GetRecords", "GetShardIterator", "DescribeStream"),
+    "kinesis": ("GetRecords", "GetShardIterator", "DescribeStream", "ListShards"),
 }
 _FIFO = re.compile(r"\.fifo$")
 
@@ -175,7 +179,7 @@ def document(call: Call, mapping: Mapping, *, state: str = "") -> dict[str, Any]
         "EventSourceArn": mapping.source_arn,
         "FunctionArn": _name(call, mapping).qualified_arn,
         "LastModified": mapping.last_modified_ms / 1000,
-        "LastProcessingResult": mapping.last_result or ("No records processed" if ":dynamodb:" in mapping.source_arn else None),
+        "LastProcessingResult": mapping.last_result or (None if ":sqs:" in mapping.source_arn else "No records processed"),
         "State": state or ("Enabled" if mapping.enabled else "Disabled"),
         "StateTransitionReason": mapping.reason,
         "EventSourceMappingArn": f"arn:aws:lambda:{call.region}:{call.account}:event-source-mapping:{mapping.mapping_id}",
@@ -262,17 +266,21 @@ def _provisioned(settings: dict[str, Any]) -> dict[str, Any]:
 async def _check_source(call: Call, service: str, source_arn: str, target: execution.Target, settings: dict[str, Any]) -> dict[str, Any]:
     """The source exists and the function's role may read it; what polling must know of it. Raises AwsError."""
     role_arn = target.version.role
+    if service == "kinesis" and "/consumer/" in source_arn:
+        await _check_consumer(call, source_arn, target, settings)
+        return {}
     missing = [action for action in _NEEDED[service] if not publishing.role_may(call, role_arn, f"{service}:{action}", source_arn)]
     if missing and service == "sqs":
         raise errors.invalid_parameter(f"The function execution role does not have permissions to call {missing[0]} on SQS")
     if missing:
         raise errors.invalid_parameter(
             f"Cannot access stream {source_arn}. Please ensure the role can perform the GetRecords, GetShardIterator, DescribeStream, "
-            "and ListStreams Actions on your stream in IAM."
+            f"{'ListShards, ' if service == 'kinesis' else ''}and ListStreams Actions on your stream in IAM."
         )
     if service == "sqs":
         return await _check_queue(call, source_arn, target)
-    await _check_stream(call, source_arn, target, settings)
+    _check_reading(call, source_arn, target, settings)
+    await _check_exists(call, source_arn, target)
     return {}
 
 
@@ -294,25 +302,58 @@ async def _check_queue(call: Call, queue_arn: str, target: execution.Target) -> 
     return {"VisibilityTimeout": visibility_s}
 
 
-async def _check_stream(call: Call, stream_arn: str, target: execution.Target, settings: dict[str, Any]) -> None:
-    if settings.get("StartingPosition") is None:
+def _check_reading(call: Call, stream_arn: str, target: execution.Target, settings: dict[str, Any]) -> None:
+    """What the settings of a stream must keep to. Raises AwsError."""
+    position, moment_s = settings.get("StartingPosition"), settings.get("StartingPositionTimestamp")
+    if position is None:
         raise errors.validation(
             "1 validation error detected: Value null at 'startingPosition' failed to satisfy constraint: Member must not be null."
         )
     if settings["TumblingWindowInSeconds"] and settings["ParallelizationFactor"] > 1:
         raise errors.invalid_parameter("ParallelizationFactor must be 1 when TumblingWindowInSeconds is set.")
-    if settings["StartingPosition"] == "AT_TIMESTAMP":
-        raise errors.invalid_parameter("Unsupported starting position for DynamoDB streams: AT_TIMESTAMP")
+    if position == "AT_TIMESTAMP":
+        if ":dynamodb:" in stream_arn:
+            raise errors.invalid_parameter("Unsupported starting position for DynamoDB streams: AT_TIMESTAMP")
+        if moment_s is None:
+            raise errors.invalid_parameter("StartingPositionTimestamp must be set when StartingPosition is AT_TIMESTAMP.")
+        if moment_s * 1000 > call.now_ms:
+            raise errors.invalid_parameter("StartingPositionTimestamp cannot be in the future.")
+    elif moment_s is not None:
+        raise errors.invalid_parameter("StartingPositionTimestamp is only valid when StartingPosition is AT_TIMESTAMP.")
     destination = ((settings.get("DestinationConfig") or {}).get("OnFailure") or {}).get("Destination")
     if destination:
         publishing.check_sender(call, destination, target.version.role)
+
+
+async def _check_exists(call: Call, stream_arn: str, target: execution.Target) -> None:
+    """Raises AwsError where there is no such stream, or the role may not see it."""
     parts = stream_arn.split(":")
+    service, member = ("dynamodbstreams", "StreamArn") if parts[2] == "dynamodb" else ("kinesis", "StreamARN")
     try:
-        await call.request(
-            "dynamodbstreams", "DescribeStream", {"StreamArn": stream_arn}, as_=target.version.role, account=parts[4], region=parts[3]
-        )
+        await call.request(service, "DescribeStream", {member: stream_arn}, as_=target.version.role, account=parts[4], region=parts[3])
     except AwsError as error:
         raise errors.invalid_parameter(f"Stream not found: {stream_arn}") from error
+
+
+async def _check_consumer(call: Call, consumer_arn: str, target: execution.Target, settings: dict[str, Any]) -> None:
+    """A consumer of a Kinesis stream. Raises AwsError."""
+    stream_arn = consumer_arn.partition("/consumer/")[0]
+    needed = {"SubscribeToShard": consumer_arn, "ListShards": stream_arn}
+    if not all(publishing.role_may(call, target.version.role, f"kinesis:{action}", arn) for action, arn in needed.items()):
+        raise errors.invalid_parameter(
+            f"Cannot access stream consumer {consumer_arn}. Please ensure the role can perform the SubscribeToShard Action on your stream consumer "
+            "and the ListShards Action on your stream in IAM."
+        )
+    _check_reading(call, consumer_arn, target, settings)
+    parts = consumer_arn.split(":")
+    try:
+        # The role need not be allowed this: only that there is no such consumer is of interest.
+        await call.request(
+            "kinesis", "DescribeStreamConsumer", {"ConsumerARN": consumer_arn}, as_=target.version.role, account=parts[4], region=parts[3]
+        )
+    except AwsError as error:
+        if error.code == "ResourceNotFoundException":
+            raise errors.invalid_parameter(f"Stream consumer not found: {consumer_arn}") from error
 
 
 def _refuse_twin(call: Call, tx: Transaction, name: FunctionName, source_arn: str) -> None:
