@@ -91,6 +91,16 @@ def test_a_change_reaches_the_function_in_the_form_of_aws(stream: Stream) -> Non
     assert {"eventID", "eventVersion", "awsRegion"} <= set(record)
 
 
+def test_a_deletion_by_time_to_live_names_the_service_in_lower_case(stream: Stream) -> None:
+    stream.dynamodb.update_time_to_live(TableName="things", TimeToLiveSpecification={"AttributeName": "ttl", "Enabled": True})
+    stream.connect()
+    due_s = int(stream.clock.now_s()) + 60
+    stream.dynamodb.put_item(TableName="things", Item={"id": {"S": "a"}, "ttl": {"N": str(due_s)}})
+    stream.clock.advance("5m")
+    *_, record = [record for records in stream.records() for record in records]
+    assert (record["eventName"], record["userIdentity"]) == ("REMOVE", {"principalId": "dynamodb.amazonaws.com", "type": "Service"})
+
+
 def test_records_come_in_order_and_once(stream: Stream) -> None:
     stream.connect(BatchSize=4)
     ids = [f"{number:02d}" for number in range(30)]
