@@ -42,7 +42,8 @@ def test_an_alias_that_is_not_there(kms, key, account, fails, operation):
 
 
 @pytest.mark.parametrize(
-    ("name", "code"), [("app", "ValidationException"), ("alias/aws/app", "NotAuthorizedException"), ("alias/a:b", "InvalidAliasNameException")]
+    ("name", "code"),
+    [("app", "ValidationException"), ("alias/aws/app", "NotAuthorizedException"), ("alias/a:b", "InvalidAliasNameException")],
 )
 def test_a_name_that_is_none(kms, key, fails, name, code):
     with fails(code, None, 400):

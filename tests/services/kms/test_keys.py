@@ -29,7 +29,10 @@ def test_a_new_key_is_described(kms, account, spec, usage, member, algorithms):
     ("asked", "message"),
     [
         ({"KeySpec": "RSA_2048"}, "You must specify a KeyUsage value for all KMS keys except for symmetric encryption keys."),
-        ({"KeySpec": "RSA_2048", "KeyUsage": "GENERATE_VERIFY_MAC"}, "KeyUsage GENERATE_VERIFY_MAC is not compatible with KeySpec RSA_2048"),
+        (
+            {"KeySpec": "RSA_2048", "KeyUsage": "GENERATE_VERIFY_MAC"},
+            "KeyUsage GENERATE_VERIFY_MAC is not compatible with KeySpec RSA_2048",
+        ),
         ({"KeyUsage": "SIGN_VERIFY"}, "KeyUsage SIGN_VERIFY is not compatible with KeySpec SYMMETRIC_DEFAULT"),
         (
             {"KeySpec": "SYMMETRIC_DEFAULT", "CustomerMasterKeySpec": "SYMMETRIC_DEFAULT"},
@@ -143,7 +146,9 @@ def test_a_deleted_key_is_gone_with_its_aliases_and_grants(kms, key, clock, fail
 
 @pytest.mark.parametrize(("days", "rule"), [(6, "greater than or equal to 7"), (31, "less than or equal to 30")])
 def test_the_waiting_period_has_limits(kms, key, fails, days, rule):
-    message = f"1 validation error detected: Value '{days}' at 'pendingWindowInDays' failed to satisfy constraint: Member must have value {rule}"
+    message = (
+        f"1 validation error detected: Value '{days}' at 'pendingWindowInDays' failed to satisfy constraint: Member must have value {rule}"
+    )
     with fails("ValidationException", message, 400):
         kms.schedule_key_deletion(KeyId=key(), PendingWindowInDays=days)
 

@@ -14,7 +14,7 @@ from groundcloud.base.errors import AwsError
 from groundcloud.kernel import authorization
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import Access
-from groundcloud.services.kms import ciphertexts, errors, grants, names
+from groundcloud.services.kms import ciphertexts, errors, grants, names, specs
 from groundcloud.services.kms.names import Place
 from groundcloud.services.kms.state import ALIASES_OF_KEY, KEYS, Key
 
@@ -41,6 +41,12 @@ _TEXTS = {
 }
 """Members of requests that are condition keys as they are."""
 
+_DEFAULTS = {
+    **dict.fromkeys(("Encrypt", "Decrypt"), {"kms:EncryptionAlgorithm": specs.SYMMETRIC}),
+    **dict.fromkeys(("Sign", "Verify"), {"kms:MessageType": "RAW"}),
+}
+"""Condition keys of operations whose member was left out."""
+
 
 class Facts:
     """The condition keys of a call that touches a key, put together when some statement asks for one."""
@@ -58,6 +64,7 @@ class Facts:
         self._values = {
             **of_caller(self._call),
             **(of_key(self._named) if self._named is not None else {}),
+            **_DEFAULTS.get(self._call.operation, {}),
             **of_request(self._request),
             **(self._extra or {}),
         }

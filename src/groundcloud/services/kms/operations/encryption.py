@@ -45,19 +45,18 @@ def _both_keys(call: Call, request: Request) -> list[Access]:
     target = names.place(call, request["DestinationKeyId"], True)
     blob, source_id = request.get("CiphertextBlob"), request.get("SourceKeyId")
     source = names.place(call, source_id, True).key_id if source_id else getattr(ciphertexts.place_of(blob or b""), "key_id", "")
-    same = {"kms:ReEncryptOnSameKey": "true" if source == target.key_id else "false"}
+    same = "true" if source == target.key_id else "false"
     from_context, to_context = request.get("SourceEncryptionContext"), request.get("DestinationEncryptionContext")
-    access.require_source(
-        call, "kms:ReEncryptFrom", request, source_id, blob, from_context, same | access.of_encryption_context(from_context or {})
-    )
-    access.require(
-        call,
-        "kms:ReEncryptTo",
-        target,
-        request,
-        extra=same | access.of_encryption_context(to_context or {}),
-        context=to_context or {},
-    )
+    facts = [
+        {
+            "kms:ReEncryptOnSameKey": same,
+            "kms:EncryptionAlgorithm": request.get(f"{side}EncryptionAlgorithm", SYMMETRIC),
+            **access.of_encryption_context(context or {}),
+        }
+        for side, context in (("Source", from_context), ("Destination", to_context))
+    ]
+    access.require_source(call, "kms:ReEncryptFrom", request, source_id, blob, from_context, facts[0])
+    access.require(call, "kms:ReEncryptTo", target, request, extra=facts[1], context=to_context or {})
     return []
 
 
