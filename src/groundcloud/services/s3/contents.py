@@ -6,6 +6,7 @@ Nothing of a body is stored where its hash, length or checksum is not what the c
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
 import os
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -23,6 +24,10 @@ from groundcloud.wire.message import Body
 
 PUT_BYTES_MAX = 5 * 1024**3
 """AWS: "Amazon S3 multipart upload limits": a single PUT or part."""
+CACHED_PIECE_BYTES = 256 * 1024
+"""What is read at once on the event loop, where the system has it in memory."""
+_NOWAIT: int = getattr(os, "RWF_NOWAIT", 0)
+_NOTHING = bytearray()
 HASH_THREADS = 4
 PIECE_BYTES = 1024 * 1024
 """What is hashed, encrypted, written and read at once; whole chunks."""
@@ -122,7 +127,7 @@ async def receive(
         said = text if algorithm == chosen or not chosen else checksums.text_of(chosen, data)
         _check(body, chosen, value, said, expected_md5, digest)
         etag = sealing.etag(digest.hexdigest(), salt)
-        rests = b"".join(cipher.seal(data)) if cipher is not None else bytes(data)
+        rests = bytes(cipher.seal(data)) if cipher is not None else bytes(data)
         return Received(len(data), etag, (algorithm, text), rests, None, (chosen, said), salt)
 
     digest = hashlib.md5(usedforsecurity=False)
@@ -159,8 +164,7 @@ async def _pass(source: AsyncIterator[bytes], cipher: Cipher | None, aside: _Asi
 
     async def send(piece: bytes) -> None:
         await aside.observe(piece)
-        for sealed in cipher.seal(piece, number) if cipher is not None else [piece]:
-            await writer.write(sealed)
+        await writer.write(cipher.seal(piece, number) if cipher is not None else piece)
 
     async for chunk in source:
         held.append(chunk)
@@ -292,7 +296,7 @@ def drop_part(call: Call, tx: Transaction, bucket_name: str, upload_id: str, par
 
 def read(
     call: Call, tx: Transaction, bucket_name: str, key: str, version: Version, start: int, stop: int, keys: Keys | None = None
-) -> bytes | AsyncIterator[bytes]:
+) -> bytes | AsyncIterator[bytes | bytearray]:
     """The bytes from `start` to before `stop`: at hand where they rest in the store, else as a stream that survives the version's removal.
 
     `keys`: `encryption.keys_of` its seal; may be left out where the server's key opens it. Raises NoSuchKey if it has gone meanwhile.
@@ -314,7 +318,7 @@ def read(
     if data is None:
         raise errors.no_such_key(key)
     if cipher is not None:
-        data = cipher.open(data)
+        data = bytes(cipher.open(data))
     return data if stop - start == len(data) else data[start:stop]
 
 
@@ -332,7 +336,7 @@ def _pieces_of(call: Call, tx: Transaction, bucket_name: str, upload_id: str, st
             else:
                 data = PART_CONTENTS.get(tx, bucket_name, upload_id, part.part_number)
                 assert data is not None
-                found.append((cipher.open(data) if cipher is not None else data)[begin:end])
+                found.append(bytes(cipher.open(data) if cipher is not None else data)[begin:end])
         if offset >= stop:
             break
     return found
@@ -344,7 +348,7 @@ class _File:
     `start` and `stop` count bytes of the content, which is `size_bytes` long; with a cipher it rests in sealed chunks.
     """
 
-    __slots__ = ("_cipher", "_path", "_size_bytes", "descriptor", "start", "stop")
+    __slots__ = ("_cipher", "_path", "_room", "_size_bytes", "descriptor", "start", "stop")
 
     def __init__(
         self, call: Call, blob: Blob, start: int, stop: int, size_bytes: int, cipher: Cipher | None, *, lazy: bool = False
@@ -352,27 +356,49 @@ class _File:
         self._path = call.blobs.path(blob)
         self._cipher = cipher
         self._size_bytes = size_bytes
+        self._room = _NOTHING
         self.start = start
         self.stop = stop
         self.descriptor = -1 if lazy else os.open(self._path, os.O_RDONLY)
 
-    def read(self) -> bytes:
+    def read(self) -> bytes | bytearray:
         """The next piece; in a thread."""
         if self.descriptor < 0:
             self.descriptor = os.open(self._path, os.O_RDONLY)
+        found = self._read(PIECE_BYTES, 0)
+        assert found is not None
+        return found
+
+    def read_cached(self) -> bytes | bytearray | None:
+        """The next piece, a smaller one, if the system has it in memory: then a thread would cost more than it does. None if not."""
+        if self.descriptor < 0:
+            return None
+        try:
+            return self._read(CACHED_PIECE_BYTES, _NOWAIT)
+        except OSError as error:
+            if error.errno not in (errno.EAGAIN, errno.EOPNOTSUPP):
+                raise
+            return None
+
+    def _read(self, piece_bytes: int, flags: int) -> bytes | bytearray | None:
         start, cipher = self.start, self._cipher
         skipped = start % CHUNK_BYTES
-        self.start = stop = min(start - skipped + PIECE_BYTES, self.stop)
-        if cipher is None:
-            return self._rests(start, stop)
-        data = cipher.open(self._rests(*cipher.sealed_range(start, stop, self._size_bytes)), start // CHUNK_BYTES)
-        return data if len(data) == stop - start else data[skipped : skipped + stop - start]
-
-    def _rests(self, start: int, stop: int) -> bytes:
-        data = os.pread(self.descriptor, stop - start, start)
-        if len(data) != stop - start:
+        stop = min(start - skipped + piece_bytes, self.stop)
+        begin, end = (start, stop) if cipher is None else cipher.sealed_range(start, stop, self._size_bytes)
+        room = self._room
+        if len(room) != end - begin:
+            room = self._room = bytearray(end - begin)
+        count = os.preadv(self.descriptor, [room], begin, flags)
+        if count != end - begin:
+            if flags and count:
+                return None
             raise OSError(f"{self._path.name} ends early")
-        return data
+        self.start = stop
+        if cipher is None:
+            self._room = _NOTHING
+            return room
+        data = cipher.open(room, start // CHUNK_BYTES)
+        return data if len(data) == stop - start else data[skipped : skipped + stop - start]
 
     def __del__(self) -> None:
         # The answer to a HEAD, or one whose client is gone, is never iterated: nothing else would close it.
@@ -390,14 +416,18 @@ class _FileStream:
     def __aiter__(self) -> _FileStream:
         return self
 
-    async def __anext__(self) -> bytes:
+    async def __anext__(self) -> bytes | bytearray:
         if not self._pieces:
             raise StopAsyncIteration
         piece = self._pieces[-1]
         if isinstance(piece, bytes):
             self._pieces.pop()
             return piece
-        chunk: bytes = await self._call.in_thread(piece.read)
+        chunk = piece.read_cached()
+        if chunk is None:
+            chunk = await self._call.in_thread(piece.read)
+        else:
+            await asyncio.sleep(0)  # others have their turn
         if piece.start >= piece.stop:
             self._pieces.pop()
         return chunk
