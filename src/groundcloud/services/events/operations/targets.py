@@ -74,9 +74,7 @@ def _check(call: Call, document: Request, bus_arn: str) -> None:
         except inputs.InvalidInput as error:
             raise errors.validation(str(error)) from None
     role_arn = document.get("RoleArn")
-    if role_arn:
-        call.authorize("iam:PassRole", role_arn, {"iam:PassedToService": "events.amazonaws.com"})
-    elif service in ROLE_REQUIRED or (service == "events" and parts[5].startswith("api-destination/")):
+    if not role_arn and (service in ROLE_REQUIRED or (service == "events" and parts[5].startswith("api-destination/"))):
         raise errors.validation(f"RoleArn is required for target {target_arn}.")
     dead_letter_arn = (document.get("DeadLetterConfig") or {}).get("Arn")
     if dead_letter_arn and not dead_letter_arn.startswith("arn:aws:sqs:"):
@@ -85,10 +83,11 @@ def _check(call: Call, document: Request, bus_arn: str) -> None:
         raise errors.validation(f"The dead-letter queue {dead_letter_arn} must be a standard queue.")
     if target_arn == bus_arn:
         raise errors.validation(f"Target {target_arn} is the event bus of the rule itself.")
-    if service == "execute-api" or (service == "events" and parts[5].partition("/")[0] in ("event-bus", "api-destination")):
-        return
-    if service == "events" or not call.ground.outbox.takes(target_arn):
+    ours = service == "execute-api" or (service == "events" and parts[5].partition("/")[0] in ("event-bus", "api-destination"))
+    if not ours and (service == "events" or not call.ground.outbox.takes(target_arn)):
         raise not_implemented(f"targets of {service} ({target_arn})")
+    if role_arn:
+        call.authorize("iam:PassRole", role_arn, {"iam:PassedToService": "events.amazonaws.com"})
 
 
 @operation(resource=buses.named_rule)

@@ -1,0 +1,115 @@
+"""Event buses: their lives, their policies, events from bus to bus and from account to account."""
+
+from __future__ import annotations
+
+import json
+
+
+def test_a_bus_is_created_described_changed_and_deleted(events, account, fails):
+    arn = events.create_event_bus(Name="own", Description="d")["EventBusArn"]
+    assert arn == f"arn:aws:events:us-east-1:{account}:event-bus/own"
+    found = events.describe_event_bus(Name="own")
+    assert (found["Name"], found["Arn"], found["Description"]) == ("own", arn, "d") and "Policy" not in found
+    assert events.describe_event_bus(Name=arn)["Arn"] == arn
+    assert events.describe_event_bus()["Name"] == "default"
+    assert events.update_event_bus(Name="own", Description="e")["Description"] == "e"
+    assert [bus["Name"] for bus in events.list_event_buses()["EventBuses"]] == ["default", "own"]
+    assert [bus["Name"] for bus in events.list_event_buses(NamePrefix="o")["EventBuses"]] == ["own"]
+    assert fails("ResourceAlreadyExistsException", events.create_event_bus, Name="own") == "Event bus own already exists."
+    assert fails("ResourceAlreadyExistsException", events.create_event_bus, Name="default") == "Event bus default already exists."
+    assert fails("ValidationException", events.create_event_bus, Name="a/b") == "Event bus name must not contain '/'."
+    assert fails("ValidationException", events.delete_event_bus, Name="default") == "Cannot delete event bus default."
+    events.put_rule(Name="r", EventBusName="own", EventPattern='{"source":["a"]}')
+    assert fails("ValidationException", events.delete_event_bus, Name="own") == "Event bus own can't be deleted since it has rules."
+    events.delete_rule(Name="r", EventBusName="own")
+    events.delete_event_bus(Name="own")
+    events.delete_event_bus(Name="own")
+    assert fails("ResourceNotFoundException", events.describe_event_bus, Name="own") == "Event bus own does not exist."
+
+
+def test_what_is_missing_is_refused_by_name(events, fails):
+    assert "partner" in fails("NotImplementedException", events.create_event_bus, Name="x", EventSourceName="aws.partner/a/b")
+    assert "KMS" in fails("NotImplementedException", events.create_event_bus, Name="x", KmsKeyIdentifier="alias/a")
+
+
+def test_an_event_goes_to_the_rules_of_its_bus_alone(events, queue, rule, put, arrived):
+    url, arn = queue()
+    events.create_event_bus(Name="own")
+    rule("r", {"source": ["app.orders"]}, arn, bus="own")
+    put({"n": 1})
+    put({"n": 2}, EventBusName="own")
+    assert [event["detail"]["n"] for event in arrived(url)] == [2]
+
+
+def test_permissions_are_put_and_removed(events, account, fails):
+    events.put_permission(Action="events:PutEvents", Principal="111111111111", StatementId="one")
+    events.put_permission(
+        Action="events:PutEvents",
+        Principal="*",
+        StatementId="org",
+        Condition={"Type": "StringEquals", "Key": "aws:PrincipalOrgID", "Value": "o-1"},
+    )
+    policy = json.loads(events.describe_event_bus()["Policy"])
+    arn = f"arn:aws:events:us-east-1:{account}:event-bus/default"
+    assert policy["Statement"] == [
+        {
+            "Sid": "one",
+            "Effect": "Allow",
+            "Principal": {"AWS": "arn:aws:iam::111111111111:root"},
+            "Action": "events:PutEvents",
+            "Resource": arn,
+        },
+        {
+            "Sid": "org",
+            "Effect": "Allow",
+            "Principal": "*",
+            "Action": "events:PutEvents",
+            "Resource": arn,
+            "Condition": {"StringEquals": {"aws:PrincipalOrgID": "o-1"}},
+        },
+    ]
+    assert fails("ResourceNotFoundException", events.remove_permission, StatementId="x") == "Statement with the provided id does not exist."
+    events.remove_permission(StatementId="one")
+    events.remove_permission(RemoveAllPermissions=True)
+    assert fails("ResourceNotFoundException", events.remove_permission, StatementId="org") == "EventBus does not have a policy."
+    fails("ValidationException", events.put_permission, Action="events:Other", Principal="111111111111", StatementId="x")
+    assert fails("ValidationException", events.put_permission, Policy="{") == "This policy contains invalid Json"
+
+
+def test_another_account_puts_events_where_the_policy_lets_it(events, ground, queue, rule, arrived, account, fails):
+    url, arn = queue()
+    other = str(int(account) + 50_000)
+    bus_arn = events.create_event_bus(Name="shared")["EventBusArn"]
+    rule("r", {"account": [other]}, arn, bus="shared")
+    sender = ground.client("events", other)
+    entry = {"Source": "far", "DetailType": "x", "Detail": "{}", "EventBusName": bus_arn}
+    fails("AccessDeniedException", sender.put_events, Entries=[entry])
+    events.put_permission(EventBusName="shared", Action="events:PutEvents", Principal=other, StatementId="s")
+    assert sender.put_events(Entries=[entry])["FailedEntryCount"] == 0
+    (event,) = arrived(url)
+    assert event["account"] == other
+
+
+def test_a_rule_hands_events_on_to_another_bus_and_account(events, ground, queue, rule, put, arrived, account):
+    url, arn = queue()
+    other = str(int(account) + 50_001)
+    bus_arn = events.create_event_bus(Name="hub")["EventBusArn"]
+    rule("r", {"source": ["far"]}, arn, bus="hub")
+    events.put_permission(EventBusName="hub", Action="events:PutEvents", Principal=other, StatementId="s")
+    sender = ground.client("events", other)
+    sender.put_rule(Name="fwd", EventPattern='{"source":["far"]}')
+    sender.put_targets(Rule="fwd", Targets=[{"Id": "hub", "Arn": bus_arn}])
+    sent = sender.put_events(Entries=[{"Source": "far", "DetailType": "x", "Detail": '{"n": 1.50}'}])
+    (message,) = arrived(url, raw=True)
+    event = json.loads(message["Body"])
+    assert event["id"] == sent["Entries"][0]["EventId"] and event["account"] == other and '"n":1.50' in message["Body"]
+
+
+def test_a_circle_of_buses_ends(events, put, clock, account):
+    one, two = (events.create_event_bus(Name=name)["EventBusArn"] for name in ("one", "two"))
+    for bus, target in (("one", two), ("two", one)):
+        events.put_rule(Name="r", EventBusName=bus, EventPattern='{"source":["app.orders"]}')
+        events.put_targets(Rule="r", EventBusName=bus, Targets=[{"Id": "t", "Arn": target}])
+    put({}, EventBusName="one")
+    clock.settle()
+    assert events.describe_event_bus(Name="one")["Name"] == "one"
