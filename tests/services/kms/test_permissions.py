@@ -4,6 +4,7 @@ import asyncio
 import json
 
 import pytest
+
 from groundcloud.auth.principals import Principal
 from groundcloud.kernel.call import Call
 

@@ -12,7 +12,8 @@ from groundcloud.kernel.call import Call
 from groundcloud.kernel.resource import Created, ResourceRequest, ResourceType, resource_type
 from groundcloud.services.kms import policies
 
-_FIXED = ("KeySpec", "KeyUsage", "MultiRegion", "Origin")
+_FIXED = {"KeySpec": "SYMMETRIC_DEFAULT", "KeyUsage": "ENCRYPT_DECRYPT", "MultiRegion": False, "Origin": "AWS_KMS"}
+"""What a key is made as and stays, with its defaults."""
 
 
 @resource_type("AWS::KMS::Key")
@@ -49,8 +50,7 @@ class KeyResource(ResourceType):
     async def update(self, call: Call, resource: ResourceRequest) -> Created:
         key_id, wanted, before = resource.physical_id, resource.properties, resource.old_properties
         if resource.changed(*_FIXED):
-            # AWS refuses, whatever UpdateReplacePolicy says, so that nobody deletes a key by accident.
-            raise AwsError("ValidationException", f"{', '.join(_FIXED)} of a KMS key cannot be changed.", status=400)
+            await _check_fixed(call, key_id, wanted)
         enabled, was_enabled = _true(wanted.get("Enabled", True)), _true(before.get("Enabled", True))
         if enabled and not was_enabled:
             await call.request("kms", "EnableKey", {"KeyId": key_id})
@@ -141,6 +141,14 @@ async def _apply(call: Call, resource: ResourceRequest) -> None:
         await call.request("kms", "UntagResource", {"KeyId": key_id, "TagKeys": gone})
     if changed := {name: value for name, value in tags.items() if have.get(name) != value}:
         await call.request("kms", "TagResource", {"KeyId": key_id, "Tags": _tag_list(changed)})
+
+
+async def _check_fixed(call: Call, key_id: str, wanted: dict[str, Any]) -> None:
+    """AWS refuses to change a key's kind, whatever UpdateReplacePolicy says, so that nobody deletes a key by accident. Rolling back finds the key as it was."""
+    have = (await call.request("kms", "DescribeKey", {"KeyId": key_id}))["KeyMetadata"]
+    changed = [name for name, default in _FIXED.items() if str(wanted.get(name, default)).lower() != str(have[name]).lower()]
+    if changed:
+        raise AwsError("ValidationException", f"The {changed[0]} property of a KMS key cannot be changed.", status=400)
 
 
 async def _rotate(call: Call, key_id: str, wanted: dict[str, Any], before: dict[str, Any]) -> None:
