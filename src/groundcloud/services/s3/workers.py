@@ -1,4 +1,4 @@
-"""Work that time brings: the daily look at a bucket's lifecycle rules, changes on their way to other buckets, copies of archived objects, access logs."""
+"""Work that time brings: the daily look at a bucket's lifecycle rules, changes on their way to other buckets, copies of archived objects, access logs, inventories."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import timer
-from groundcloud.services.s3 import access_logs, lifecycle, notifications, replicas, replication, restores, versions
+from groundcloud.services.s3 import access_logs, inventory, lifecycle, notifications, replicas, replication, restores, versions
 from groundcloud.services.s3.operations.deletes import delete_one
 from groundcloud.services.s3.operations.uploads import abort
 from groundcloud.services.s3.state import BUCKETS, CONFIGURATIONS, OBJECTS, UPLOADS, VERSIONS, Bucket, Version
@@ -97,6 +97,11 @@ def look_at_restored(call: Call, restored: dict[str, Any]) -> None:
 @timer(access_logs.TIMER)
 async def deliver_access_log(call: Call, bucket_name: str) -> None:
     await access_logs.deliver(call, bucket_name)
+
+
+@timer(inventory.TIMER)
+async def report_inventory(call: Call, bucket_name: str) -> None:
+    await inventory.report(call, bucket_name)
 
 
 def _rules(tx: Transaction, bucket_name: str) -> tuple[Bucket | None, list[dict[str, Any]]]:

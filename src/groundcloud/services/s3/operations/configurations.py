@@ -1,7 +1,7 @@
 """Configurations of a bucket that are documents: kept as they came once they are right, and given back.
 
-Those that act elsewhere: notification (`notifications`), cors (`cors`), website (`website`), lifecycle (`lifecycle`), encryption and object lock (in
-the bucket's record). Kept for their reader alone: logging, request payment, acceleration, analytics, inventory, metrics, intelligent tiering.
+Those that act elsewhere: notification (`notifications`), cors (`cors`), website (`website`), lifecycle (`lifecycle`), logging (`access_logs`), inventory
+(`inventory`), encryption and object lock (in the bucket's record). Kept for their reader alone: request payment, acceleration, analytics, metrics, intelligent tiering.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any
 
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import operation
-from groundcloud.services.s3 import access_logs, cors, encryption, errors, lifecycle, notifications, permissions, website
+from groundcloud.services.s3 import access_logs, cors, encryption, errors, inventory, lifecycle, notifications, permissions, website
 from groundcloud.services.s3.operations.policies import check_body
 from groundcloud.services.s3.state import BUCKETS, CONFIGURATIONS, Bucket
 from groundcloud.services.s3.tags import BUCKET_TAGS_MAX, check_tags
@@ -344,7 +344,11 @@ def list_bucket_analytics_configurations(call: Call, request: dict[str, Any]) ->
 
 @operation(public=True)
 def put_bucket_inventory_configuration(call: Call, request: dict[str, Any]) -> dict[str, Any]:
-    return _put_identified(call, request, "s3:PutInventoryConfiguration", "inventory", request["InventoryConfiguration"])
+    bucket = _open(call, request, "s3:PutInventoryConfiguration")
+    inventory.checked(call.tx, bucket, request["InventoryConfiguration"])
+    _put_identified(call, request, "s3:PutInventoryConfiguration", "inventory", request["InventoryConfiguration"])
+    inventory.schedule(call, call.tx, bucket)
+    return {}
 
 
 @operation(public=True)

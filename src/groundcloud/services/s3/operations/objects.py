@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from groundcloud.kernel.call import Call
@@ -31,7 +32,7 @@ def check_put(call: Call, tx: Transaction, request: dict[str, Any], *, action: s
     """The bucket of a write, once the caller may write there with the ACL, tags and lock that the request has."""
     key = request["Key"]
     names.check_key(key)
-    bucket = permissions.open_bucket(call, tx, request, action, key)
+    bucket = permissions.open_bucket(call, tx, request, action, key, context=_of_inner(request) if call.http is None else None)
     if "Tagging" in request:
         permissions.require(call, bucket, "s3:PutObjectTagging", key)
     if (
@@ -40,13 +41,27 @@ def check_put(call: Call, tx: Transaction, request: dict[str, Any], *, action: s
         or "GrantFullControl" in request
         or "GrantReadACP" in request
         or "GrantWriteACP" in request
-    ):
+    ) and call.principal.kind != "service":
+        # The policies by which AWS's own services write reports and logs name s3:PutObject alone.
         permissions.require(call, bucket, "s3:PutObjectAcl", key)
     if "ObjectLockMode" in request:
         permissions.require(call, bucket, "s3:PutObjectRetention", key)
     if "ObjectLockLegalHoldStatus" in request:
         permissions.require(call, bucket, "s3:PutObjectLegalHold", key)
     return bucket
+
+
+_CONDITIONS = {
+    "ACL": "s3:x-amz-acl",
+    "ServerSideEncryption": "s3:x-amz-server-side-encryption",
+    "SSEKMSKeyId": "s3:x-amz-server-side-encryption-aws-kms-key-id",
+    "StorageClass": "s3:x-amz-storage-class",
+}
+
+
+def _of_inner(request: dict[str, Any]) -> Callable[[], dict[str, Any]]:
+    """The condition keys of a write that came without headers."""
+    return lambda: {name: request[member] for member, name in _CONDITIONS.items() if member in request}
 
 
 def grants_of_write(call: Call, bucket: Bucket, request: dict[str, Any]) -> tuple[acls.Grants, str]:
