@@ -25,6 +25,7 @@ ACTIONS = (
 
 OWNERS_SERVICES = {
     "apigateway.amazonaws.com",
+    "cloudformation.amazonaws.com",
     "cloudwatch.amazonaws.com",
     "devops-guru.amazonaws.com",
     "gamelift.amazonaws.com",
@@ -34,7 +35,8 @@ OWNERS_SERVICES = {
     "ses.amazonaws.com",
     "ssm.amazonaws.com",
 }
-"""Services that say aws:SourceOwner, which the default policy asks for. AWS: "aws:SourceAccount versus aws:SourceOwner"."""
+"""Services that say aws:SourceOwner, which the default policy asks for. AWS: "aws:SourceAccount versus aws:SourceOwner"; CloudFormation, which there
+publishes as whoever deploys."""
 
 
 class TopicName(NamedTuple):
