@@ -330,9 +330,19 @@ def test_what_is_missing_is_refused_by_name(cloud: Any, operation: str, argument
     assert caught.value.response["Error"]["Message"] == f"Groundcloud does not implement cloudformation:{name} yet."
 
 
-def test_topics_are_refused_until_there_are_topics(cloud: Any) -> None:
-    with pytest.raises(ClientError, match="NotificationARNs is not supported by Groundcloud"):
-        cloud.create("told", TWO, NotificationARNs=["arn:aws:sns:us-east-1:000000000000:t"])
+def test_a_stacks_topics_are_told_of_its_events(cloud: Any, client: Any, clock: Any) -> None:
+    sns, sqs = client("sns"), client("sqs")
+    topic = sns.create_topic(Name="told")["TopicArn"]
+    url = sqs.create_queue(QueueName="told")["QueueUrl"]
+    queue_arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    allow = {"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage", "Resource": queue_arn}
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps({"Version": "2012-10-17", "Statement": [allow]})})
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue_arn)
+    cloud.create("told", TWO, NotificationARNs=[topic])
+    clock.settle()
+    told = json.loads(sqs.receive_message(QueueUrl=url)["Messages"][0]["Body"])
+    assert told["Subject"] == "AWS CloudFormation Notification"
+    assert "StackName='told'\n" in told["Message"]
 
 
 def test_events_can_be_asked_for_by_operation(cloud: Any) -> None:

@@ -71,7 +71,14 @@ def _record(
     )
     state.EVENTS.put(tx, event)
     for topic_arn in stack.notification_arns:
-        call.deliver(topic_arn, _notification(event), principal="cloudformation.amazonaws.com", source_arn=stack.stack_id, tx=tx)
+        call.deliver(
+            topic_arn,
+            _notification(event),
+            principal="cloudformation.amazonaws.com",
+            source_arn=stack.stack_id,
+            attributes={"Subject": "AWS CloudFormation Notification"},
+            tx=tx,
+        )
 
 
 def _notification(event: state.Event) -> str:
