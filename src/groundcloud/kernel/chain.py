@@ -34,10 +34,11 @@ from groundcloud.kernel.call import Call, refuse
 from groundcloud.kernel.faults import error_of
 from groundcloud.kernel.service import Operation, Service
 from groundcloud.kernel.telemetry import CallRecord
+from groundcloud.wire import corrections
 from groundcloud.wire import model as models
 from groundcloud.wire import route as routes
 from groundcloud.wire.codec import Codec, Codecs, JsonCodec
-from groundcloud.wire.message import ClientGone, HttpRequest, HttpResponse, content_of
+from groundcloud.wire.message import Body, ClientGone, HttpRequest, HttpResponse, content_of
 
 if TYPE_CHECKING:
     from groundcloud.kernel.ground import Ground
@@ -174,7 +175,7 @@ class Chain:
         streams = _streams(codec)
         body = http.body
         if not streams and body.whole is None:
-            await body.read(BODY_BYTES_MAX)
+            await _read_document(body, codec)
         if signature is None:
             if codec.model.service == "s3" and sigv2.is_presigned(http.query_string):
                 return self._presigned_v2(http)
@@ -381,6 +382,20 @@ def _operation(room: Service, name: str) -> Operation:
             status=400 if room.model.metadata["protocol"] == "json" else 404,
         )
     return found
+
+
+async def _read_document(body: Body, codec: Codec) -> None:
+    """A body that does not stream, up to what its operation takes."""
+    service = codec.model.service
+    bodies = corrections.BODIES_BYTES_MAX
+    limit = bodies.get((service, codec.operation.name)) or bodies.get((service, ""), BODY_BYTES_MAX)
+    try:
+        await body.read(limit)
+    except AwsError:
+        if service not in corrections.TOO_LONG:
+            raise
+        code, sentence, status = corrections.TOO_LONG[service]
+        raise AwsError(code, sentence, status=status) from None
 
 
 def _streams(codec: Codec) -> bool:

@@ -18,6 +18,14 @@ UNWRAPPED_ERRORS = {"s3", "s3control"}
 """REST-XML services whose error document is `<Error>` itself."""
 
 
+BODIES_BYTES_MAX = {("s3", ""): 8 * 1024**2, ("s3", "DeleteObjects"): 2 * 1024**2}
+"""(service, operation or "" for all of them) -> how long a document may be, where that is less than the server takes. S3: 10,000 parts with their checksums; a
+thousand keys of a kilobyte."""
+
+TOO_LONG = {"s3": ("MaxMessageLengthExceeded", "Your request was too big.", 400)}
+"""What is said of a longer one: code, sentence, status. Source: S3 API Reference, "List of error codes"."""
+
+
 NOT_ROUTED = {"s3": {"GetBucketLifecycle", "PutBucketLifecycle", "GetBucketNotification", "PutBucketNotification"}}
 """Deprecated operations that share method, path and query with their successors (`...Configuration`), which answer for both."""
 

@@ -179,3 +179,9 @@ def test_versions_are_listed_in_pages_with_prefixes(s3: Any, new_bucket: Any, re
     assert [one["Key"] for one in s3.list_object_versions(Bucket=bucket, Prefix="a/1")["Versions"]] == ["a/1", "a/1"]
     error = refused("InvalidArgument", 400, s3.list_object_versions, Bucket=bucket, VersionIdMarker="null")
     assert error["Message"] == "A version-id marker cannot be specified without a key marker."
+
+
+def test_a_document_with_far_too_many_keys_is_refused_before_it_is_read(s3: Any, bucket: str, refused: Any) -> None:
+    keys = [{"Key": f"some/rather/long/key/{n}"} for n in range(40_000)]
+    refused("MaxMessageLengthExceeded", 400, s3.delete_objects, Bucket=bucket, Delete={"Objects": keys})
+    refused("MalformedXML", 400, s3.delete_objects, Bucket=bucket, Delete={"Objects": keys[:1001]})
