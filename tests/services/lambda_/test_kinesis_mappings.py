@@ -257,6 +257,15 @@ def test_a_consumer_is_pushed_its_records_and_subscribes_again(source: Source) -
     assert source.seen() == [["child"]]
 
 
+def test_a_stream_may_be_called_consumer(source: Source) -> None:
+    source.kinesis.create_stream(StreamName="consumer", ShardCount=1)
+    arn = source.arn.replace("clicks", "consumer")
+    made = source.kinesis.register_stream_consumer(StreamARN=arn, ConsumerName="consumer")["Consumer"]
+    source.connect(source=made["ConsumerARN"])
+    source.kinesis.put_record(StreamName="consumer", Data=b"a", PartitionKey="k")
+    assert source.seen() == [["a"]]
+
+
 def test_a_mapping_that_is_switched_on_again_goes_on_where_it_was(source: Source) -> None:
     source.connect()
     source.put("a")

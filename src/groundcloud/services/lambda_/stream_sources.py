@@ -174,8 +174,8 @@ class KinesisStream(Source):
 
     def __init__(self, poller: Poller) -> None:
         super().__init__(poller)
-        self.stream_arn, _, consumer = self.arn.partition("/consumer/")
-        self.is_consumer = bool(consumer)
+        self.stream_arn = stream_of(self.arn)
+        self.is_consumer = self.stream_arn != self.arn
         self._role_arn = execution.target(poller.call, poller.name).version.role
 
     async def shards(self) -> list[Shard]:
@@ -336,6 +336,11 @@ class SubscriptionReader(Reader):
             starting["Timestamp"] = self._position.moment_s
         params = {"ConsumerARN": self._source.arn, "ShardId": self._shard_id, "StartingPosition": starting}
         return (await self._source.request("SubscribeToShard", params))["EventStream"]
+
+
+def stream_of(arn: str) -> str:
+    """The ARN of a Kinesis stream, of its own or that of a consumer: `...:stream/NAME[/consumer/NAME:SECONDS]`."""
+    return "/".join(arn.split("/")[:2])
 
 
 def source_of(poller: Poller) -> Source:

@@ -11,6 +11,7 @@ from groundcloud.kernel.service import operation
 from groundcloud.services.lambda_ import errors, execution, filters, names, publishing
 from groundcloud.services.lambda_.names import FunctionName
 from groundcloud.services.lambda_.state import CHECKPOINTS, MAPPINGS, Mapping
+from groundcloud.services.lambda_.stream_sources import stream_of
 from groundcloud.store import Transaction
 
 ITEMS_MAX = 100
@@ -266,7 +267,7 @@ def _provisioned(settings: dict[str, Any]) -> dict[str, Any]:
 async def _check_source(call: Call, service: str, source_arn: str, target: execution.Target, settings: dict[str, Any]) -> dict[str, Any]:
     """The source exists and the function's role may read it; what polling must know of it. Raises AwsError."""
     role_arn = target.version.role
-    if service == "kinesis" and "/consumer/" in source_arn:
+    if service == "kinesis" and stream_of(source_arn) != source_arn:
         await _check_consumer(call, source_arn, target, settings)
         return {}
     missing = [action for action in _NEEDED[service] if not publishing.role_may(call, role_arn, f"{service}:{action}", source_arn)]
@@ -337,8 +338,7 @@ async def _check_exists(call: Call, stream_arn: str, target: execution.Target) -
 
 async def _check_consumer(call: Call, consumer_arn: str, target: execution.Target, settings: dict[str, Any]) -> None:
     """A consumer of a Kinesis stream. Raises AwsError."""
-    stream_arn = consumer_arn.partition("/consumer/")[0]
-    needed = {"SubscribeToShard": consumer_arn, "ListShards": stream_arn}
+    needed = {"SubscribeToShard": consumer_arn, "ListShards": stream_of(consumer_arn)}
     if not all(publishing.role_may(call, target.version.role, f"kinesis:{action}", arn) for action, arn in needed.items()):
         raise errors.invalid_parameter(
             f"Cannot access stream consumer {consumer_arn}. Please ensure the role can perform the SubscribeToShard Action on your stream consumer "
