@@ -7,6 +7,8 @@ import os
 import signal
 from collections.abc import Callable
 
+from groundcloud.runtime.inside.small_init import STATUS_MARK
+
 _STATUS_BYTES_MAX = 4096
 STOP, CONTINUE, SHUT_DOWN = signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP
 
@@ -55,6 +57,8 @@ class ProcessTree:
     def close(self) -> None:
         """Takes in what init said last."""
         self._read_status()
+        if self.status.startswith(STATUS_MARK):
+            self.status = words_of(self.status[len(STATUS_MARK) :])
         for fd in (self._status_fd, self.pidfd):
             if fd >= 0:
                 self._loop.remove_reader(fd)
@@ -75,3 +79,11 @@ class ProcessTree:
         except BlockingIOError:
             return False
         return True
+
+
+def words_of(digits: bytes) -> bytes:
+    """What `inside.sandbox` says in words: the status of wait(2), in four digits from A to P."""
+    status = 0
+    for digit in digits[:4]:
+        status = status << 4 | (digit - ord("A"))
+    return b"signal %d" % os.WTERMSIG(status) if os.WIFSIGNALED(status) else b"exit %d" % os.WEXITSTATUS(status)

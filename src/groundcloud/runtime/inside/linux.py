@@ -203,7 +203,8 @@ def clone(flags: int, *, cgroup_fd: int | None = None) -> tuple[int, int]:
     """Forks into new namespaces: (0, -1) in the child, (pid, pidfd) in the parent. Single-threaded callers only.
 
     clone3, or clone where a container's filter forbids it (then `cgroup_fd` is refused with ENOSYS). None of what Python does after a fork
-    is done here, which costs memory and time on both sides: the child must run Python code of its own only after an `os.fork`.
+    is done here, which costs memory and time on both sides: a child that runs more than the walls' code has to see to its random numbers and to the
+    identifier of its main thread.
     """
     pidfd = ctypes.c_int(-1)
     tid_address = _own_tid_address()

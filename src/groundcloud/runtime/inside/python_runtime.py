@@ -13,8 +13,10 @@ import io
 import json
 import logging
 import os
+import random
 import resource
 import sys
+import threading
 import time
 import traceback
 import types
@@ -26,6 +28,7 @@ from . import frames, sandbox, template
 _INDENT = "\u00a0\u00a0"  # AWS replaces the indentation of tracebacks by no-break spaces, which its console keeps.
 
 _zygotes_main: types.ModuleType | None = None
+_log_handler: logging.Handler | None = None
 
 Handler = Callable[[Any, Any], Any]
 
@@ -420,6 +423,26 @@ def _forget_shadowed(paths: list[str], preloaded: frozenset[str], third_party: f
         del sys.modules[name]
 
 
+def prepare() -> None:
+    """What is the same in every sandbox, done once in the zygote: there it costs neither the sandboxes' time nor their memory."""
+    global _zygotes_main, _log_handler
+    sys.argv[:] = ["/var/runtime/bootstrap.py"]
+    main = types.ModuleType("__main__")
+    main.__dict__["__builtins__"] = builtins
+    _zygotes_main = sys.modules["__main__"]  # kept: to free it would touch, and so copy, the pages it lies in
+    sys.modules["__main__"] = main
+    sys.stdin = io.TextIOWrapper(io.BufferedReader(io.FileIO(0, "rb", closefd=False)), encoding="utf-8")
+    # Unbuffered, as AWS's: what was printed before a crash is in the log.
+    output, errors = io.FileIO(1, "wb", closefd=False), io.FileIO(2, "wb", closefd=False)
+    sys.stdout = io.TextIOWrapper(output, encoding="utf-8", write_through=True)
+    sys.stderr = io.TextIOWrapper(errors, encoding="utf-8", errors="backslashreplace", write_through=True)
+    sys.__stdin__, sys.__stdout__, sys.__stderr__ = sys.stdin, sys.stdout, sys.stderr  # type: ignore[misc]
+    _log_handler = _LogHandler()
+    _log_handler.addFilter(_requests)
+    _log_handler.setFormatter(_TextFormatter())
+    logging.root.addHandler(_log_handler)
+
+
 def start(
     specification: dict[str, Any],
     channel_fd: int,
@@ -432,6 +455,9 @@ def start(
     """Makes this process look like a new interpreter of AWS's runtime, then runs it (what `make` returns, if given). Never returns."""
     status = 1
     try:
+        # What Python would have done after a fork, and matters here: this process was cloned bare, see `sandbox.live`.
+        random.seed()
+        threading.main_thread()._set_native_id()  # type: ignore[attr-defined]
         os.environ.clear()
         os.environ.update(specification["environment"])
         time.tzset()
@@ -439,26 +465,14 @@ def start(
         paths = _import_paths(specification, standard)
         _forget_shadowed(paths[: len(paths) - len(standard)], preloaded, third_party)
         sys.path[:] = paths
-        sys.argv[:] = ["/var/runtime/bootstrap.py"]
-        main = types.ModuleType("__main__")
-        main.__dict__["__builtins__"] = builtins
-        global _zygotes_main
-        _zygotes_main = sys.modules["__main__"]  # kept: to free it would touch, and so copy, the pages it lies in
-        sys.modules["__main__"] = main
-        sys.stdin = io.TextIOWrapper(io.BufferedReader(io.FileIO(0, "rb", closefd=False)), encoding="utf-8")
-        # Unbuffered, as AWS's: what was printed before a crash is in the log.
-        output, errors = io.FileIO(1, "wb", closefd=False), io.FileIO(2, "wb", closefd=False)
-        sys.stdout = io.TextIOWrapper(output, encoding="utf-8", write_through=True)
-        sys.stderr = io.TextIOWrapper(errors, encoding="utf-8", errors="backslashreplace", write_through=True)
-        sys.__stdin__, sys.__stdout__, sys.__stderr__ = sys.stdin, sys.stdout, sys.stderr  # type: ignore[misc]
-        log_handler = _LogHandler()
-        log_handler.addFilter(_requests)
-        as_json = os.environ.get("AWS_LAMBDA_LOG_FORMAT") == "JSON"
-        log_handler.setFormatter(_JsonFormatter() if as_json else _TextFormatter())
-        logging.root.addHandler(log_handler)
-        level = os.environ.get("AWS_LAMBDA_LOG_LEVEL", "")
-        if as_json and level:
-            logging.root.setLevel({"TRACE": "DEBUG", "FATAL": "CRITICAL"}.get(level, level))
+        if _log_handler is None:
+            prepare()
+        if os.environ.get("AWS_LAMBDA_LOG_FORMAT") == "JSON":
+            assert _log_handler is not None
+            _log_handler.setFormatter(_JsonFormatter())
+            level = os.environ.get("AWS_LAMBDA_LOG_LEVEL", "")
+            if level:
+                logging.root.setLevel({"TRACE": "DEBUG", "FATAL": "CRITICAL"}.get(level, level))
         runtime = make() if make is not None else Runtime(channel_fd, specification, walls if specification["template"] else None)
         status = run_to_end(runtime.run)
     except BaseException:

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from . import landlock, linux, network, root, seccomp
+from . import landlock, linux, network, root, seccomp, small_init
 
 # AWS: Lambda quotas, 1,024 file descriptors and 1,024 processes and threads.
 FILES_MAX = 1024
@@ -45,6 +45,7 @@ class Walls:
     proc: bool
     seccomp: bytes | None
     landlock_abi: int
+    small_init: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,13 +76,14 @@ def live(request: dict[str, Any], fds: Descriptors, walls: Walls, run: Callable[
         if walls.namespaces:
             _lose_privileges(request["uid"], walls, template=request["template"])
         extensions = _start_extensions(request, fds)
-        child = os.fork()
+        # A bare clone where there can be one: what Python does after a fork would write to pages that are shared with the zygote.
+        child = linux.clone(0)[0] if walls.namespaces else os.fork()
     except BaseException as error:
         os.write(fds.status, f"setup {type(error).__name__}: {error}".encode())
         os._exit(1)
     if child == 0:
         _become_runtime(fds, run, waits=bool(request["extensions"]))
-    be_init(child, fds.status, extensions)
+    be_init(child, fds.status, extensions, small=walls.small_init)
 
 
 def _mounts(request: dict[str, Any], fds: Descriptors, walls: Walls) -> None:
@@ -221,10 +223,13 @@ def _become_runtime(fds: Descriptors, run: Callable[[int], None], *, waits: bool
     os._exit(0)
 
 
-def be_init(child: int, status_fd: int, extensions: dict[int, str] | None = None) -> None:
+def be_init(child: int, status_fd: int, extensions: dict[int, str] | None = None, *, small: bool = False) -> None:
+    """`small`: without the interpreter, where nothing but the runtime is waited for."""
     extensions = extensions or {}
     os.dup2(status_fd, 0)
     os.closerange(1, FILES_MAX)
+    if small and not extensions:
+        small_init.become(child)
     namespace = os.getpid() == 1
     last = b""
     shutting_down = False

@@ -106,7 +106,7 @@ def _live(
         sandbox.unblock_signals()
         restore(request, own)
         os._exit(0)
-    sandbox.be_init(child, status)
+    sandbox.be_init(child, status, small=walls.small_init)
 
 
 def _map_user() -> None:

@@ -15,7 +15,7 @@ import socket
 import sys
 from typing import Any
 
-from . import landlock, linux, program, python_runtime, root, sandbox, sdk, seccomp
+from . import landlock, linux, program, python_runtime, root, sandbox, sdk, seccomp, small_init
 
 CONTROL_FD = 3
 _REQUEST_BYTES_MAX = 256 * 1024
@@ -141,6 +141,8 @@ def _serve(settings: dict[str, Any]) -> None:
     os.close(CONTROL_FD)
     for path in [path for path in sys.path_importer_cache if path not in standard]:
         del sys.path_importer_cache[path]
+    python_runtime.prepare()
+    os.environ.clear()
     gc.collect()
     gc.freeze()
     hello = {"namespaces": namespaces, "missing": missing, "version": sys.version.split()[0], "rss_kb": python_runtime.rss_kb()}
@@ -187,7 +189,8 @@ def _walls(namespaces: bool, missing: dict[str, str]) -> sandbox.Walls:
     proc_error = _attempt(lambda: linux.mount("proc", "/proc", "proc", linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC), flags)
     if proc_error:
         missing["own /proc"] = proc_error
-    return sandbox.Walls(True, not proc_error, filter_bytes, abi)
+    small = small_init.fits() and _attempt(small_init.try_out, linux.CLONE_NEWPID) is None
+    return sandbox.Walls(True, not proc_error, filter_bytes, abi, small)
 
 
 def _filter(filter_bytes: bytes) -> None:
