@@ -1,8 +1,11 @@
-"""What EventBridge's tests share: clients, a queue that takes events, and what arrived in it."""
+"""What EventBridge's tests share: clients, a queue that takes events and what arrived in it, an HTTP server that is called."""
 
 from __future__ import annotations
 
 import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from botocore.exceptions import ClientError
@@ -85,3 +88,54 @@ def put(events):
         return answer["Entries"][0]["EventId"]
 
     return make
+
+
+class Endpoint:
+    """Answers with the next of `answers` (status, headers), 200 when there are none left; gives tokens at /token."""
+
+    def __init__(self):
+        self.seen = []
+        self.answers = []
+        self.tokens = 0
+        endpoint = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def answer(self):
+                body = self.rfile.read(int(self.headers.get("content-length") or 0)).decode()
+                parts = urlsplit(self.path)
+                if parts.path == "/token":
+                    endpoint.tokens += 1
+                    endpoint.form = parse_qs(body)
+                    self.reply(
+                        200, json.dumps({"access_token": f"token-{endpoint.tokens}", "token_type": "Bearer", "expires_in": 600}).encode()
+                    )
+                    return
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                endpoint.seen.append((self.command, parts.path, parse_qs(parts.query), headers, body))
+                status, more = endpoint.answers.pop(0) if endpoint.answers else (200, {})
+                self.reply(status, b"", more)
+
+            def reply(self, status, body, headers=None):
+                self.send_response(status)
+                for name, value in (headers or {}).items():
+                    self.send_header(name, value)
+                self.send_header("content-length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            do_GET = do_POST = do_PUT = do_DELETE = answer
+
+            def log_message(self, *arguments):
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+
+@pytest.fixture
+def endpoint():
+    found = Endpoint()
+    yield found
+    found.server.shutdown()
+    found.server.server_close()

@@ -34,7 +34,7 @@ def create_event_bus(call: Call, request: Request) -> Request:
     if sum(1 for _ in BUSES.keys(call.tx, limit=BUSES_MAX + 1)) > BUSES_MAX:
         raise errors.limit_exceeded("The requested resource exceeds the maximum number allowed.")
     bus = _configured(
-        Bus(bus_name=name, created_ms=call.now_ms, modified_ms=call.now_ms, tags=tags.checked(request.get("Tags", ()))), request
+        Bus(bus_name=name, created_ms=call.now_ms, modified_ms=call.now_ms, tags=tags.checked(call, request.get("Tags", ()))), request
     )
     BUSES.put(call.tx, bus)
     return {"EventBusArn": _arn(call.tx, bus), **_settings(bus)}

@@ -55,7 +55,7 @@ def put_rule(call: Call, request: Request) -> Request:
         state=state,
         description=request.get("Description", ""),
         role_arn=request.get("RoleArn", ""),
-        tags=tags.checked(request.get("Tags", ())) if before is None else before.tags,
+        tags=tags.checked(call, request.get("Tags", ())) if before is None else before.tags,
         created_by=before.created_by if before is not None else call.account,
         begun_ms=call.now_ms,
     )

@@ -24,7 +24,7 @@ def list_tags_for_resource(call: Call, request: Request) -> Request:
 def tag_resource(call: Call, request: Request) -> Request:
     tx, found = _load(call, request)
     _refuse_managed(found)
-    _save(tx, found, tags.checked(request["Tags"], found.tags))
+    _save(tx, found, tags.checked(call, request["Tags"], found.tags))
     return {}
 
 
