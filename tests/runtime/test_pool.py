@@ -237,3 +237,18 @@ def test_without_control_groups_a_leak_is_ended_and_shared_memory_is_counted_onc
             "import os, time\ndef handler(e, c):\n for _ in range(8):\n  os.fork() or time.sleep(60)\n time.sleep(0.3)\n return 1"
         )
         assert house.answer(forks) == 1
+
+
+@pytest.mark.slow
+def test_a_sandbox_with_a_debugger_is_not_stopped_between_two_invocations(small: Any) -> None:
+    plain = small.function("def handler(event, context): return 1")
+    debugged = small.function("def handler(event, context): return 1", environment={"GROUND_DEBUG": "app.handler"})
+
+    async def frozen(spec: FunctionSpec) -> bool:
+        async with small.pool.using(spec, small.prepare) as sandbox:
+            await sandbox.invoke(invocation())
+        await asyncio.sleep(3 * small.pool.settings.freeze_after_s)
+        return sandbox.frozen
+
+    assert small.run(frozen(plain))
+    assert not small.run(frozen(debugged))

@@ -6,6 +6,8 @@ import json
 import sys
 import time
 from base64 import b64decode
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +20,27 @@ from groundcloud.cli.sources import Sources
 POLL_S = 0.25
 
 
-def invoke(connection: Connection, function: str, event: str | None, stack: str | None, asynchronous: bool, as_json: bool) -> None:
-    """Exit status 1 if the function raised."""
+def invoke(
+    connection: Connection, function: str, event: str | None, stack: str | None, asynchronous: bool, as_json: bool, debug: bool = False
+) -> None:
+    """Exit status 1 if the function raised. With `debug` it waits for a debugger first."""
     from botocore.exceptions import BotoCoreError, ClientError
 
+    if debug and asynchronous:
+        raise click.ClickException("--debug waits for the function, --async does not: give one of them.")
+    waits: Callable[..., AbstractContextManager[str]] = _at_once
+    if debug:
+        from groundcloud.cli.debugging import waiting as waits
     payload = _payload(event)
     connection.check()
     try:
         name = resolve(connection, function, stack)
         options: dict[str, Any] = {"InvocationType": "Event"} if asynchronous else {"LogType": "Tail"}
-        answer = connection.client("lambda").invoke(FunctionName=name, Payload=payload, **options)
+        lambda_ = connection.client("lambda")
+        with waits(lambda_, name) as sentence:
+            if sentence:
+                click.echo(sentence, err=True)
+            answer = lambda_.invoke(FunctionName=name, Payload=payload, **options)
     except ClientError as error:
         raise click.ClickException(explained(error)) from None
     except BotoCoreError:
@@ -52,6 +65,10 @@ def invoke(connection: Connection, function: str, event: str | None, stack: str 
         click.echo(json.dumps(parsed, indent=2, ensure_ascii=False) if isinstance(parsed, (dict, list)) else body)
     if failed:
         sys.exit(1)
+
+
+def _at_once(lambda_: Any, function_name: str) -> AbstractContextManager[str]:
+    return nullcontext("")
 
 
 def logs(connection: Connection, function: str | None, tail: bool, stack: str | None, since: str, pattern: str, as_json: bool) -> None:

@@ -116,13 +116,16 @@ def deploy(
 @click.option("--event", "-e", "event", type=click.Path(allow_dash=True), help="A JSON file, or - for standard input. Default: {}.")
 @click.option("--stack", "-s", metavar="NAME", help="Take FUNCTION as a logical id of this stack.")
 @click.option("--async", "asynchronous", is_flag=True, help="Queue the event and return.")
+@click.option("--debug", is_flag=True, help="Let FUNCTION wait for debugpy or Node's inspector first, this once.")
 @_endpoint
 @_json
-def invoke(function: str, event: str | None, stack: str | None, asynchronous: bool, endpoint: str | None, as_json: bool) -> None:
+def invoke(
+    function: str, event: str | None, stack: str | None, asynchronous: bool, debug: bool, endpoint: str | None, as_json: bool
+) -> None:
     """Call FUNCTION (its name, its ARN, or a logical id); prints its result, and its log to standard error."""
     from groundcloud.cli import functions
 
-    functions.invoke(Connection.from_environment(endpoint), function, event, stack, asynchronous, as_json)
+    functions.invoke(Connection.from_environment(endpoint), function, event, stack, asynchronous, as_json, debug)
 
 
 @main.command()

@@ -13,6 +13,9 @@ STREAM_BYTES_MAX = 209_715_200
 LOG_TAIL_BYTES_MAX = 4096
 LOG_LINE_BYTES_MAX = 256 * 1024
 
+DEBUG = "GROUND_DEBUG"
+"""A function's variable that says that it waits for a debugger."""
+
 Network = Literal["host", "isolated"]
 
 
@@ -41,6 +44,11 @@ class FunctionSpec:
     log_group_name: str = ""
     region: str = "us-east-1"
     endpoint_url: str | None = None
+
+    @property
+    def debugged(self) -> bool:
+        """It waits for a debugger: its initialisation may take as long as an invocation, and it is not stopped between two."""
+        return DEBUG in self.environment or "--inspect" in self.environment.get("NODE_OPTIONS", "")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -58,7 +58,7 @@ class Initialisation:
         """How much of its time is left."""
         if self.restores:
             limit_s = RESTORE_S_MAX
-        elif self._phase == "invoke":
+        elif self._phase == "invoke" or self._spec.debugged:
             limit_s = self._spec.timeout_s
         else:
             limit_s = INIT_S_MAX if self._kind == "on-demand" else max(UNHURRIED_INIT_S_MAX, self._spec.timeout_s)

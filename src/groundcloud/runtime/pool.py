@@ -420,7 +420,7 @@ class Pool:
         again = False
         for idle in self._idle.values():
             for sandbox in idle:
-                if not sandbox.frozen:
+                if not sandbox.frozen and not sandbox.spec.debugged:
                     if sandbox.released_before(scheduled_at):
                         sandbox.freeze()
                     else:
