@@ -293,3 +293,29 @@ def test_a_policy_that_demands_tls_lets_this_machine_in(bucket: str, s3: Any) ->
     s3.put_bucket_policy(Bucket=bucket, Policy=policy(bucket, demand))
     s3.put_object(Bucket=bucket, Key="k", Body=b"x")
     assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"x"
+
+
+def test_tags_of_a_bucket_count_once_it_says_so(client: Any, ground: Any, s3: Any, bucket: str, refused: Any) -> None:
+    iam = client("iam")
+    iam.create_user(UserName="by-tag")
+    condition = {"StringEquals": {"aws:ResourceTag/team": "blue"}}
+    statement = {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": "*", "Condition": condition}
+    document = json.dumps({"Version": "2012-10-17", "Statement": statement})
+    iam.put_user_policy(UserName="by-tag", PolicyName="p", PolicyDocument=document)
+    key = iam.create_access_key(UserName="by-tag")["AccessKey"]
+    theirs = ground.client("s3", aws_access_key_id=key["AccessKeyId"], aws_secret_access_key=key["SecretAccessKey"])
+    s3.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": [{"Key": "team", "Value": "blue"}]})
+    assert s3.get_bucket_abac(Bucket=bucket)["AbacStatus"] == {"Status": "Disabled"}
+    refused("AccessDenied", 403, theirs.list_objects_v2, Bucket=bucket)
+    s3.put_bucket_abac(Bucket=bucket, AbacStatus={"Status": "Enabled"})
+    assert theirs.list_objects_v2(Bucket=bucket)["KeyCount"] == 0
+    s3.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": [{"Key": "team", "Value": "red"}]})
+    refused("AccessDenied", 403, theirs.list_objects_v2, Bucket=bucket)
+    s3.put_bucket_abac(Bucket=bucket, AbacStatus={"Status": "Disabled"})
+    assert s3.get_bucket_abac(Bucket=bucket)["AbacStatus"] == {"Status": "Disabled"}
+
+
+def test_what_directory_buckets_have_is_refused_as_aws_does(s3: Any, bucket: str, refused: Any) -> None:
+    refused("NotImplemented", 501, s3.rename_object, Bucket=bucket, Key="b", RenameSource=f"{bucket}/a")
+    refused("MethodNotAllowed", 405, s3.create_session, Bucket=bucket)
+    refused("MethodNotAllowed", 405, s3.get_object_torrent, Bucket=bucket, Key="k")

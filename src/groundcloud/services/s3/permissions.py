@@ -14,7 +14,7 @@ from groundcloud.base.errors import AwsError
 from groundcloud.kernel import authorization
 from groundcloud.kernel.call import Call
 from groundcloud.services.s3 import errors
-from groundcloud.services.s3.state import BUCKETS, Bucket, Version, canonical_id
+from groundcloud.services.s3.state import BUCKETS, CONFIGURATIONS, Bucket, Version, canonical_id
 from groundcloud.store import Transaction
 
 Context = Callable[[], dict[str, Any]]
@@ -125,6 +125,9 @@ def denial_of(
     if context is not None:
         facts.update(context())
     principal = call.principal
+    if "abac" in bucket.configured:
+        for tag in (CONFIGURATIONS.get(call.reading(), bucket.bucket_name, "tagging", "") or {}).get("TagSet", ()):
+            facts[f"aws:ResourceTag/{tag['Key']}"] = facts[f"s3:BucketTag/{tag['Key']}"] = tag["Value"]
     if bucket.point:
         facts.update(_facts_of_point(call, bucket))
         at_point = _decision_at_point(call, bucket, action, key, facts)

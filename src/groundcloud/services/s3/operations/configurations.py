@@ -73,6 +73,25 @@ def delete_bucket_tagging(call: Call, request: dict[str, Any]) -> dict[str, Any]
     return _forget(call, _open(call, request, "s3:PutBucketTagging"), "tagging")
 
 
+# Attribute-based access control
+
+
+@operation(public=True)
+def put_bucket_abac(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    bucket = _open(call, request, "s3:PutBucketAbac")
+    check_body(call)
+    if request["AbacStatus"].get("Status") != "Enabled":
+        return _forget(call, bucket, "abac")
+    _keep(call, bucket, "abac", {"Status": "Enabled"}, marks=True)
+    return {}
+
+
+@operation(public=True)
+def get_bucket_abac(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    bucket = _open(call, request, "s3:GetBucketAbac")
+    return {"AbacStatus": _load(call, bucket, "abac") or {"Status": "Disabled"}}
+
+
 # CORS
 
 
