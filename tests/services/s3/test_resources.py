@@ -207,3 +207,76 @@ def test_a_bucket_that_replicates(cloud: Any, s3: Any, client: Any, clock: Any) 
     stack(cloud, template, update=True)
     with pytest.raises(s3.exceptions.ClientError, match="ReplicationConfigurationNotFoundError"):
         s3.get_bucket_replication(Bucket=outputs["Source"])
+
+
+@pytest.mark.usefixtures("names_below_localhost")
+def test_an_access_point(cloud: Any, s3: Any, client: Any, account: str) -> None:
+    def template(actions: list[str], value: str) -> dict[str, Any]:
+        arn = f"arn:aws:s3:us-east-1:{account}:accesspoint/stacked"
+        statement = {"Effect": "Allow", "Principal": {"AWS": account}, "Action": actions, "Resource": f"{arn}/object/*"}
+        properties = {
+            "Name": "stacked",
+            "Bucket": {"Ref": "Bucket"},
+            "Policy": {"Version": "2012-10-17", "Statement": [statement]},
+            "PublicAccessBlockConfiguration": {"BlockPublicPolicy": "true"},
+            "Tags": [{"Key": "a", "Value": value}],
+        }
+        attributes = ("Arn", "Alias", "Name", "NetworkOrigin")
+        outputs = {name: {"Value": {"Fn::GetAtt": ["Point", name]}} for name in attributes}
+        resources = {"Bucket": {"Type": "AWS::S3::Bucket"}, "Point": {"Type": "AWS::S3::AccessPoint", "Properties": properties}}
+        return {"Resources": resources, "Outputs": {**outputs, "Ref": {"Value": {"Ref": "Point"}}}}
+
+    made = {one["OutputKey"]: one["OutputValue"] for one in stack(cloud, template(["s3:GetObject"], "1"))["Outputs"]}
+    assert (made["Ref"], made["Name"], made["NetworkOrigin"]) == ("stacked", "stacked", "Internet")
+    s3.put_object(Bucket=made["Alias"], Key="k", Body=b"x")
+    control = client("s3control")
+    stack(cloud, template(["s3:GetObject", "s3:PutObject"], "2"), update=True)
+    policy = json.loads(control.get_access_point_policy(AccountId=account, Name="stacked")["Policy"])
+    assert policy["Statement"][0]["Action"] == ["s3:GetObject", "s3:PutObject"]
+    assert control.list_tags_for_resource(AccountId=account, ResourceArn=made["Arn"])["Tags"] == [{"Key": "a", "Value": "2"}]
+    s3.delete_object(Bucket=made["Alias"], Key="k")
+    cloud.delete_stack(StackName="s")
+    assert control.list_access_points(AccountId=account).get("AccessPointList", []) == []
+
+
+def test_configurations_with_ids(cloud: Any, s3: Any) -> None:
+    destination = {"BucketArn": {"Fn::GetAtt": ["Target", "Arn"]}, "Format": "CSV", "Prefix": "p"}
+    properties = {
+        "InventoryConfigurations": [
+            {
+                "Id": "i",
+                "Enabled": "true",
+                "Destination": destination,
+                "IncludedObjectVersions": "Current",
+                "Prefix": "logs/",
+                "ScheduleFrequency": "Weekly",
+                "OptionalFields": ["Size"],
+            }
+        ],
+        "MetricsConfigurations": [{"Id": "m", "Prefix": "x", "TagFilters": [{"Key": "a", "Value": "b"}]}],
+        "AnalyticsConfigurations": [
+            {
+                "Id": "a",
+                "StorageClassAnalysis": {"DataExport": {"Destination": destination, "OutputSchemaVersion": "V_1"}},
+            }
+        ],
+        "IntelligentTieringConfigurations": [
+            {"Id": "t", "Status": "Enabled", "Tierings": [{"AccessTier": "ARCHIVE_ACCESS", "Days": "90"}]}
+        ],
+    }
+    template: dict[str, Any] = {
+        "Resources": {"Target": {"Type": "AWS::S3::Bucket"}, "Bucket": {"Type": "AWS::S3::Bucket", "Properties": properties}},
+        "Outputs": {"Bucket": {"Value": {"Ref": "Bucket"}}},
+    }
+    bucket = stack(cloud, template)["Outputs"][0]["OutputValue"]
+    found = s3.get_bucket_inventory_configuration(Bucket=bucket, Id="i")["InventoryConfiguration"]
+    assert (found["IsEnabled"], found["Filter"], found["Schedule"]) == (True, {"Prefix": "logs/"}, {"Frequency": "Weekly"})
+    metrics = s3.get_bucket_metrics_configuration(Bucket=bucket, Id="m")["MetricsConfiguration"]
+    assert metrics["Filter"] == {"And": {"Prefix": "x", "Tags": [{"Key": "a", "Value": "b"}]}}
+    tiering = s3.get_bucket_intelligent_tiering_configuration(Bucket=bucket, Id="t")["IntelligentTieringConfiguration"]
+    assert tiering["Tierings"] == [{"Days": 90, "AccessTier": "ARCHIVE_ACCESS"}]
+    analysis = s3.get_bucket_analytics_configuration(Bucket=bucket, Id="a")["AnalyticsConfiguration"]["StorageClassAnalysis"]
+    assert analysis["DataExport"]["Destination"]["S3BucketDestination"]["Prefix"] == "p"
+    del properties["InventoryConfigurations"]
+    stack(cloud, template, update=True)
+    assert "InventoryConfigurationList" not in s3.list_bucket_inventory_configurations(Bucket=bucket)

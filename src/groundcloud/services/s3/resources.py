@@ -113,7 +113,10 @@ def _notification(value: Document) -> Document:
 
 
 def _logging(value: Document) -> Document:
-    return {"LoggingEnabled": {"TargetBucket": value["DestinationBucketName"], "TargetPrefix": value.get("LogFilePrefix", "")}}
+    found = {"TargetBucket": value["DestinationBucketName"], "TargetPrefix": value.get("LogFilePrefix", "")}
+    if "TargetObjectKeyFormat" in value:
+        found["TargetObjectKeyFormat"] = value["TargetObjectKeyFormat"]
+    return {"LoggingEnabled": found}
 
 
 def _replication(value: Document) -> Document:
@@ -197,6 +200,58 @@ _SETTINGS = {
 }
 """In the order in which they are put: who may what, before what sends."""
 
+
+class _Identified:
+    """How a property that is a list of configurations with ids is put, one by one."""
+
+    def __init__(self, noun: str, convert: Callable[[Document], Document]) -> None:
+        self.put = f"PutBucket{noun}Configuration"
+        self.delete = f"DeleteBucket{noun}Configuration"
+        self.member = f"{noun}Configuration"
+        self.convert = convert
+
+
+def _tag_filtered(value: Document) -> Document:
+    """`Prefix`, `TagFilters` and more side by side -> the API's `Filter`."""
+    parts: Document = {name: value[name] for name in ("Prefix", "AccessPointArn") if name in value}
+    tags = value.get("TagFilters") or []
+    found = {name: item for name, item in value.items() if name not in ("Prefix", "AccessPointArn", "TagFilters")}
+    if len(parts) + len(tags) > 1:
+        found["Filter"] = {"And": {**parts, **({"Tags": tags} if tags else {})}}
+    elif parts or tags:
+        found["Filter"] = parts or {"Tag": tags[0]}
+    return found
+
+
+def _exported(destination: Document) -> Document:
+    return {"S3BucketDestination": _renamed(destination, {"BucketArn": "Bucket", "BucketAccountId": "AccountId"})}
+
+
+def _inventory(value: Document) -> Document:
+    found = _renamed(value, {"Enabled": "IsEnabled", "ScheduleFrequency": "Schedule"})
+    found["Destination"] = _exported(value["Destination"])
+    found["Schedule"] = {"Frequency": value["ScheduleFrequency"]}
+    if "Prefix" in found:
+        found["Filter"] = {"Prefix": found.pop("Prefix")}
+    return found
+
+
+def _analytics(value: Document) -> Document:
+    found = _tag_filtered(value)
+    export = (value.get("StorageClassAnalysis") or {}).get("DataExport")
+    if export:
+        exported = {**export, "Destination": _exported(export["Destination"])}
+        found["StorageClassAnalysis"] = {"DataExport": exported}
+    return found
+
+
+_IDENTIFIED = {
+    "AnalyticsConfigurations": _Identified("Analytics", _analytics),
+    "IntelligentTieringConfigurations": _Identified("IntelligentTiering", _tag_filtered),
+    "InventoryConfigurations": _Identified("Inventory", _inventory),
+    "MetricsConfigurations": _Identified("Metrics", _tag_filtered),
+}
+
 _CANNED = {
     "Private": "private",
     "PublicRead": "public-read",
@@ -211,7 +266,7 @@ _CANNED = {
 
 @resource_type("AWS::S3::Bucket")
 class BucketResource(ResourceType):
-    properties = {"BucketName", "AccessControl", "ObjectLockEnabled", "Tags", *_SETTINGS}
+    properties = {"BucketName", "AccessControl", "ObjectLockEnabled", "Tags", *_SETTINGS, *_IDENTIFIED}
     replaces = {"BucketName", "ObjectLockEnabled"}
 
     async def create(self, call: Call, resource: ResourceRequest) -> Created:
@@ -267,6 +322,15 @@ class BucketResource(ResourceType):
                     await call.request("s3", setting.delete, {"Bucket": name})
                 else:
                     await call.request("s3", setting.put, {"Bucket": name, setting.member: setting.delete})
+        for property_name, kind in _IDENTIFIED.items():
+            if resource.changed(property_name):
+                ids = {one["Id"] for one in wanted.get(property_name, [])}
+                for one in wanted.get(property_name, []):
+                    document = coerced(shapes, kind.member, kind.convert(one))
+                    await call.request("s3", kind.put, {"Bucket": name, "Id": one["Id"], kind.member: document})
+                for one in old.get(property_name, []):
+                    if one["Id"] not in ids:
+                        await call.request("s3", kind.delete, {"Bucket": name, "Id": one["Id"]})
         if resource.changed("AccessControl") and "AccessControl" in wanted:
             await call.request("s3", "PutBucketAcl", {"Bucket": name, "ACL": _CANNED.get(wanted["AccessControl"], wanted["AccessControl"])})
         tags = {**{tag["Key"]: str(tag["Value"]) for tag in wanted.get("Tags", [])}, **resource.tags}
@@ -320,3 +384,72 @@ class BucketPolicyResource(ResourceType):
         except AwsError as error:
             if error.code != "NoSuchBucket":
                 raise
+
+
+@resource_type("AWS::S3::AccessPoint")
+class AccessPointResource(ResourceType):
+    properties = {"Name", "Bucket", "BucketAccountId", "Policy", "PublicAccessBlockConfiguration", "VpcConfiguration", "Tags"}
+    required = {"Bucket"}
+    replaces = {"Name", "Bucket", "BucketAccountId", "PublicAccessBlockConfiguration", "VpcConfiguration"}
+
+    async def create(self, call: Call, resource: ResourceRequest) -> Created:
+        wanted = resource.properties
+        name = wanted.get("Name") or resource.generated_name(50, lower=True)
+        request: Document = {"AccountId": call.account, "Name": name, "Bucket": wanted["Bucket"]}
+        for member in ("BucketAccountId", "VpcConfiguration"):
+            if member in wanted:
+                request[member] = wanted[member]
+        shapes = model.load("s3control").shapes
+        if "PublicAccessBlockConfiguration" in wanted:
+            shape = "PublicAccessBlockConfiguration"
+            request[shape] = coerced(shapes, shape, wanted[shape])
+        if wanted.get("Tags"):
+            request["Tags"] = [{"Key": tag["Key"], "Value": str(tag["Value"])} for tag in wanted["Tags"]]
+        made = await call.request("s3control", "CreateAccessPoint", request)
+        try:
+            await self._put_policy(call, resource, name)
+        except AwsError:
+            await call.request("s3control", "DeleteAccessPoint", {"AccountId": call.account, "Name": name})
+            raise
+        return _created_point(name, made["AccessPointArn"], made["Alias"], wanted)
+
+    async def update(self, call: Call, resource: ResourceRequest) -> Created:
+        name = resource.physical_id
+        if resource.changed("Policy"):
+            await self._put_policy(call, resource, name)
+        found = await call.request("s3control", "GetAccessPoint", {"AccountId": call.account, "Name": name})
+        if resource.changed("Tags"):
+            await self._put_tags(call, resource, found["AccessPointArn"])
+        return _created_point(name, found["AccessPointArn"], found["Alias"], resource.properties)
+
+    async def delete(self, call: Call, resource: ResourceRequest) -> None:
+        try:
+            await call.request("s3control", "DeleteAccessPoint", {"AccountId": call.account, "Name": resource.physical_id})
+        except AwsError as error:
+            if error.code != "NoSuchAccessPoint":
+                raise
+
+    async def _put_policy(self, call: Call, resource: ResourceRequest, name: str) -> None:
+        named = {"AccountId": call.account, "Name": name}
+        document = resource.properties.get("Policy")
+        if document:
+            text = document if isinstance(document, str) else json.dumps(document)
+            await call.request("s3control", "PutAccessPointPolicy", {**named, "Policy": text})
+        elif resource.old_properties.get("Policy"):
+            await call.request("s3control", "DeleteAccessPointPolicy", named)
+
+    async def _put_tags(self, call: Call, resource: ResourceRequest, arn: str) -> None:
+        wanted = resource.properties.get("Tags", [])
+        keys = {tag["Key"] for tag in wanted}
+        gone = [tag["Key"] for tag in resource.old_properties.get("Tags", []) if tag["Key"] not in keys]
+        named = {"AccountId": call.account, "ResourceArn": arn}
+        if gone:
+            await call.request("s3control", "UntagResource", {**named, "TagKeys": gone})
+        if wanted:
+            tags = [{"Key": tag["Key"], "Value": str(tag["Value"])} for tag in wanted]
+            await call.request("s3control", "TagResource", {**named, "Tags": tags})
+
+
+def _created_point(name: str, arn: str, alias: str, wanted: Document) -> Created:
+    origin = "VPC" if "VpcConfiguration" in wanted else "Internet"
+    return Created(name, {"Arn": arn, "Alias": alias, "Name": name, "NetworkOrigin": origin})
