@@ -58,3 +58,25 @@ def test_a_function_whose_loop_is_allowed_goes_on(client: Callable[..., Any], la
     clock.settle()
     events = client("logs").filter_log_events(logGroupName=f"/aws/lambda/{name}", filterPattern="turn")["events"]
     assert len(events) == 21
+
+
+def test_a_loop_through_a_queue_is_stopped_too(client: Callable[..., Any], lambda_: Any, clock: Any) -> None:
+    allowed = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:SendMessage"]
+    role = make_role(client("iam"), "loop", {"Effect": "Allow", "Action": allowed, "Resource": "*"})
+    url = client("sqs").create_queue(QueueName="round")["QueueUrl"]
+    source = """
+        import boto3, os
+        sqs = boto3.client("sqs")
+        def handler(event, context):
+            print("turn")
+            sqs.send_message(QueueUrl=os.environ["ROUND"], MessageBody="again")
+    """
+    name = make_function(lambda_, role, source, Environment={"Variables": {"ROUND": url}})
+    arn = client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    mapping = lambda_.create_event_source_mapping(FunctionName=name, EventSourceArn=arn)
+    client("sqs").send_message(QueueUrl=url, MessageBody="begin")
+    clock.settle()
+    lambda_.delete_event_source_mapping(UUID=mapping["UUID"])
+    clock.settle()
+    events = client("logs").filter_log_events(logGroupName=f"/aws/lambda/{name}", filterPattern="turn")["events"]
+    assert len(events) == lineage.LOOPS_MAX
