@@ -180,10 +180,41 @@ def test_overlapping_and_doubled_filters_are_refused(s3: Any, bucket: str, queue
     )
 
 
-def test_targets_without_a_room_are_refused_by_name(s3: Any, bucket: str, ground: Any, refused: Any) -> None:
-    put = s3.put_bucket_notification_configuration
-    error = refused("NotImplemented", 501, put, Bucket=bucket, NotificationConfiguration={"EventBridgeConfiguration": {}})
-    assert "EventBridge" in error["Message"]
+def test_eventbridge_hears_of_every_object(s3: Any, sqs: Any, client: Any, clock: Any, bucket: str, account: str) -> None:
+    events = client("events")
+    policy = {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "sqs:SendMessage", "Resource": "*"}],
+    }
+    url = sqs.create_queue(QueueName="bridged", Attributes={"Policy": json.dumps(policy)})["QueueUrl"]
+    events.put_rule(Name="objects", EventPattern=json.dumps({"source": ["aws.s3"], "detail": {"bucket": {"name": [bucket]}}}))
+    events.put_targets(Rule="objects", Targets=[{"Id": "q", "Arn": f"arn:aws:sqs:us-east-1:{account}:bridged"}])
+    s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration={"EventBridgeConfiguration": {}})
+    assert s3.get_bucket_notification_configuration(Bucket=bucket)["EventBridgeConfiguration"] == {}
+    etag = s3.put_object(Bucket=bucket, Key="a b", Body=b"four")["ETag"].strip('"')
+    s3.put_object_tagging(Bucket=bucket, Key="a b", Tagging={"TagSet": [{"Key": "k", "Value": "v"}]})
+    s3.delete_object(Bucket=bucket, Key="a b")
+    clock.settle()
+    found = [json.loads(message["Body"]) for message in sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]]
+    found = {event["detail-type"]: event for event in found}
+    created = found["Object Created"]
+    assert created["resources"] == [f"arn:aws:s3:::{bucket}"] and created["account"] == account and created["region"] == "us-east-1"
+    detail = created["detail"]
+    assert detail["object"].pop("sequencer") and detail.pop("request-id")
+    assert detail == {
+        "version": "0",
+        "bucket": {"name": bucket},
+        "object": {"key": "a b", "size": 4, "etag": etag},
+        "requester": account,
+        "source-ip-address": "127.0.0.1",
+        "reason": "PutObject",
+    }
+    assert found["Object Deleted"]["detail"]["deletion-type"] == "Permanently Deleted"
+    assert found["Object Tags Added"]["detail"]["object"]["key"] == "a b"
+    s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration={})
+    s3.put_object(Bucket=bucket, Key="unheard", Body=b"")
+    clock.settle()
+    assert "Messages" not in sqs.receive_message(QueueUrl=url)
 
 
 @pytest.mark.slow

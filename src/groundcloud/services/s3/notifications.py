@@ -14,7 +14,7 @@ import msgspec
 from groundcloud.auth.principals import Principal
 from groundcloud.base import arn as arns
 from groundcloud.kernel.call import Call
-from groundcloud.services.s3 import errors
+from groundcloud.services.s3 import bridge, errors
 from groundcloud.services.s3.state import CONFIGURATIONS, Bucket, Version, canonical_id
 from groundcloud.store import Transaction
 from groundcloud.wire.timestamps import iso8601_milliseconds
@@ -44,6 +44,8 @@ def emit(
     document = CONFIGURATIONS.get(tx, bucket.bucket_name, "notification", "")
     if document is None:
         return
+    if "EventBridgeConfiguration" in document:
+        bridge.tell(call, tx, bucket, event, key, version, more)
     for configuration, target_arn in _meeting(document, event, key):
         record = record_of(call, bucket, event, key, version, configuration["Id"])
         if more is not None:
@@ -137,9 +139,7 @@ def test_event(call: Call, bucket: Bucket) -> bytes:
 
 def checked(call: Call, bucket: Bucket, document: dict[str, Any], *, skip_destinations: bool) -> tuple[dict[str, Any], list[str]]:
     """The configuration as it is kept (with ids), and the ARNs of its queues and topics, which are to be tested. Raises InvalidArgument, and refuses destinations without a room by name."""
-    if "EventBridgeConfiguration" in document:
-        raise errors.refused("S3 notifications to EventBridge")
-    kept: dict[str, Any] = {}
+    kept: dict[str, Any] = {"EventBridgeConfiguration": {}} if "EventBridgeConfiguration" in document else {}
     listeners: list[str] = []
     seen: list[tuple[set[str], str, str]] = []
     for member, (arn_member, service, action) in _KINDS.items():
@@ -168,7 +168,7 @@ def checked(call: Call, bucket: Bucket, document: dict[str, Any], *, skip_destin
             if service != "lambda":
                 listeners.append(target_arn)
             kept.setdefault(member, []).append(configuration)
-    if sum(len(found) for found in kept.values()) > CONFIGURATIONS_MAX:
+    if sum(len(found) for member, found in kept.items() if member in _KINDS) > CONFIGURATIONS_MAX:
         raise errors.S3Error("InvalidRequest", "The notification configuration has too many configurations", 400)
     return kept, listeners
 
