@@ -68,6 +68,57 @@ def test_a_grant_reaches_another_account(kms, key, client, fails):
     assert other.decrypt(CiphertextBlob=blob)["KeyId"] == arn
 
 
+def test_a_grant_to_an_account_lets_its_policies_decide(kms, key, client, fails, policy):
+    arn, other = key(), "888888888888"
+    kms.create_grant(KeyId=arn, GranteePrincipal=f"arn:aws:iam::{other}:root", Operations=["Encrypt"])
+    iam = client("iam", account=other)
+    iam.create_user(UserName="carol")
+    pair = iam.create_access_key(UserName="carol")["AccessKey"]
+    carol = client("kms", aws_access_key_id=pair["AccessKeyId"], aws_secret_access_key=pair["SecretAccessKey"])
+    with fails("AccessDeniedException"):
+        carol.encrypt(KeyId=arn, Plaintext=b"x")
+    iam.put_user_policy(UserName="carol", PolicyName="yes", PolicyDocument=policy("kms:Encrypt"))
+    carol.encrypt(KeyId=arn, Plaintext=b"x")
+
+
+def test_a_grant_to_a_role_is_limited_by_its_session(kms, iam, key, account, client, trust, policy, fails):
+    arn = key()
+    role_arn = iam.create_role(RoleName="App", AssumeRolePolicyDocument=trust({"AWS": account}))["Role"]["Arn"]
+    kms.create_grant(KeyId=arn, GranteePrincipal=role_arn, Operations=["Encrypt"])
+
+    def session(**options):
+        made = client("sts").assume_role(RoleArn=role_arn, RoleSessionName="one", **options)["Credentials"]
+        return client(
+            "kms",
+            aws_access_key_id=made["AccessKeyId"],
+            aws_secret_access_key=made["SecretAccessKey"],
+            aws_session_token=made["SessionToken"],
+        )
+
+    session().encrypt(KeyId=arn, Plaintext=b"x")
+    session(Policy=policy("kms:*")).encrypt(KeyId=arn, Plaintext=b"x")
+    with fails("AccessDeniedException"):
+        session(Policy=policy("s3:*")).encrypt(KeyId=arn, Plaintext=b"x")
+
+
+def test_a_service_holds_a_grant_for_one_resource(ground, kms, key, account, fails):
+    from tests.services.kms.test_permissions import _Service
+
+    arn, topic_arn = key(), f"arn:aws:sns:us-east-1:{account}:topic"
+    kms.create_grant(
+        KeyId=arn,
+        GranteeServicePrincipal="sns.amazonaws.com",
+        RetiringPrincipal=f"arn:aws:iam::{account}:root",
+        Operations=["GenerateDataKey"],
+        Constraints={"SourceArn": topic_arn},
+    )
+    sns = _Service(ground, account, "sns")
+    asked = {"as_": "sns.amazonaws.com", "KeyId": arn, "KeySpec": "AES_256"}
+    assert sns.request("GenerateDataKey", source_arn=topic_arn, **asked)["KeyId"] == arn
+    with pytest.raises(Exception, match="AccessDeniedException"):
+        sns.request("GenerateDataKey", source_arn=topic_arn + "-2", **asked)
+
+
 def test_a_retry_by_name_makes_no_second_grant(kms, key, alice_arn):
     arn = key()
     asked = {"KeyId": arn, "GranteePrincipal": alice_arn, "Operations": ["Encrypt"], "Name": "one"}

@@ -207,11 +207,11 @@ class _Service:
     def __init__(self, ground, account, room):
         self._ground, self._account, self._room = ground.ground, account, room
 
-    def request(self, operation, principal=None, **params):
+    def request(self, operation, principal=None, as_=None, source_arn="", **params):
         async def ask():
             who = principal or Principal("root", f"arn:aws:iam::{self._account}:root", self._account, "", self._account)
             call = Call(self._ground, self._ground.rooms.get(self._room), "PutObject", self._account, "us-east-1", who)
-            return await call.request("kms", operation, params)
+            return await call.request("kms", operation, params, as_=as_, source_arn=source_arn)
 
         loop = self._ground.timers._loop_task.get_loop()
         return asyncio.run_coroutine_threadsafe(ask(), loop).result(20)

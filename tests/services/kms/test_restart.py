@@ -2,8 +2,6 @@
 
 import pytest
 
-pytestmark = pytest.mark.slow
-
 
 def test_keys_outlive_a_kill(process):
     kms = process.client("kms")

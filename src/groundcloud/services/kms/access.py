@@ -42,8 +42,10 @@ _TEXTS = {
 """Members of requests that are condition keys as they are."""
 
 _DEFAULTS = {
-    **dict.fromkeys(("Encrypt", "Decrypt"), {"kms:EncryptionAlgorithm": specs.SYMMETRIC}),
-    **dict.fromkeys(("Sign", "Verify"), {"kms:MessageType": "RAW"}),
+    "Encrypt": {"kms:EncryptionAlgorithm": specs.SYMMETRIC},
+    "Decrypt": {"kms:EncryptionAlgorithm": specs.SYMMETRIC},
+    "Sign": {"kms:MessageType": "RAW"},
+    "Verify": {"kms:MessageType": "RAW"},
 }
 """Condition keys of operations whose member was left out."""
 
@@ -165,8 +167,8 @@ def require(
     facts = cast(dict[str, Any], Facts(call, named, request, extra))
     decision = authorization.decide(call, action, arn, facts, _nothing if key is None else lambda _call, _arn: key.policy)
     if decision is not None and not decision.allowed:
-        granted = key is not None and decision.kind != "explicit deny"
-        if not granted or not grants.allow(call, named, action, request, request.get("EncryptionContext") if context is None else context):
+        held = request.get("EncryptionContext") if context is None else context
+        if decision.kind == "explicit deny" or not grants.allow(call, named, action, request, held, facts):
             raise denied(call, decision, named, what)
     if key is None:
         raise errors.key_not_found(arn)

@@ -114,6 +114,10 @@ def limit_exceeded(message: str) -> AwsError:
     return AwsError("LimitExceededException", message)
 
 
+def too_many_keys() -> AwsError:
+    return limit_exceeded("You have reached the maximum number of KMS keys for this account and Region.")
+
+
 def tag(message: str) -> AwsError:
     return AwsError("TagException", message)
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from groundcloud.auth.principals import Principal
+from groundcloud.kernel import authorization
 from groundcloud.kernel.call import Call
 from groundcloud.services.kms import specs
-from groundcloud.services.kms.state import GRANTS, Grant, Key
+from groundcloud.services.kms.state import GRANTED, GRANTS, Grant, Key
 
 if TYPE_CHECKING:
     from groundcloud.services.kms.names import Place
@@ -43,19 +46,39 @@ def operations_of(key: Key) -> frozenset[str]:
     return _ALWAYS | _OF_USAGE[key.usage]
 
 
-def allow(call: Call, named: Place, action: str, request: dict[str, Any], context: dict[str, str] | None) -> bool:
-    """Whether some grant on the key lets the caller do `action`. Read when the policies have not allowed it."""
-    assert named.key is not None
-    if not named.key.grant_count:
+def allow(call: Call, named: Place, action: str, request: dict[str, Any], context: dict[str, str] | None, facts: dict[str, Any]) -> bool:
+    """Whether some grant on the key lets the caller do `action`. Asked when the policies have not allowed it, and none denies it."""
+    key = named.key
+    if key is None or not key.grant_count:
         return False
     operation = action.partition(":")[2]
-    return any(
-        operation in grant.operations
-        and is_grantee(call.principal, grant)
-        and holds(call, grant, operation, context or {})
-        and (operation != "CreateGrant" or covers(grant, request))
-        for grant in GRANTS.scan(named.tx, named.key.key_id)
-    )
+    for grant in of_caller(named, call.principal):
+        if operation not in grant.operations or not holds(call, grant, operation, context or {}):
+            continue
+        if operation == "CreateGrant" and not covers(grant, request):
+            continue
+        # Weighed as a key policy's statement would be, by boundary and session policies too; a grant needs no policy of another account's caller.
+        decision = authorization.decide(call, action, named.arn, facts, _as_policy(grant, action), call.principal.account)
+        if decision is None or decision.allowed:
+            return True
+    return False
+
+
+def of_caller(named: Place, principal: Principal) -> Iterator[Grant]:
+    """The key's grants whose grantee is the caller, the role of its session, or its account."""
+    root = f"arn:aws:iam::{principal.account}:root" if principal.account else ""
+    for text in {principal.arn, principal.role_arn, root} - {""}:
+        for key_id, _, grant_id in GRANTED.keys(named.tx, named.key_id, text):
+            grant = GRANTS.get(named.tx, key_id, grant_id)
+            if grant is not None:
+                yield grant
+
+
+def _as_policy(grant: Grant, action: str) -> Callable[[Call, str], str]:
+    principal = {"AWS": grant.grantee} if grant.grantee else {"Service": grant.grantee_service}
+    statement = {"Sid": f"grant {grant.grant_id}", "Effect": "Allow", "Principal": principal, "Action": action, "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": statement})
+    return lambda _call, _arn: document
 
 
 def is_grantee(principal: Principal, grant: Grant) -> bool:

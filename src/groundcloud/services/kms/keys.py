@@ -34,6 +34,8 @@ from groundcloud.services.kms.state import (
 USAGE_WRITTEN_MS = 60_000
 """How old the written last use of a key may be; between, it is held in memory."""
 
+USAGES_HELD = 10_000
+
 _STATES = {
     PENDING_DELETION: "is pending deletion",
     PENDING_REPLICA_DELETION: "is pending replica deletion",
@@ -73,6 +75,8 @@ def used(call: Call, found: Found) -> None:
     """Notes a successful use for GetKeyLastUsage."""
     latest: dict[str, Usage] = call.own("usages", dict)
     before = latest.get(found.arn)
+    if before is None and len(latest) >= USAGES_HELD:
+        latest.clear()
     usage = Usage(key_id=found.key.key_id, operation=call.operation, at_ms=call.now_ms, request_id=call.request_id)
     latest[found.arn] = usage
     if before is None or call.now_ms // USAGE_WRITTEN_MS != before.at_ms // USAGE_WRITTEN_MS:

@@ -7,7 +7,7 @@ import json
 from groundcloud.kernel.call import Call
 from groundcloud.services.kms import materials
 from groundcloud.services.kms.limits import DAY_MS, ROTATION_DAYS_DEFAULT
-from groundcloud.services.kms.state import KEYS, MATERIALS, Alias, Key, Material, put_alias
+from groundcloud.services.kms.state import MATERIALS, Alias, Key, Material, put_alias, put_new_key
 
 PREFIX = "alias/aws/"
 
@@ -89,7 +89,7 @@ def make(call: Call, service: str) -> Key:
         next_rotation_ms=call.now_ms + ROTATION_DAYS_DEFAULT * DAY_MS,
     )
     with call.transaction() as tx:
-        KEYS.put(tx, key)
+        put_new_key(tx, key)
         MATERIALS.put(tx, Material(key_id=key_id, material_id=key.material_id, number=1, sealed=key.sealed))
         put_alias(tx, Alias(alias_name=PREFIX + service, key_id=key_id, created_ms=call.now_ms, updated_ms=call.now_ms))
         call.schedule(key.next_rotation_ms, "kms.rotate", key_id, key=key_id, tx=tx)

@@ -6,7 +6,7 @@ from groundcloud.auth import documents
 from groundcloud.auth.documents import MalformedPolicy, Policy
 from groundcloud.kernel import authorization
 from groundcloud.kernel.call import Call
-from groundcloud.services.kms import errors
+from groundcloud.services.kms import access, errors
 from groundcloud.services.kms.limits import POLICY_BYTES_MAX
 
 NAME = "default"
@@ -45,7 +45,7 @@ def check(call: Call, key_arn: str, document: str, *, bypass: bool) -> None:
         raise errors.malformed_policy(_sentence(fault)) from None
     _check_principals(call, policy)
     if not bypass:
-        decision = authorization.decide(call, "kms:PutKeyPolicy", key_arn, None, lambda _call, _arn: document)
+        decision = authorization.decide(call, "kms:PutKeyPolicy", key_arn, access.of_caller(call), lambda _call, _arn: document)
         if decision is not None and not decision.allowed:
             raise errors.malformed_policy("The new key policy will not allow you to update the key policy in the future.")
 

@@ -108,11 +108,27 @@ MATERIALS = Table("kms/materials", Material, key=("key_id", "material_id"))
 ALIASES = Table("kms/aliases", Alias, key=("alias_name",))
 ALIASES_OF_KEY: Table[None] = Table("kms/aliases-of-key", None, key=("key_id", "alias_name"))
 GRANTS = Table("kms/grants", Grant, key=("key_id", "grant_id"))
+GRANTED: Table[None] = Table("kms/granted", None, key=("key_id", "principal", "grant_id"))
+"""A key's grants by grantee."""
+
 RETIRABLE: Table[None] = Table("kms/retirable", None, key=("principal", "region", "account", "key_id", "grant_id"), scope="global")
 """Grants by who may retire them, wherever the key's account."""
 
 IMPORTS = Table("kms/imports", Import, key=("key_id", "token_id"))
 USAGES = Table("kms/usages", Usage, key=("key_id",))
+COUNTS: Table[int] = Table("kms/counts", int, key=1)
+"""("keys",) -> customer managed keys of the account and region, for their quota."""
+
+
+def count_keys(tx: Transaction) -> int:
+    return COUNTS.get(tx, "keys") or 0
+
+
+def put_new_key(tx: Transaction, key: Key) -> None:
+    """A key that was not there; AWS managed keys do not count."""
+    KEYS.put(tx, key)
+    if not key.service:
+        COUNTS.put(tx, "keys", count_keys(tx) + 1)
 
 
 def put_alias(tx: Transaction, alias: Alias, before: Alias | None = None) -> None:
@@ -130,6 +146,7 @@ def delete_alias(tx: Transaction, alias: Alias) -> None:
 
 def put_grant(tx: Transaction, grant: Grant) -> None:
     GRANTS.put(tx, grant)
+    GRANTED.put(tx, grant.key_id, grant.grantee or grant.grantee_service, grant.grant_id)
     for principal in (grant.retiring, grant.retiring_service):
         if principal:
             RETIRABLE.put(tx, principal, tx.region, tx.account, grant.key_id, grant.grant_id)
@@ -137,14 +154,16 @@ def put_grant(tx: Transaction, grant: Grant) -> None:
 
 def delete_grant(tx: Transaction, grant: Grant) -> None:
     GRANTS.delete(tx, grant.key_id, grant.grant_id)
+    GRANTED.delete(tx, grant.key_id, grant.grantee or grant.grantee_service, grant.grant_id)
     for principal in (grant.retiring, grant.retiring_service):
         if principal:
             RETIRABLE.delete(tx, principal, tx.region, tx.account, grant.key_id, grant.grant_id)
 
 
 def delete_key(tx: Transaction, key_id: str) -> None:
-    """The key with all that hangs on it, in this region."""
+    """A customer's key with all that hangs on it, in this region."""
     KEYS.delete(tx, key_id)
+    COUNTS.put(tx, "keys", count_keys(tx) - 1)
     USAGES.delete(tx, key_id)
     for material in MATERIALS.keys(tx, key_id):
         MATERIALS.delete(tx, *material)

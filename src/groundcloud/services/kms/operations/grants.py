@@ -12,7 +12,7 @@ from groundcloud.services.kms.grant_tokens import Token
 from groundcloud.services.kms.limits import GRANTS_PER_KEY_MAX
 from groundcloud.services.kms.names import Found
 from groundcloud.services.kms.specs import SYMMETRIC
-from groundcloud.services.kms.state import GRANTS, KEYS, RETIRABLE, Grant, delete_grant, put_grant
+from groundcloud.services.kms.state import GRANTED, GRANTS, KEYS, RETIRABLE, Grant, delete_grant, put_grant
 
 Request = dict[str, Any]
 
@@ -93,8 +93,9 @@ def _check_principal(call: Call, principal: str) -> None:
 
 def _same(found: Found, wanted: Grant) -> str | None:
     """The id of a grant of that name and content, so that a retry makes no second one."""
-    for grant in GRANTS.scan(found.tx, found.key.key_id):
-        if grant.name == wanted.name and grant.replace(grant_id=wanted.grant_id, created_ms=wanted.created_ms) == wanted:
+    for key_id, _, grant_id in GRANTED.keys(found.tx, wanted.key_id, wanted.grantee or wanted.grantee_service):
+        grant = GRANTS.get(found.tx, key_id, grant_id)
+        if grant is not None and grant.replace(grant_id=wanted.grant_id, created_ms=wanted.created_ms) == wanted:
             return grant.grant_id
     return None
 

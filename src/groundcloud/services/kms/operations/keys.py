@@ -20,6 +20,8 @@ from groundcloud.services.kms.state import (
     PENDING_REPLICA_DELETION,
     Key,
     Material,
+    count_keys,
+    put_new_key,
 )
 
 Request = dict[str, Any]
@@ -54,8 +56,8 @@ async def create_key(call: Call, request: Request) -> Request:
     key_arn = call.arn("kms", f"key/{key_id}")
     if "Policy" in request:
         policies.check(call, key_arn, request["Policy"], bypass=request.get("BypassPolicyLockoutSafetyCheck", False))
-    if sum(1 for _ in KEYS.keys(call.reading(), limit=KEYS_MAX)) >= KEYS_MAX:
-        raise errors.limit_exceeded("You have reached the maximum number of KMS keys for this account and Region.")
+    if count_keys(call.reading()) >= KEYS_MAX:
+        raise errors.too_many_keys()
     material = b""
     if origin == "AWS_KMS":
         slow = specs.SPECS[spec].kind in materials.SLOW_KINDS
@@ -75,7 +77,7 @@ async def create_key(call: Call, request: Request) -> Request:
         primary_region=call.region if multi_region else "",
     )
     with call.transaction() as tx:
-        KEYS.put(tx, key)
+        put_new_key(tx, key)
         if material:
             MATERIALS.put(tx, Material(key_id=key_id, material_id=key.material_id, number=1, sealed=key.sealed))
         answer = {"KeyMetadata": keys.metadata(Found(tx, key, key_arn))}

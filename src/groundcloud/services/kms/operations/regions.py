@@ -7,8 +7,9 @@ from typing import Any
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import Access, operation
 from groundcloud.services.kms import access, errors, keys, names, policies, rotations, tags
+from groundcloud.services.kms.limits import KEYS_MAX
 from groundcloud.services.kms.names import Found
-from groundcloud.services.kms.state import ENABLED, KEYS, MATERIALS, PENDING_IMPORT
+from groundcloud.services.kms.state import ENABLED, KEYS, MATERIALS, PENDING_IMPORT, count_keys, put_new_key
 
 Request = dict[str, Any]
 
@@ -36,6 +37,9 @@ def replicate_key(call: Call, request: Request) -> Request:
     replica_arn = f"arn:aws:kms:{region}:{call.account}:key/{key.key_id}"
     if region in (key.primary_region, *key.replica_regions):
         raise errors.replica_exists(replica_arn)
+    tx = call.tx.at(call.account, region)
+    if count_keys(tx) >= KEYS_MAX:
+        raise errors.too_many_keys()
     given_tags = tags.of_list(request.get("Tags") or [])
     if "Policy" in request:
         policies.check(call, replica_arn, request["Policy"], bypass=request.get("BypassPolicyLockoutSafetyCheck", False))
@@ -43,7 +47,6 @@ def replicate_key(call: Call, request: Request) -> Request:
     changed = key.replace(replica_regions=(*key.replica_regions, region))
     for related in rotations.everywhere(found):
         related.put(related.key.replace(replica_regions=changed.replica_regions))
-    tx = call.tx.at(call.account, region)
     replica = changed.replace(
         created_ms=call.now_ms,
         policy=request.get("Policy") or policies.default(call.account),
@@ -53,7 +56,7 @@ def replicate_key(call: Call, request: Request) -> Request:
         grant_count=0,
         **({"sealed": b"", "material_id": "", "expires_ms": 0} if external else {}),
     )
-    KEYS.put(tx, replica)
+    put_new_key(tx, replica)
     for material in MATERIALS.scan(found.tx, key.key_id) if not external else ():
         MATERIALS.put(tx, material)
     shown = keys.metadata(Found(tx, replica, replica_arn))
