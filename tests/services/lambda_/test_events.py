@@ -129,6 +129,33 @@ def test_destinations_are_told_of_success_and_of_failure_in_the_record_of_aws(po
     assert bad["responsePayload"]["errorType"] == "ValueError"
 
 
+def test_a_destination_may_be_an_event_bus(post: Post, client: Callable[..., Any], account: str) -> None:
+    events = client("events")
+    url, arn = post.queue("bridged")
+    statement = {"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "sqs:SendMessage", "Resource": arn}
+    post.sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps({"Version": "2012-10-17", "Statement": [statement]})})
+    bus_arn = events.create_event_bus(Name="results")["EventBusArn"]
+    events.put_rule(Name="all", EventBusName="results", EventPattern='{"source":["lambda"]}')
+    events.put_targets(Rule="all", EventBusName="results", Targets=[{"Id": "q", "Arn": arn}])
+    statement = {"Effect": "Allow", "Action": "events:PutEvents", "Resource": bus_arn}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    client("iam").put_role_policy(RoleName="poster", PolicyName="events", PolicyDocument=policy)
+    name = post.function()
+    post.lambda_.put_function_event_invoke_config(
+        FunctionName=name,
+        MaximumRetryAttempts=0,
+        DestinationConfig={"OnSuccess": {"Destination": bus_arn}, "OnFailure": {"Destination": bus_arn}},
+    )
+    post.invoke(name, {"n": 1})
+    post.invoke(name, {"fail": True})
+    found = {event["detail-type"]: event for event in (json.loads(message["Body"]) for message in post.take(url))}
+    assert set(found) == {"Lambda Function Invocation Result - Success", "Lambda Function Invocation Result - Failure"}
+    event = found["Lambda Function Invocation Result - Success"]
+    assert event["source"] == "lambda" and event["account"] == account
+    assert event["resources"] == [bus_arn, f"arn:aws:lambda:us-east-1:{account}:function:{name}:$LATEST"]
+    assert event["detail"]["requestPayload"] == {"n": 1} and event["detail"]["responsePayload"] == {"done": True}
+
+
 def test_a_destination_may_be_a_function(post: Post, account: str) -> None:
     second = post.function(FunctionName="second")
     first = post.function("def handler(event, context): return event['n'] + 1")

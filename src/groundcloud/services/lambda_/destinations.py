@@ -5,6 +5,7 @@ Both are written in the transaction that forgets the invocation, so that no reco
 
 from __future__ import annotations
 
+import json
 import time
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,8 @@ def deliver(
         key = object_key(folder, call.clock.now_ms(), call.new_id())
         call.schedule(call.now_ms, "lambda.to-bucket", [destination_arn.split(":", 5)[5], key, body, role_arn], tx=tx)
         return
+    if destination_arn.split(":")[2] == "events":
+        payload = as_event(call, destination_arn, payload)
     call.deliver(
         destination_arn,
         payload,
@@ -44,6 +47,23 @@ def deliver(
         max_attempts=ATTEMPTS_MAX,
         tx=tx,
     )
+
+
+def as_event(call: Call, bus_arn: str, payload: str | bytes) -> str:
+    """An invocation's record as an event. AWS: "Capturing records of asynchronous invocations": the record is the detail, source and type are Lambda's."""
+    record = json.loads(payload)
+    function_arn = record["requestContext"]["functionArn"]
+    ended = "Success" if record["requestContext"]["condition"] == "Success" else "Failure"
+    event = {
+        "source": "lambda",
+        "detail-type": f"Lambda Function Invocation Result - {ended}",
+        "account": call.account,
+        "region": call.region,
+        "time": record["timestamp"].partition(".")[0] + "Z",
+        "resources": [bus_arn, function_arn],
+        "detail": record,
+    }
+    return json.dumps(event)
 
 
 def object_key(folder: str, now_ms: int, unique: str) -> str:
