@@ -4,7 +4,7 @@ object lock and lifecycle.
 Differs: content rests as the disk keeps it; a bucket's default encryption with the AWS managed key (aws:kms without a key) is kept and answered, not applied.
 Kept and given back without effect: request payment, acceleration, analytics, metrics, intelligent tiering.
 Missing: SSE-C and customer KMS keys, SelectObjectContent, Object Lambda, directory buckets, annotations, metadata tables,
-MFA delete, notifications to EventBridge; each is refused by name.
+MFA delete; each is refused by name.
 """
 
 from groundcloud.kernel.call import Call
