@@ -15,7 +15,7 @@ import socket
 import sys
 from typing import Any
 
-from . import landlock, linux, program, python_runtime, root, sandbox, sdk, seccomp, small_init
+from . import holes, landlock, linux, program, python_runtime, root, sandbox, sdk, seccomp, small_init
 
 CONTROL_FD = 3
 _REQUEST_BYTES_MAX = 256 * 1024
@@ -144,6 +144,7 @@ def _serve(settings: dict[str, Any]) -> None:
     python_runtime.prepare()
     os.environ.clear()
     gc.collect()
+    holes.fill()
     gc.freeze()
     hello = {"namespaces": namespaces, "missing": missing, "version": sys.version.split()[0], "rss_kb": python_runtime.rss_kb()}
     control.send(json.dumps(hello).encode())
