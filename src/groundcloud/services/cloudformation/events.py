@@ -70,6 +70,13 @@ def _record(
         operation_id=operation.operation_id if operation is not None else None,
     )
     state.EVENTS.put(tx, event)
+    call.deliver(
+        call.arn("events", "event-bus/default"),
+        json.dumps(_bridged(event)),
+        principal="cloudformation.amazonaws.com",
+        source_arn=stack.stack_id,
+        tx=tx,
+    )
     for topic_arn in stack.notification_arns:
         call.deliver(
             topic_arn,
@@ -79,6 +86,28 @@ def _record(
             attributes={"Subject": "AWS CloudFormation Notification"},
             tx=tx,
         )
+
+
+def _bridged(event: state.Event) -> dict[str, Any]:
+    """The event of EventBridge. AWS: "Events detail reference" of CloudFormation."""
+    is_stack = event.resource_type == STACK_TYPE and event.physical_id == event.stack_id
+    detail: dict[str, Any] = {
+        "stack-id": event.stack_id,
+        "status-details": {"status": event.status, "status-reason": event.reason or ""},
+        "client-request-token": event.token or "",
+    }
+    if not is_stack:
+        detail |= {
+            "logical-resource-id": event.logical_id,
+            "physical-resource-id": event.physical_id,
+            "resource-type": event.resource_type,
+        }
+    return {
+        "source": "aws.cloudformation",
+        "detail-type": f"CloudFormation {'Stack' if is_stack else 'Resource'} Status Change",
+        "resources": [event.stack_id],
+        "detail": detail,
+    }
 
 
 def _notification(event: state.Event) -> str:

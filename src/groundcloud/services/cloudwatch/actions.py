@@ -74,6 +74,18 @@ def take(call: Call, before: Alarm, alarm: Alarm) -> list[tuple[str, str]]:
     return taken
 
 
+def tell_eventbridge(call: Call, before: Alarm, alarm: Alarm) -> None:
+    """Every change of state is an event on the default bus. AWS: "Alarm events and EventBridge"."""
+    alarm_arn = call.arn("cloudwatch", f"alarm:{alarm.alarm_name}")
+    payload = {
+        "source": "aws.cloudwatch",
+        "detail-type": "CloudWatch Alarm State Change",
+        "resources": [alarm_arn],
+        "detail": event(call, before, alarm)["alarmData"],
+    }
+    call.deliver(call.arn("events", "event-bus/default"), json.dumps(payload), principal="cloudwatch.amazonaws.com", source_arn=alarm_arn)
+
+
 def event(call: Call, before: Alarm, alarm: Alarm) -> Document:
     """What a function is called with."""
     request = alarm.request

@@ -143,6 +143,7 @@ def change(call: Call, before: Alarm, state: str, reason: str, reason_data: str,
         {"version": "1.0", "oldState": _shown(before), "newState": _shown(alarm)},
         now_ms,
     )
+    actions.tell_eventbridge(call, before, alarm)
     if alarm.actions_enabled:
         for action, document in actions.take(call, before, alarm):
             content = {"actionState": "Succeeded", "notificationResource": action, "stateUpdateTimestamp": now_ms}
