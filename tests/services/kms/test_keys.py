@@ -137,8 +137,11 @@ def test_a_deleted_key_is_gone_with_its_aliases_and_grants(kms, key, clock, fail
     clock.advance("30d")
     with fails("NotFoundException", f"Key '{arn}' does not exist", 400):
         kms.describe_key(KeyId=arn)
-    with fails("NotFoundException"):
+    with fails("AccessDeniedException") as caught:
         kms.decrypt(CiphertextBlob=blob)
+    assert "on the resource associated with this ciphertext because the resource does not exist" in str(caught.value)
+    with fails("NotFoundException"):
+        kms.decrypt(CiphertextBlob=blob, KeyId=arn)
     assert kms.list_aliases()["Aliases"] == [] and kms.list_keys()["Keys"] == []
     assert kms.list_retirable_grants(RetiringPrincipal=arn_of_root(arn))["Grants"] == []
     kms.create_alias(AliasName="alias/gone", TargetKeyId=key())

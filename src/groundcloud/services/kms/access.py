@@ -6,7 +6,7 @@ AWS: "Determining access to AWS KMS keys", "Condition keys for AWS KMS".
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, cast
 
 from groundcloud.auth import policy
@@ -19,7 +19,6 @@ from groundcloud.services.kms.names import Place
 from groundcloud.services.kms.state import ALIASES_OF_KEY, KEYS, Key
 
 Request = dict[str, Any]
-AccessOf = Callable[[Call, Request], list[Access]]
 
 _TEXTS = {
     "EncryptionAlgorithm": "kms:EncryptionAlgorithm",
@@ -50,12 +49,15 @@ _DEFAULTS = {
 """Condition keys of operations whose member was left out."""
 
 
+THIS_RESOURCE, OF_CIPHERTEXT = "this resource", "the resource associated with this ciphertext"
+
+
 class Facts:
     """The condition keys of a call that touches a key, put together when some statement asks for one."""
 
     __slots__ = ("_call", "_extra", "_named", "_request", "_values")
 
-    def __init__(self, call: Call, named: Place | None, request: Request, extra: dict[str, Any] | None) -> None:
+    def __init__(self, call: Call, named: Place, request: Request, extra: dict[str, Any] | None) -> None:
         self._call = call
         self._named = named
         self._request = request
@@ -65,7 +67,7 @@ class Facts:
     def keys(self) -> Iterator[str]:
         self._values = {
             **of_caller(self._call),
-            **(of_key(self._named) if self._named is not None else {}),
+            **of_key(self._named),
             **_DEFAULTS.get(self._call.operation, {}),
             **of_request(self._request),
             **(self._extra or {}),
@@ -155,7 +157,7 @@ def require(
     request: Request,
     *,
     extra: dict[str, Any] | None = None,
-    what: str = "this resource",
+    what: str = THIS_RESOURCE,
     context: dict[str, str] | None = None,
 ) -> Key:
     """The key, if the caller may do `action` ("kms:Encrypt") with it. Raises AccessDeniedException, and NotFoundException to whom may know.
@@ -171,20 +173,22 @@ def require(
         if decision.kind == "explicit deny" or not grants.allow(call, named, action, request, held, facts):
             raise denied(call, decision, named, what)
     if key is None:
-        raise errors.key_not_found(arn)
+        # Whoever has a ciphertext alone learns nothing of its key.
+        raise hidden(call, action, what) if what is OF_CIPHERTEXT else errors.key_not_found(arn)
     return key
 
 
 def denied(call: Call, decision: policy.Decision, named: Place, what: str) -> AwsError:
     """AWS does not tell another account whether a key is there."""
     if decision.policy_kind == "resource" and named.account != call.principal.account:
-        sentence = (
-            f"User: {call.principal.arn} is not authorized to perform: {decision.request.action} on {what} because the resource does not exist "
-            "in this Region, no resource-based policies allow access, or a resource-based policy explicitly denies access"
-        )
-    else:
-        sentence = policy.sentence(decision)
-    return authorization.denied(call, sentence)
+        return hidden(call, decision.request.action, what)
+    return authorization.denied(call, policy.sentence(decision))
+
+
+def hidden(call: Call, action: str, what: str) -> AwsError:
+    who = f"User: {call.principal.arn} is not authorized to perform: {action} on {what}"
+    reasons = "the resource does not exist in this Region, no resource-based policies allow access, or a resource-based policy explicitly denies access"
+    return authorization.denied(call, f"{who} because {reasons}")
 
 
 def _nothing(call: Call, resource_arn: str) -> str | None:
@@ -231,13 +235,22 @@ def require_source(
     extra: dict[str, Any] | None = None,
 ) -> Key:
     """The key that opens a ciphertext. Raises InvalidCiphertextException where neither the request nor the blob names one."""
+    if blob is None and (key_id is None or not ignores_ciphertext(request)):
+        raise errors.validation(
+            "1 validation error detected: Value null at 'ciphertextBlob' failed to satisfy constraint: Member must not be null"
+        )
     if key_id is not None:
         return require(call, action, names.place(call, key_id, True), request, extra=extra, context=context or {})
     source = ciphertexts.place_of(blob) if blob is not None else None
     if source is None:
         raise errors.invalid_ciphertext()
     named = of_ciphertext(call, source)
-    return require(call, action, named, request, extra=extra, what="the resource associated with this ciphertext", context=context or {})
+    return require(call, action, named, request, extra=extra, what=OF_CIPHERTEXT, context=context or {})
+
+
+def ignores_ciphertext(request: Request) -> bool:
+    """A dry run of the permissions alone, which needs nothing to decrypt."""
+    return bool(request.get("DryRun")) and "IGNORE_CIPHERTEXT" in request.get("DryRunModifiers", ())
 
 
 def of_ciphertext(call: Call, source: ciphertexts.Place) -> Place:

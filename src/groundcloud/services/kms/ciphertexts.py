@@ -56,6 +56,8 @@ def place_of(blob: bytes) -> Place | None:
     if len(blob) < _SEALED_AT + _TAG_BYTES or blob[:4] != _MAGIC:
         return None
     _, multi_region, account, key_id, material_id = _HEADER.unpack_from(blob)
+    if multi_region > 1:
+        return None
     digits = key_id.hex()
     name = f"mrk-{digits}" if multi_region else f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
     return Place(f"{int.from_bytes(account, 'big'):012d}", name, material_id.hex())

@@ -80,6 +80,12 @@ def check(key: Key, material: bytes) -> bytes:
         private_key = materials.load_private(material)
     except (ValueError, TypeError):
         raise errors.incorrect_key_material("The key material is no PKCS #8 private key.") from None
+    if spec.kind == "ed25519":
+        from cryptography.hazmat.primitives.asymmetric import ed25519
+
+        if not isinstance(private_key, ed25519.Ed25519PrivateKey):
+            raise errors.incorrect_key_material(f"The key material does not match key spec {key.spec}.")
+        return materials.private_bytes(private_key)
     actual: Any = getattr(getattr(private_key, "curve", None), "name", None) or getattr(private_key, "key_size", None)
     if actual != spec.size:
         raise errors.incorrect_key_material(f"The key material does not match key spec {key.spec}.")

@@ -33,7 +33,7 @@ def decrypt(call: Call, request: Request) -> Request:
     encryption.ready(call, found, request)
     algorithm, context = request.get("EncryptionAlgorithm", SYMMETRIC), request.get("EncryptionContext")
     encryption.check(found, algorithm, context, "Decrypt")
-    if _ignores_ciphertext(request):
+    if access.ignores_ciphertext(request):
         raise errors.dry_run()
     plaintext, material_id = encryption.decrypt(call, found, request["CiphertextBlob"], context, algorithm)
     encryption.finish(call, found, request)
@@ -70,7 +70,7 @@ def re_encrypt(call: Call, request: Request) -> Request:
     from_context, to_context = request.get("SourceEncryptionContext"), request.get("DestinationEncryptionContext")
     encryption.check(source, from_algorithm, from_context, "ReEncrypt")
     encryption.check(target, to_algorithm, to_context, "ReEncrypt")
-    if _ignores_ciphertext(request):
+    if access.ignores_ciphertext(request):
         raise errors.dry_run()
     plaintext, source_material_id = encryption.decrypt(call, source, request["CiphertextBlob"], from_context, from_algorithm)
     blob = encryption.encrypt(call, target, plaintext, to_context, to_algorithm)
@@ -111,14 +111,3 @@ def _source(call: Call, request: Request, key_id: str | None) -> Found:
     if named is None or named.key is None:
         raise errors.invalid_ciphertext()
     return Found(named.tx, named.key, named.arn)
-
-
-def _ignores_ciphertext(request: Request) -> bool:
-    """A dry run of the permissions alone. Raises ValidationException where there is nothing to decrypt."""
-    if request.get("DryRun") and "IGNORE_CIPHERTEXT" in request.get("DryRunModifiers", ()):
-        return True
-    if "CiphertextBlob" not in request:
-        raise errors.validation(
-            "1 validation error detected: Value null at 'ciphertextBlob' failed to satisfy constraint: Member must not be null"
-        )
-    return False

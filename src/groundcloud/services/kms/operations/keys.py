@@ -7,7 +7,20 @@ from typing import Any
 from groundcloud.base.errors import not_implemented
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import Access, operation
-from groundcloud.services.kms import access, deletions, errors, keys, materials, names, pages, policies, rotations, specs, tags
+from groundcloud.services.kms import (
+    access,
+    deletions,
+    errors,
+    grant_tokens,
+    keys,
+    materials,
+    names,
+    pages,
+    policies,
+    rotations,
+    specs,
+    tags,
+)
 from groundcloud.services.kms.limits import KEYS_MAX, PENDING_WINDOW_DAYS, PENDING_WINDOW_DAYS_DEFAULT
 from groundcloud.services.kms.names import Found
 from groundcloud.services.kms.state import (
@@ -105,13 +118,15 @@ def _check_kind(request: Request) -> tuple[str, str]:
         usage = specs.ENCRYPT_DECRYPT
     if usage not in specs.SPECS[spec].algorithms:
         raise errors.validation(f"KeyUsage {usage} is not compatible with KeySpec {spec}")
-    if origin == "EXTERNAL" and specs.SPECS[spec].kind in ("ml-dsa", "ml-kem", "ed25519"):
+    if origin == "EXTERNAL" and specs.SPECS[spec].kind in ("ml-dsa", "ml-kem"):
         raise errors.validation(f"KeySpec {spec} is not supported for Origin {origin}")
     return spec, usage
 
 
 @operation(access=access.to_use)
 def describe_key(call: Call, request: Request) -> Request:
+    if tokens := request.get("GrantTokens"):
+        grant_tokens.check(call, tokens)
     return {"KeyMetadata": keys.metadata(names.load(call, request["KeyId"]))}
 
 
