@@ -3,7 +3,7 @@
 Differs: a table or index is ACTIVE as soon as it is made, and an expired item goes as soon as the clock has passed its moment.
 SSESpecification is kept and shown; items rest as the store keeps them. AWS::DynamoDB::GlobalTable takes of auto scaling what it begins
 with. Tags of a table switch what AWS has no switch for: `groundcloud:throttling` = `on`, `groundcloud:replication-lag-ms`.
-Missing, and refused by name: vector indexes, witnesses, Kinesis destinations, bulk operations, replica auto scaling, settings of global
+Missing, and refused by name: vector indexes, witnesses, bulk operations, replica auto scaling, settings of global
 tables of 2017, incremental exports, the format ION, compression with ZSTD.
 """
 

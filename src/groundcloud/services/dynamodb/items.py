@@ -1,4 +1,4 @@
-"""One item in the store, with everything that hangs on it: index entries, counts, collection sizes, expiry, stream records.
+"""One item in the store, with everything that hangs on it: index entries, counts, collection sizes, expiry, stream records, records for Kinesis.
 
 Every change of an item goes through `write`, so that none of these can be forgotten.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from groundcloud.services.dynamodb import capacity, changes, errors, expiry, history, indexes, replication, throttling, values
+from groundcloud.services.dynamodb import capacity, changes, destinations, errors, expiry, history, indexes, replication, throttling, values
 from groundcloud.services.dynamodb.capacity import Usage
 from groundcloud.services.dynamodb.state import (
     COLLECTIONS,
@@ -92,7 +92,7 @@ def _apply(
     if table.replicas and not replicated:
         for place, replica in replication.send(call, tx, table, key, new_raw):
             write(call, place, replica, key, read(place, replica, key), new, new_size, replicated=True)
-    if not (table.indexes or table.time_to_live_attribute or table.stream_view or table.images_wanted):
+    if not (table.indexes or table.time_to_live_attribute or table.stream_view or table.images_wanted or table.kinesis):
         return
     if old is None and old_raw is not None:
         old = unpack_item(old_raw)
@@ -104,6 +104,8 @@ def _apply(
         history.record(call, tx, table, key, old_raw)
     if table.stream_view:
         changes.record(call, tx, table, old, new, old_size, new_size, user)
+    if table.kinesis:
+        destinations.record(call, tx, table, old, new, old_size, new_size, user)
 
 
 def _write_entries(

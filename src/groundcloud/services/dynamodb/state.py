@@ -75,6 +75,8 @@ class TableDefinition(Record, frozen=True, kw_only=True):
     consistency: str = "EVENTUAL"
     throttled: bool = False
     """Whether the provisioned throughput is enforced, see `throttling`."""
+    kinesis: tuple[str, str] | None = None
+    """Where changes go to a Kinesis stream: generation and precision of the destination, see `destinations`."""
 
     def index(self, index_name: str) -> Index | None:
         return next((index for index in self.indexes if index.index_name == index_name), None)

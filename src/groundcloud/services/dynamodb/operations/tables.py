@@ -9,6 +9,7 @@ from groundcloud.services.dynamodb import (
     access,
     changes,
     descriptions,
+    destinations,
     errors,
     expiry,
     history,
@@ -159,6 +160,7 @@ def remove(call: Call, tx: Any, table: TableDefinition) -> None:
     expiry.forget_timer(call, tx, table)
     if table.images_wanted:
         history.forget(call, tx, table)
+    destinations.forget(tx, table)
     arn = state.table_arn(tx, table.table_name)
     tags.forget(tx, arn)
     policies.forget(tx, arn)

@@ -112,14 +112,25 @@ class TableResource(ResourceType):
             await call.request("dynamodb", "UpdateContributorInsights", {"TableName": table_name, "ContributorInsightsAction": action})
         kinesis, old_kinesis = properties.get("KinesisStreamSpecification"), old.get("KinesisStreamSpecification")
         if kinesis != old_kinesis:
-            if old_kinesis:
-                await call.request(
-                    "dynamodb", "DisableKinesisStreamingDestination", {"TableName": table_name, "StreamArn": old_kinesis["StreamArn"]}
-                )
-            if kinesis:
-                await call.request(
-                    "dynamodb", "EnableKinesisStreamingDestination", {"TableName": table_name, "StreamArn": kinesis["StreamArn"]}
-                )
+            await self._stream_to(call, table_name, kinesis or {}, old_kinesis or {})
+
+    async def _stream_to(self, call: Call, table_name: str, wanted: Properties, before: Properties) -> None:
+        """A change of precision alone leaves the destination as it is."""
+        precision = {name: wanted[name] for name in ("ApproximateCreationDateTimePrecision",) if name in wanted}
+        destination = {"TableName": table_name, "StreamArn": before.get("StreamArn")}
+        if before.get("StreamArn") == wanted.get("StreamArn"):
+            changed = precision or {"ApproximateCreationDateTimePrecision": "MILLISECOND"}
+            if changed != {"ApproximateCreationDateTimePrecision": before.get("ApproximateCreationDateTimePrecision", "MILLISECOND")}:
+                update = {**destination, "UpdateKinesisStreamingConfiguration": changed}
+                await call.request("dynamodb", "UpdateKinesisStreamingDestination", update)
+            return
+        if before:
+            await call.request("dynamodb", "DisableKinesisStreamingDestination", destination)
+        if wanted:
+            request = {"TableName": table_name, "StreamArn": wanted["StreamArn"]}
+            if precision:
+                request["EnableKinesisStreamingConfiguration"] = precision
+            await call.request("dynamodb", "EnableKinesisStreamingDestination", request)
 
 
 def _updates(properties: Properties, old: Properties) -> list[Properties]:
