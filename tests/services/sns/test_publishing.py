@@ -238,3 +238,34 @@ def test_the_tracing_header_goes_along(sns, make_queue, received, client):
     traced.meta.events.register("before-sign.sns.Publish", lambda request, **_: request.headers.add_header("X-Amzn-Trace-Id", trace))
     traced.publish(TopicArn=topic, Message="x")
     assert received(url)[0]["Attributes"]["AWSTraceHeader"] == trace
+
+
+def test_what_is_published_is_measured(sns, make_queue, client, clock, account):
+    import datetime
+
+    _, queue_arn = make_queue("q")
+    topic = sns.create_topic(Name="t")["TopicArn"]
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue_arn)
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=f"arn:aws:sqs:us-east-1:{account}:gone")
+    wanted = {"FilterPolicy": '{"a": ["b"]}'}
+    sns.subscribe(TopicArn=topic, Protocol="sms", Endpoint="+15551234567", Attributes=wanted)
+    sns.publish(TopicArn=topic, Message="12345")
+    clock.advance("2m")
+    now_s = clock.now_s()
+
+    def total(metric):
+        points = client("cloudwatch").get_metric_statistics(
+            Namespace="AWS/SNS",
+            MetricName=metric,
+            Dimensions=[{"Name": "TopicName", "Value": "t"}],
+            StartTime=datetime.datetime.fromtimestamp(now_s - 600, datetime.UTC),
+            EndTime=datetime.datetime.fromtimestamp(now_s + 60, datetime.UTC),
+            Period=60,
+            Statistics=["Sum"],
+        )["Datapoints"]
+        return sum(point["Sum"] for point in points)
+
+    assert total("NumberOfMessagesPublished") == 1
+    assert total("PublishSize") == 5
+    assert total("NumberOfNotificationsFilteredOut") == 1
+    assert total("NumberOfNotificationsFailed") == 1

@@ -176,3 +176,21 @@ def test_a_data_protection_policy_is_kept(sns):
     assert sns.get_data_protection_policy(ResourceArn=arn)["DataProtectionPolicy"] == policy
     with pytest.raises(ClientError, match="failed to parse JSON"):
         sns.put_data_protection_policy(ResourceArn=arn, DataProtectionPolicy="{")
+
+
+def test_a_users_policy_may_ask_for_the_topics_tags(sns, client, ground):
+    iam = client("iam")
+    iam.create_user(UserName="u")
+    key = iam.create_access_key(UserName="u")["AccessKey"]
+    user = ground.client("sns", aws_access_key_id=key["AccessKeyId"], aws_secret_access_key=key["SecretAccessKey"])
+    tagged = {"Effect": "Allow", "Action": "sns:Publish", "Resource": "*", "Condition": {"StringEquals": {"aws:ResourceTag/team": "a"}}}
+    made = {"Effect": "Allow", "Action": ["sns:CreateTopic", "sns:TagResource"], "Resource": "*"}
+    made["Condition"] = {"StringEquals": {"aws:RequestTag/team": "a"}}
+    iam.put_user_policy(UserName="u", PolicyName="p", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [tagged, made]}))
+    ours = user.create_topic(Name="ours", Tags=[{"Key": "team", "Value": "a"}])["TopicArn"]
+    theirs = sns.create_topic(Name="theirs", Tags=[{"Key": "team", "Value": "b"}])["TopicArn"]
+    user.publish(TopicArn=ours, Message="x")
+    with pytest.raises(ClientError, match="SNS:Publish"):
+        user.publish(TopicArn=theirs, Message="x")
+    with pytest.raises(ClientError, match="SNS:CreateTopic"):
+        user.create_topic(Name="more")

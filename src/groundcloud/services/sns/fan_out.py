@@ -32,14 +32,13 @@ _UNREAD = object()
 
 
 class Receiver(NamedTuple):
-    """A confirmed subscription, ready to be delivered to. `back` is where a failed delivery of the outbox comes back to, empty for nowhere."""
+    """A confirmed subscription, ready to be delivered to. `watched`: its successes are logged, which the outbox does not know of."""
 
     subscription: Subscription
     arn: str
     filter: Filter | None
     raw: bool
     watched: bool
-    back: str
 
 
 class Audiences:
@@ -66,14 +65,12 @@ def _receiver(topic: Topic, topic_arn: str, subscription: Subscription) -> Recei
     policy = attributes.get("FilterPolicy")
     arn = f"{topic_arn}:{subscription.subscription_id}"
     family = sending.family(subscription.protocol)
-    told = "RedrivePolicy" in attributes or f"{family}FailureFeedbackRoleArn" in topic.attributes
     return Receiver(
         subscription,
         arn,
         Filter(policy, attributes.get("FilterPolicyScope", "")) if policy is not None else None,
         attributes.get("RawMessageDelivery") == "true",
         f"{family}SuccessFeedbackRoleArn" in topic.attributes and topic.attributes.get(f"{family}SuccessFeedbackSampleRate", "0") != "0",
-        arn if told else "",
     )
 
 
@@ -195,7 +192,7 @@ class FanOut:
             source_arn=self._topic_arn,
             attributes=attributes,
             max_attempts=1,  # what fails here is the receiver's doing, which AWS does not try again
-            dead_letter_arn=receiver.back,
+            dead_letter_arn=receiver.arn,  # where it comes back to: workers.into_topic
             tx=self._tx,
         )
 

@@ -116,16 +116,10 @@ class Turns:
     def of(self, subscription_id: str) -> asyncio.Lock:
         return self._locks.setdefault(subscription_id, asyncio.Lock())
 
-    def forget(self, subscription_id: str) -> None:
-        lock = self._locks.get(subscription_id)
-        if lock is not None and not lock.locked():
-            del self._locks[subscription_id]
-
 
 async def drain(call: Call, topic_name: str, subscription_id: str) -> None:
     """Sends what waits, in order, until there is nothing or it must wait for a retry."""
-    turns = call.own("turns", Turns)
-    async with turns.of(subscription_id):
+    async with call.own("turns", Turns).of(subscription_id):
         while await _turn(call, topic_name, subscription_id):
             pass
 

@@ -107,16 +107,36 @@ def resource_of(call: Call, request: dict[str, Any]) -> str:
 
 
 def topic_of_subscription(call: Call, request: dict[str, Any]) -> str:
-    return str(request["SubscriptionArn"]).rpartition(":")[0] or "*"
+    return str(request.get("SubscriptionArn", "")).rpartition(":")[0] or "*"
 
 
 def topic_to_create(call: Call, request: dict[str, Any]) -> str:
     return call.arn("sns", request["Name"])
 
 
+def topic_keys(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    """aws:ResourceTag of the topic that a request names, for those whose policies may ask: an owner's root needs none."""
+    arn = request.get("TopicArn") or request.get("ResourceArn") or request.get("TargetArn") or topic_of_subscription(call, request)
+    parts = arn.split(":")
+    if len(parts) != 6 or (call.principal.kind == "root" and parts[4] == call.account):
+        return {}
+    topic = TOPICS.get(call.reading().at(parts[4], parts[3]), parts[5])
+    return {f"aws:ResourceTag/{key}": value for key, value in topic.tags.items()} if topic is not None else {}
+
+
+def tag_keys(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    """aws:RequestTag and aws:TagKeys, beside the topic's own tags."""
+    tags = {tag["Key"]: tag.get("Value", "") for tag in request.get("Tags") or ()}
+    facts = topic_keys(call, request) if "ResourceArn" in request else {}
+    facts |= {f"aws:RequestTag/{key}": value for key, value in tags.items()}
+    names = [*tags, *request.get("TagKeys", ())]
+    return {**facts, "aws:TagKeys": names} if names else facts
+
+
 def subscription_keys(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     """AWS: condition keys of Amazon SNS."""
-    return {"sns:Protocol": request["Protocol"], **({"sns:Endpoint": request["Endpoint"]} if "Endpoint" in request else {})}
+    facts = {**topic_keys(call, request), "sns:Protocol": request["Protocol"]}
+    return {**facts, "sns:Endpoint": request["Endpoint"]} if "Endpoint" in request else facts
 
 
 def of_topic(call: Call, arn: str) -> str | None:

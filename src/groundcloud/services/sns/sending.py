@@ -14,6 +14,7 @@ import msgspec
 
 from groundcloud.base import arn as arns
 from groundcloud.base.errors import AwsError
+from groundcloud.kernel.telemetry import CallRecord
 from groundcloud.services.sns import delivery_logs, names, posting
 from groundcloud.services.sns.delivery_policies import effective, pauses_s
 from groundcloud.services.sns.state import SUBSCRIPTIONS, TOPICS, Sending, Subscription, Topic
@@ -150,9 +151,10 @@ def ended(call: Call, tx: Transaction, topic: Topic, subscription: Subscription 
         delivery_logs.tell(call, tx, topic, sending, outcome.delivered, outcome.response, outcome.status)
     if outcome.delivered:
         return
+    _count_failure(call, tx, topic)
     redrive = subscription.attributes.get("RedrivePolicy") if subscription is not None else None
     if redrive is None or sending.kind != "Notification":
-        call.log.info("a message of %s is not delivered to %s: %s", topic.topic_name, sending.endpoint, outcome.response)
+        call.log.warning("a message of %s is not delivered to %s: %s", topic.topic_name, sending.endpoint, outcome.response)
         return
     attributes: dict[str, str] = {}
     if sending.attributes:
@@ -171,6 +173,26 @@ def ended(call: Call, tx: Transaction, topic: Topic, subscription: Subscription 
         attributes=attributes,
         max_attempts=DEAD_LETTER_ATTEMPTS,
         tx=tx,
+    )
+
+
+def _count_failure(call: Call, tx: Transaction, topic: Topic) -> None:
+    """For the metric NumberOfNotificationsFailed."""
+    call.ground.telemetry.emit(
+        CallRecord(
+            call.request_id,
+            call.clock.now_ms(),
+            tx.account,
+            tx.region,
+            "sns",
+            "Deliver",
+            names.topic_arn(tx, topic.topic_name),
+            PRINCIPAL,
+            200,
+            "",
+            0,
+            units={"NumberOfNotificationsFailed": 1},
+        )
     )
 
 

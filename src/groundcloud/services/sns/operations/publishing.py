@@ -26,7 +26,7 @@ def _target_of(call: Call, request: Request) -> str:
     return str(request.get("TopicArn") or request.get("TargetArn") or request.get("PhoneNumber") or "*")
 
 
-@operation(resource=_target_of)
+@operation(resource=_target_of, context=names.topic_keys)
 def publish(call: Call, request: Request) -> Request:
     target_arn = request.get("TopicArn") or request.get("TargetArn") or ""
     phone_number = request.get("PhoneNumber")
@@ -45,7 +45,7 @@ def publish(call: Call, request: Request) -> Request:
     return _answer(to_topic(call, tx, topic, message))
 
 
-@operation(action="SNS:Publish", resource=names.topic_of)
+@operation(action="SNS:Publish", resource=names.topic_of, context=names.topic_keys)
 def publish_batch(call: Call, request: Request) -> Request:
     tx, topic = names.load_topic(call, request["TopicArn"])
     entries: list[Request] = request.get("PublishBatchRequestEntries") or []

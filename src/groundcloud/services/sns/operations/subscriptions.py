@@ -167,7 +167,7 @@ def list_subscriptions(call: Call, request: Request) -> Request:
     return answer
 
 
-@operation(resource=names.topic_of)
+@operation(resource=names.topic_of, context=names.topic_keys)
 def list_subscriptions_by_topic(call: Call, request: Request) -> Request:
     tx, topic = names.load_topic(call, request["TopicArn"])
     found = list(SUBSCRIPTIONS.scan(tx, topic.topic_name, after=request.get("NextToken"), limit=PAGE + 1))
@@ -177,14 +177,14 @@ def list_subscriptions_by_topic(call: Call, request: Request) -> Request:
     return answer
 
 
-@operation(resource=names.topic_of_subscription)
+@operation(resource=names.topic_of_subscription, context=names.topic_keys)
 def get_subscription_attributes(call: Call, request: Request) -> Request:
     arn = request["SubscriptionArn"]
     _, topic, subscription = names.load_subscription(call, arn)
     return {"Attributes": attributes.shown_of_subscription(subscription, topic, arn.rpartition(":")[0])}
 
 
-@operation(resource=names.topic_of_subscription)
+@operation(resource=names.topic_of_subscription, context=names.topic_keys)
 def set_subscription_attributes(call: Call, request: Request) -> Request:
     name, value = request["AttributeName"], request.get("AttributeValue", "")
     tx, topic, subscription = names.load_subscription(call, request["SubscriptionArn"])

@@ -24,7 +24,7 @@ _ACCOUNT = re.compile(r"\d{12}")
 Request = dict[str, Any]
 
 
-@operation(resource=names.topic_to_create)
+@operation(resource=names.topic_to_create, context=names.tag_keys)
 def create_topic(call: Call, request: Request) -> Request:
     """Creating again with the same attributes and tags gives the topic that is there."""
     name, given = request["Name"], dict(request.get("Attributes") or {})
@@ -55,7 +55,7 @@ def create_topic(call: Call, request: Request) -> Request:
             raise errors.invalid_parameter("Tags Reason: Topic already exists with different tags")
         return {"TopicArn": arn}
     if tags:
-        call.authorize("SNS:TagResource", arn)
+        call.authorize("SNS:TagResource", arn, names.tag_keys(call, request))
     topic = Topic(
         topic_name=name,
         created_ms=call.now_ms,
@@ -72,7 +72,7 @@ def create_topic(call: Call, request: Request) -> Request:
     return {"TopicArn": arn}
 
 
-@operation(resource=names.topic_of)
+@operation(resource=names.topic_of, context=names.topic_keys)
 def delete_topic(call: Call, request: Request) -> Request:
     """Deleting what is not there succeeds."""
     arn = request["TopicArn"]
@@ -103,13 +103,13 @@ def list_topics(call: Call, request: Request) -> Request:
     return answer
 
 
-@operation(resource=names.topic_of)
+@operation(resource=names.topic_of, context=names.topic_keys)
 def get_topic_attributes(call: Call, request: Request) -> Request:
     _, topic = names.load_topic(call, request["TopicArn"])
     return {"Attributes": attributes.shown_of_topic(topic, request["TopicArn"], call.now_ms)}
 
 
-@operation(resource=names.topic_of)
+@operation(resource=names.topic_of, context=names.topic_keys)
 def set_topic_attributes(call: Call, request: Request) -> Request:
     name, value, arn = request["AttributeName"], request.get("AttributeValue", ""), request["TopicArn"]
     tx, topic = names.load_topic(call, arn)
@@ -121,7 +121,7 @@ def set_topic_attributes(call: Call, request: Request) -> Request:
     return {}
 
 
-@operation(resource=names.topic_of)
+@operation(resource=names.topic_of, context=names.topic_keys)
 def add_permission(call: Call, request: Request) -> Request:
     tx, topic = names.load_topic(call, request["TopicArn"])
     arn, label = request["TopicArn"], request["Label"]
@@ -149,7 +149,7 @@ def add_permission(call: Call, request: Request) -> Request:
     return {}
 
 
-@operation(resource=names.topic_of)
+@operation(resource=names.topic_of, context=names.topic_keys)
 def remove_permission(call: Call, request: Request) -> Request:
     """Removing what is not there succeeds."""
     tx, topic = names.load_topic(call, request["TopicArn"])
@@ -159,7 +159,7 @@ def remove_permission(call: Call, request: Request) -> Request:
     return {}
 
 
-@operation(resource=names.resource_of)
+@operation(resource=names.resource_of, context=names.topic_keys)
 def put_data_protection_policy(call: Call, request: Request) -> Request:
     """Kept and given back; messages are neither looked through nor changed by it."""
     tx, topic = names.load_topic(call, request["ResourceArn"])
@@ -170,13 +170,13 @@ def put_data_protection_policy(call: Call, request: Request) -> Request:
     return {}
 
 
-@operation(resource=names.resource_of)
+@operation(resource=names.resource_of, context=names.topic_keys)
 def get_data_protection_policy(call: Call, request: Request) -> Request:
     _, topic = names.load_topic(call, request["ResourceArn"])
     return {"DataProtectionPolicy": topic.data_protection} if topic.data_protection else {}
 
 
-@operation(resource=names.resource_of)
+@operation(resource=names.resource_of, context=names.tag_keys)
 def tag_resource(call: Call, request: Request) -> Request:
     tx, topic = _tagged(call, request)
     tags = {**topic.tags, **_tags(request["Tags"])}
@@ -186,14 +186,14 @@ def tag_resource(call: Call, request: Request) -> Request:
     return {}
 
 
-@operation(resource=names.resource_of)
+@operation(resource=names.resource_of, context=names.tag_keys)
 def untag_resource(call: Call, request: Request) -> Request:
     tx, topic = _tagged(call, request)
     TOPICS.put(tx, topic.replace(tags={key: value for key, value in topic.tags.items() if key not in request["TagKeys"]}))
     return {}
 
 
-@operation(resource=names.resource_of)
+@operation(resource=names.resource_of, context=names.topic_keys)
 def list_tags_for_resource(call: Call, request: Request) -> Request:
     _, topic = _tagged(call, request)
     return {"Tags": [{"Key": key, "Value": value} for key, value in topic.tags.items()]}
