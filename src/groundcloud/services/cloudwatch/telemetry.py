@@ -167,6 +167,27 @@ def _sqs(records: list[CallRecord], start_s: int, into: Measured) -> None:
         _at(into, "AWS/SQS", name, dimensions, COUNT, start_s).add(1.0, uncounted)
 
 
+_OF_TOPICS = {
+    "NumberOfMessagesPublished": COUNT,
+    "NumberOfNotificationsDelivered": COUNT,
+    "NumberOfNotificationsFailed": COUNT,
+    "NumberOfNotificationsFilteredOut": COUNT,
+    "PublishSize": BYTES,
+}
+
+
+def _sns(records: list[CallRecord], start_s: int, into: Measured) -> None:
+    """AWS: "CloudWatch metrics for Amazon SNS". The room counts in `units`, by the metrics' names."""
+    first = records[0]
+    if first.error or not first.resource.startswith("arn:"):
+        return
+    dimensions: Dimensions = (("TopicName", first.resource.rsplit(":", 1)[-1]),)
+    for record in records:
+        for name, value in record.units.items():
+            if name in _OF_TOPICS:
+                _at(into, "AWS/SNS", name, dimensions, _OF_TOPICS[name], start_s).add(value)
+
+
 _CAPACITY = ("ConsumedReadCapacityUnits", "ConsumedWriteCapacityUnits")
 
 
@@ -195,6 +216,7 @@ def _dynamodb(records: list[CallRecord], start_s: int, into: Measured) -> None:
 MEASURES: dict[str, Callable[[list[CallRecord], int, Measured], None]] = {
     "lambda": _lambda,
     "execute-api": _api,
+    "sns": _sns,
     "sqs": _sqs,
     "dynamodb": _dynamodb,
 }
