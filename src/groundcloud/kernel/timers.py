@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 RETRY_FIRST_MS = 1_000
 RETRY_MS_MAX = 300_000
 RETRIES_MAX = 50
+NEVER_MS = 1 << 62
 BATCH = 256
 """Timers run in one turn of the loop before others have theirs."""
 
@@ -80,6 +81,8 @@ class Timers:
         self._loop_task: asyncio.Task[None] | None = None
         self._alarm: asyncio.TimerHandle | None = None
         self.busy = 0
+        self._first_ms = 0
+        """No timer is due before this: a scan that began at the table's start would step over every timer that ever ran until the engine forgets them."""
 
     # Rooms' side
 
@@ -100,6 +103,7 @@ class Timers:
             self.remove(tx, name, key)
             KEYS.put(tx, KeyRow(name, key, due_ms, row.timer_id))
         TIMERS.put(tx, row)
+        self._first_ms = min(self._first_ms, due_ms)
         tx.after_commit(self._wake.set)
 
     def remove(self, tx: Transaction, name: str, key: str) -> None:
@@ -165,7 +169,8 @@ class Timers:
         """The next moment at which something waits, for timers and sleepers alike."""
         while self._sleepers and self._sleepers[0][2].done():
             heapq.heappop(self._sleepers)
-        first = next(TIMERS.keys(self._ground.store.transaction(), limit=1), None)
+        first = next(TIMERS.keys(self._ground.store.transaction(), start=self._first_ms, limit=1), None)
+        self._first_ms = first[0] if first is not None else NEVER_MS
         candidates = [
             moment for moment in (first[0] if first else None, self._sleepers[0][0] if self._sleepers else None) if moment is not None
         ]
@@ -180,7 +185,8 @@ class Timers:
             if not future.done():
                 future.set_result(False)
                 count += 1
-        rows = list(TIMERS.scan(self._ground.store.transaction(), stop=now_ms + 1, limit=BATCH))
+        due = self._first_ms <= now_ms
+        rows = list(TIMERS.scan(self._ground.store.transaction(), start=self._first_ms, stop=now_ms + 1, limit=BATCH)) if due else []
         for row in rows:
             self._fire(row)
         return count + len(rows)
@@ -306,6 +312,7 @@ class Timers:
             wait_ms = min(RETRY_FIRST_MS << min(row.attempt - 1, 20), RETRY_MS_MAX)
             later = row.replace(due_ms=self._ground.clock.now_ms() + wait_ms, attempt=row.attempt + 1)
             TIMERS.put(tx, later)
+            self._first_ms = min(self._first_ms, later.due_ms)
             if row.key:
                 KEYS.put(tx, KeyRow(row.name, row.key, later.due_ms, row.timer_id))
         self._wake.set()
