@@ -159,7 +159,8 @@ def test_what_subscriptions_refuse(logs, account):
             code, logs.put_subscription_filter, logGroupName="g", filterName="f", filterPattern=pattern, destinationArn=destination
         )
 
-    assert "kinesis" in refused("NotImplementedException", f"arn:aws:kinesis:us-east-1:{account}:stream/s")
+    assert "firehose" in refused("NotImplementedException", f"arn:aws:firehose:us-east-1:{account}:deliverystream/s")
+    assert "without roleArn" in refused("InvalidParameterException", f"arn:aws:kinesis:us-east-1:{account}:stream/s")
     assert refused("InvalidParameterException", f"arn:aws:lambda:us-east-1:{account}:function:none").startswith(
         "Could not execute the lambda function."
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from base64 import b64decode
 from typing import Any
 
 from groundcloud.kernel.call import Call, Delivery
@@ -63,15 +62,14 @@ def clear(call: Call, stream_number: int) -> None:
 
 @target("kinesis")
 def into_stream(call: Call, delivery: Delivery) -> None:
-    """A delivery from another service is a PutRecord by that service. Attributes: PartitionKey (else a random one), Encoding `base64` for what is no text."""
+    """A delivery from another service is a PutRecord by that service, or by the role that it was given. Attribute: PartitionKey, else a random one."""
     call.authorize("kinesis:PutRecord", delivery.target_arn)
     account, region, stream_name, _ = names.parse(delivery.target_arn)
     tx = call.tx.at(account, region)
     stream = state.find_stream(tx, stream_name)
     if stream is None:
         raise errors.no_stream(tx, stream_name)
-    content = b64decode(delivery.payload) if delivery.attributes.get("Encoding") == "base64" else delivery.payload
-    entry = {"Data": content, "PartitionKey": delivery.attributes.get("PartitionKey") or call.new_id()}
+    entry = {"Data": delivery.payload, "PartitionKey": delivery.attributes.get("PartitionKey") or call.new_id()}
     size = records.check(stream, entry)
     shard_number = records.route(call, stream, entry)
     if not records.may_write(call, tx, stream, shard_number, size):

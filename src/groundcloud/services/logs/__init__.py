@@ -3,7 +3,7 @@
 The events of one PutLogEvents rest together in chunks, ordered by time within their group, so that reading a group or a stream is one ordered scan and writing fifty
 lines is a handful of keys. Retention hides events to the millisecond and removes them by a timer.
 
-Missing, and refused by name: KMS keys, Insights queries, export and import tasks, destinations and subscriptions to other targets than functions, account policies,
+Missing, and refused by name: KMS keys, Insights queries, export and import tasks, destinations and subscriptions to other targets than functions and Kinesis streams, account policies,
 data protection, transformers, deliveries, anomaly detectors, integrations, field indexes, lookup tables.
 Missing without a refusal: metrics in the embedded metric format are lines like any other; the entity of PutLogEvents is not kept.
 """

@@ -99,6 +99,12 @@ def metric_filter_does_not_exist() -> AwsError:
     return AwsError("ResourceNotFoundException", "The specified metric filter does not exist.")
 
 
+def cannot_deliver_to_stream() -> AwsError:
+    return invalid_parameter(
+        "Could not deliver test message to specified Kinesis stream. Check if the given kinesis stream is in ACTIVE state. "
+    )
+
+
 def subscription_filter_does_not_exist() -> AwsError:
     return AwsError("ResourceNotFoundException", "The specified subscription filter does not exist.")
 

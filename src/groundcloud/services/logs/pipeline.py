@@ -1,4 +1,4 @@
-"""Where events go as they arrive: to functions through subscription filters, to CloudWatch through metric filters.
+"""Where events go as they arrive: to functions and Kinesis streams through subscription filters, to CloudWatch through metric filters.
 
 It runs in the transaction of PutLogEvents: deliveries are outbox rows, metrics a timer that puts them a moment later.
 """
@@ -8,8 +8,10 @@ from __future__ import annotations
 import gzip
 import json
 from base64 import b64encode
+from hashlib import md5
 from typing import Any
 
+from groundcloud.base import arn as arns
 from groundcloud.kernel.call import Call
 from groundcloud.services.logs import patterns
 from groundcloud.services.logs.chunks import event_id
@@ -59,9 +61,23 @@ def _deliver(call: Call, group: Group, stream_name: str, chunk: Chunk, subscript
         "subscriptionFilters": [subscription.filter_name],
         "logEvents": events,
     }
-    packed = b64encode(gzip.compress(json.dumps(batch, separators=(",", ":"), ensure_ascii=False).encode(), 6, mtime=0)).decode()
-    payload = json.dumps({"awslogs": {"data": packed}})
-    call.deliver(subscription.destination_arn, payload, principal=PRINCIPAL, source_arn=group_arn(call, group.group_name) + ":*")
+    packed, source_arn = pack(batch), group_arn(call, group.group_name) + ":*"
+    if arns.parse(subscription.destination_arn).service == "kinesis":
+        # AWS: events of one log stream go to one shard, unless their distribution is random.
+        by_stream = {} if subscription.distribution == "Random" else {"PartitionKey": _partition_key(group, stream_name)}
+        call.deliver(subscription.destination_arn, packed, principal=subscription.role_arn, source_arn=source_arn, attributes=by_stream)
+        return
+    payload = json.dumps({"awslogs": {"data": b64encode(packed).decode()}})
+    call.deliver(subscription.destination_arn, payload, principal=PRINCIPAL, source_arn=source_arn)
+
+
+def pack(batch: dict[str, Any]) -> bytes:
+    """A batch as it goes to a destination."""
+    return gzip.compress(json.dumps(batch, separators=(",", ":"), ensure_ascii=False).encode(), 6, mtime=0)
+
+
+def _partition_key(group: Group, stream_name: str) -> str:
+    return md5(f"{group.group_name}:{stream_name}".encode(), usedforsecurity=False).hexdigest()
 
 
 def points(metric_filter: MetricFilter, transformation: dict[str, Any], events: list[tuple[int, str]]) -> list[Datum]:

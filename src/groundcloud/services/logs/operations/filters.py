@@ -11,7 +11,7 @@ from groundcloud.kernel.service import operation
 from groundcloud.services.logs import errors, patterns
 from groundcloud.services.logs.names import every_group, group_arn, parts_of_token, resource_of_group, token
 from groundcloud.services.logs.patterns.expression import number_of
-from groundcloud.services.logs.pipeline import PRINCIPAL
+from groundcloud.services.logs.pipeline import PRINCIPAL, pack
 from groundcloud.services.logs.state import (
     GROUPS,
     HIGHEST,
@@ -27,6 +27,7 @@ DESCRIBED_MAX = 50
 METRIC_FILTERS_MAX = 100  # AWS: CloudWatch Logs quotas
 SUBSCRIPTIONS_MAX = 2
 DIMENSIONS_MAX = 3
+CONTROL_MESSAGE = "CWL CONTROL MESSAGE: Checking health of destination Kinesis stream."
 
 Request = dict[str, Any]
 
@@ -142,30 +143,20 @@ def test_metric_filter(call: Call, request: Request) -> Request:
 
 @operation(resource=resource_of_group)
 async def put_subscription_filter(call: Call, request: Request) -> Request:
-    """AWS asks the function, with a call that only checks, before it keeps the filter."""
+    """AWS asks the destination, with a call that only checks or a record that says so, before it keeps the filter."""
     _refuse_options(request, "emitSystemFields")
     patterns.compiled(request["filterPattern"])
     destination, name = request["destinationArn"], request["filterName"]
     if not arns.is_arn(destination):
         raise errors.invalid_destination(destination)
-    arn = arns.parse(destination)
-    if arn.service != "lambda":
-        raise not_implemented(f"subscription filters to {arn.service} ({destination})")
+    service = arns.parse(destination).service
     load_group(call.reading(), request["logGroupName"])
-    try:
-        await call.request(
-            "lambda",
-            "Invoke",
-            {"FunctionName": destination, "InvocationType": "DryRun"},
-            as_=PRINCIPAL,
-            source_arn=group_arn(call, request["logGroupName"]) + ":*",
-            account=arn.account,
-            region=arn.region,
-        )
-    except AwsError as error:
-        if error.code == "NotImplementedException":
-            raise
-        raise errors.cannot_execute_function() from error
+    if service == "lambda":
+        await _check_function(call, request)
+    elif service == "kinesis":
+        await _check_stream(call, request)
+    else:
+        raise not_implemented(f"subscription filters to {service} ({destination})")
     with call.transaction() as tx:
         group = load_group(tx, request["logGroupName"])
         before = SUBSCRIPTIONS.get(tx, group.group_number, name)
@@ -184,6 +175,52 @@ async def put_subscription_filter(call: Call, request: Request) -> Request:
         )
         SUBSCRIPTIONS.put(tx, subscription)
     return {}
+
+
+async def _check_function(call: Call, request: Request) -> None:
+    """Raises AwsError unless the function lets CloudWatch Logs call it."""
+    destination = request["destinationArn"]
+    if request.get("roleArn"):
+        raise errors.invalid_parameter("destinationArn for vendor lambda cannot be used with roleArn")
+    arn = arns.parse(destination)
+    try:
+        await call.request(
+            "lambda",
+            "Invoke",
+            {"FunctionName": destination, "InvocationType": "DryRun"},
+            as_=PRINCIPAL,
+            source_arn=group_arn(call, request["logGroupName"]) + ":*",
+            account=arn.account,
+            region=arn.region,
+        )
+    except AwsError as error:
+        if error.code == "NotImplementedException":
+            raise
+        raise errors.cannot_execute_function() from error
+
+
+async def _check_stream(call: Call, request: Request) -> None:
+    """Puts a control message into the stream as the role. Raises AwsError where that is not possible."""
+    destination, role_arn = request["destinationArn"], request.get("roleArn")
+    if not role_arn:
+        raise errors.invalid_parameter("destinationArn for vendor kinesis cannot be used without roleArn")
+    call.authorize("iam:PassRole", role_arn, {"iam:PassedToService": PRINCIPAL})
+    message = {"id": "", "timestamp": call.now_ms, "message": CONTROL_MESSAGE}
+    batch = {
+        "messageType": "CONTROL_MESSAGE",
+        "owner": "CloudwatchLogs",
+        "logGroup": "",
+        "logStream": "",
+        "subscriptionFilters": [],
+        "logEvents": [message],
+    }
+    params = {"StreamARN": destination, "Data": pack(batch), "PartitionKey": call.new_id()}
+    arn = arns.parse(destination)
+    try:
+        call.ground.assume(call.reading(), role_arn, "CloudWatchLogs", PRINCIPAL, group_arn(call, request["logGroupName"]) + ":*")
+        await call.request("kinesis", "PutRecord", params, as_=role_arn, account=arn.account, region=arn.region)
+    except AwsError as error:
+        raise errors.cannot_deliver_to_stream() from error
 
 
 @operation(resource=resource_of_group)
