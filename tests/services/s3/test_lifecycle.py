@@ -83,7 +83,8 @@ def test_a_lone_delete_marker_is_removed(s3: Any, new_bucket: Any, clock: Any) -
 
 def test_uploads_are_aborted_and_classes_change(s3: Any, bucket: str, clock: Any, refused: Any) -> None:
     upload_id = s3.create_multipart_upload(Bucket=bucket, Key="u")["UploadId"]
-    s3.put_object(Bucket=bucket, Key="k", Body=b"x")
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x" * lifecycle.SMALL_BYTES)
+    s3.put_object(Bucket=bucket, Key="small", Body=b"x")
     put(
         s3,
         bucket,
@@ -96,6 +97,7 @@ def test_uploads_are_aborted_and_classes_change(s3: Any, bucket: str, clock: Any
     assert s3.head_object(Bucket=bucket, Key="k")["StorageClass"] == "STANDARD_IA"
     clock.advance("30d")
     assert s3.head_object(Bucket=bucket, Key="k")["StorageClass"] == "GLACIER"
+    assert "StorageClass" not in s3.head_object(Bucket=bucket, Key="small")
     error = refused("InvalidObjectState", 403, s3.get_object, Bucket=bucket, Key="k")
     assert error["Message"] == "The operation is not valid for the object's storage class"
 
@@ -106,3 +108,23 @@ def test_after_its_deletion_nothing_expires(s3: Any, bucket: str, clock: Any) ->
     s3.delete_bucket_lifecycle(Bucket=bucket)
     clock.advance("72h")
     assert keys(s3, bucket) == ["k"]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "smallest", "storage_class"),
+    [
+        ({"Prefix": ""}, "all_storage_classes_128K", "STANDARD"),
+        ({"Prefix": ""}, "varies_by_storage_class", "GLACIER"),
+        ({"ObjectSizeGreaterThan": 0}, "all_storage_classes_128K", "GLACIER"),
+    ],
+)
+def test_small_objects_stay_unless_the_configuration_says_otherwise(
+    s3: Any, bucket: str, clock: Any, chosen: dict[str, Any], smallest: str, storage_class: str
+) -> None:
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x")
+    rule = {"Status": "Enabled", "Filter": chosen, "Transitions": [{"Days": 1, "StorageClass": "GLACIER"}]}
+    s3.put_bucket_lifecycle_configuration(
+        Bucket=bucket, LifecycleConfiguration={"Rules": [rule]}, TransitionDefaultMinimumObjectSize=smallest
+    )
+    clock.advance("72h")
+    assert s3.head_object(Bucket=bucket, Key="k").get("StorageClass", "STANDARD") == storage_class

@@ -319,3 +319,16 @@ def test_what_directory_buckets_have_is_refused_as_aws_does(s3: Any, bucket: str
     refused("NotImplemented", 501, s3.rename_object, Bucket=bucket, Key="b", RenameSource=f"{bucket}/a")
     refused("MethodNotAllowed", 405, s3.create_session, Bucket=bucket)
     refused("MethodNotAllowed", 405, s3.get_object_torrent, Bucket=bucket, Key="k")
+
+
+def test_whoever_asks_pays_where_the_bucket_says_so(bucket: str, stranger: Any, s3: Any, refused: Any) -> None:
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x")
+    allow = {"Action": "s3:GetObject", "Principal": {"AWS": "555566667777"}}
+    s3.put_bucket_policy(Bucket=bucket, Policy=policy(bucket, allow))
+    s3.put_bucket_request_payment(Bucket=bucket, RequestPaymentConfiguration={"Payer": "Requester"})
+    refused("AccessDenied", 403, stranger.get_object, Bucket=bucket, Key="k")
+    assert stranger.get_object(Bucket=bucket, Key="k", RequestPayer="requester")["RequestCharged"] == "requester"
+    assert "RequestCharged" not in s3.get_object(Bucket=bucket, Key="k", RequestPayer="requester")
+    s3.put_bucket_request_payment(Bucket=bucket, RequestPaymentConfiguration={"Payer": "BucketOwner"})
+    assert s3.get_bucket_request_payment(Bucket=bucket)["Payer"] == "BucketOwner"
+    stranger.get_object(Bucket=bucket, Key="k")

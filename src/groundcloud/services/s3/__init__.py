@@ -2,7 +2,7 @@
 object lock and lifecycle.
 
 Differs: content rests as the disk keeps it; a bucket's default encryption with the AWS managed key (aws:kms without a key) is kept and answered, not applied.
-Kept and given back without effect: request payment, acceleration, analytics, metrics, intelligent tiering.
+Kept and given back without effect: acceleration, analytics, metrics, intelligent tiering.
 Missing: SSE-C and customer KMS keys, SelectObjectContent, Object Lambda, directory buckets, annotations, metadata tables,
 MFA delete; each is refused by name.
 """
@@ -21,7 +21,17 @@ def _finish(call: Call, response: HttpResponse) -> None:
         return
     if "origin" in http.headers:
         _allow_origin(call, http, response)
+    if "x-amz-request-payer" in http.headers and response.status < 300:
+        _tell_charge(call, response)
     access_logs.note(call, http, response)
+
+
+def _tell_charge(call: Call, response: HttpResponse) -> None:
+    from groundcloud.services.s3.state import BUCKETS
+
+    bucket = BUCKETS.get(call.reading(), call.resource.removeprefix("arn:aws:s3:::").partition("/")[0])
+    if bucket is not None and "request-payment" in bucket.configured and bucket.account != call.principal.account:
+        response.headers.append(("x-amz-request-charged", "requester"))
 
 
 def _allow_origin(call: Call, http: HttpRequest, response: HttpResponse) -> None:

@@ -149,6 +149,20 @@ def expires_ms(rule: dict[str, Any], version: Version) -> int | None:
     return None
 
 
+SMALL_BYTES = 128 * 1024
+VARYING = "varies_by_storage_class"
+
+
+def may_move(rule: dict[str, Any], version: Version, storage_class: str, smallest: str) -> bool:
+    """Whether a transition takes a version of this size. AWS: below 128 KB it does not, unless the rule's filter has sizes, or the configuration says
+    that it varies by storage class and the class is one of the archives."""
+    chosen = rule.get("Filter") or {}
+    chosen = chosen.get("And") or chosen
+    if version.size_bytes >= SMALL_BYTES or "ObjectSizeGreaterThan" in chosen or "ObjectSizeLessThan" in chosen:
+        return True
+    return smallest == VARYING and storage_class in ("GLACIER", "DEEP_ARCHIVE")
+
+
 def storage_class_at(rule: dict[str, Any], version: Version, now_ms: int) -> str | None:
     """The class into which the rule has moved a current version by now."""
     latest: tuple[int, str] | None = None

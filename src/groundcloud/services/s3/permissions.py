@@ -125,6 +125,8 @@ def denial_of(
     if context is not None:
         facts.update(context())
     principal = call.principal
+    if "request-payment" in bucket.configured and not _pays(call, bucket):
+        return errors.access_denied()
     if "abac" in bucket.configured:
         for tag in (CONFIGURATIONS.get(call.reading(), bucket.bucket_name, "tagging", "") or {}).get("TagSet", ()):
             facts[f"aws:ResourceTag/{tag['Key']}"] = facts[f"s3:BucketTag/{tag['Key']}"] = tag["Value"]
@@ -149,6 +151,16 @@ def denial_of(
         if facts_at_point is None or facts_at_point.allowed:
             return None
     return _denial(call, bucket, decision)
+
+
+def _pays(call: Call, bucket: Bucket) -> bool:
+    """Of a bucket whose requesters pay: whether the caller is its owner or says that it pays. AWS: "Using Requester Pays general purpose buckets"."""
+    principal, http = call.principal, call.http
+    if principal.account == bucket.account or principal.kind == "service":
+        return True
+    if http is None or principal.kind == "anonymous":
+        return False
+    return http.headers.get("x-amz-request-payer") == "requester" or http.query.get("x-amz-request-payer") == ["requester"]
 
 
 def _denial(call: Call, bucket: Bucket, decision: policy.Decision) -> AwsError:

@@ -23,7 +23,7 @@ async def expire(call: Call, bucket_name: str) -> None:
     after = ""
     while True:
         with call.transaction() as tx:
-            bucket, rules = _rules(tx, bucket_name)
+            bucket, rules, smallest = _rules(tx, bucket_name)
             if bucket is None or not rules:
                 return
             keys = [
@@ -31,7 +31,7 @@ async def expire(call: Call, bucket_name: str) -> None:
                 for key, version in OBJECTS.items(tx, bucket_name, **({"after": after} if after else {}), limit=BATCH)  # type: ignore[arg-type]
             ]
             for key, current in keys:
-                _look(call, tx, bucket, rules, key, current)
+                _look(call, tx, bucket, rules, smallest, key, current)
             if len(keys) < BATCH:
                 _abort_uploads(call, tx, bucket_name, rules)
                 lifecycle.schedule(call, tx, bucket_name)
@@ -104,17 +104,20 @@ async def report_inventory(call: Call, bucket_name: str) -> None:
     await inventory.report(call, bucket_name)
 
 
-def _rules(tx: Transaction, bucket_name: str) -> tuple[Bucket | None, list[dict[str, Any]]]:
+def _rules(tx: Transaction, bucket_name: str) -> tuple[Bucket | None, list[dict[str, Any]], str]:
+    """The bucket, its rules that are enabled, and its TransitionDefaultMinimumObjectSize."""
     bucket = BUCKETS.get(tx, bucket_name)
     document = CONFIGURATIONS.get(tx, bucket_name, "lifecycle", "")
-    return bucket, [rule for rule in (document or {}).get("Rules", ()) if rule["Status"] == "Enabled"]
+    document = document or {}
+    rules = [rule for rule in document.get("Rules", ()) if rule["Status"] == "Enabled"]
+    return bucket, rules, document.get("TransitionDefaultMinimumObjectSize", "")
 
 
-def _look(call: Call, tx: Transaction, bucket: Bucket, rules: list[dict[str, Any]], key: str, current: Version) -> None:
+def _look(call: Call, tx: Transaction, bucket: Bucket, rules: list[dict[str, Any]], smallest: str, key: str, current: Version) -> None:
     """Everything that the rules do to one key now. What expires first, what moves after."""
     now_ms = call.clock.now_ms()
     if bucket.versioning:
-        _expire_old(call, tx, bucket, rules, key, current)
+        _expire_old(call, tx, bucket, rules, smallest, key, current)
     meeting = [rule for rule in rules if lifecycle.applies(rule, key, current)]
     if current.marker:
         alone = next(VERSIONS.keys(tx, bucket.bucket_name, key, limit=1), None) is None
@@ -128,15 +131,17 @@ def _look(call: Call, tx: Transaction, bucket: Bucket, rules: list[dict[str, Any
             delete_one(call, tx, bucket, key, None, bypass=False, event="LifecycleExpiration")
             return
     for rule in meeting:
-        storage_class = lifecycle.storage_class_at(rule, current, now_ms)
-        if storage_class is not None and storage_class != current.storage_class:
+        storage_class = lifecycle.storage_class_at(rule, current, now_ms) or current.storage_class
+        if storage_class != current.storage_class and lifecycle.may_move(rule, current, storage_class, smallest):
             moved: Version = current.replace(storage_class=storage_class)
             OBJECTS.put(tx, bucket.bucket_name, key, moved)
             _tell(call, tx, bucket, "LifecycleTransition", key, moved)
             return
 
 
-def _expire_old(call: Call, tx: Transaction, bucket: Bucket, rules: list[dict[str, Any]], key: str, current: Version) -> None:
+def _expire_old(
+    call: Call, tx: Transaction, bucket: Bucket, rules: list[dict[str, Any]], smallest: str, key: str, current: Version
+) -> None:
     """Noncurrent versions, counted from when the next newer one came."""
     now_ms = call.clock.now_ms()
     wanted = [rule for rule in rules if rule.get("NoncurrentVersionExpiration") or rule.get("NoncurrentVersionTransitions")]
@@ -163,7 +168,7 @@ def _expire_old(call: Call, tx: Transaction, bucket: Bucket, rules: list[dict[st
                     and not version.marker
                 ):
                     storage_class = transition["StorageClass"]
-            if storage_class and storage_class != version.storage_class:
+            if storage_class not in ("", version.storage_class) and lifecycle.may_move(rule, version, storage_class, smallest):
                 versions.change(tx, bucket.bucket_name, key, version.replace(storage_class=storage_class))
                 break
 

@@ -8,7 +8,7 @@ from typing import Any
 from groundcloud.kernel import authorization
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import operation
-from groundcloud.services.s3 import contents, errors, names, permissions
+from groundcloud.services.s3 import contents, errors, names, permissions, replication
 from groundcloud.services.s3.access_points import OF_BUCKET
 from groundcloud.services.s3.acls import grants_of_request
 from groundcloud.services.s3.state import BUCKETS, CONFIGURATIONS, OBJECTS, OWNED, UPLOADS, Bucket, canonical_id
@@ -145,6 +145,7 @@ def delete_bucket(call: Call, request: dict[str, Any]) -> dict[str, Any]:
         raise errors.bucket_not_empty(name, versioned=bool(bucket.versioning))
     if next(OF_BUCKET.keys(call.tx, name, limit=1), None) is not None:
         raise errors.S3Error("BucketHasAccessPointsAttached", "The bucket you tried to delete has access points attached.", 400)
+    replication.forget(call, call.tx, bucket)
     for upload in list(UPLOADS.scan(call.tx, name)):
         contents.drop_parts(call, call.tx, name, upload.upload_id)
         UPLOADS.delete(call.tx, name, upload.key, upload.upload_id)

@@ -1,7 +1,8 @@
 """Configurations of a bucket that are documents: kept as they came once they are right, and given back.
 
 Those that act elsewhere: notification (`notifications`), cors (`cors`), website (`website`), lifecycle (`lifecycle`), logging (`access_logs`), inventory
-(`inventory`), encryption and object lock (in the bucket's record). Kept for their reader alone: request payment, acceleration, analytics, metrics, intelligent tiering.
+(`inventory`), request payment (`permissions`), encryption and object lock (in
+the bucket's record). Kept for their reader alone: acceleration, analytics, metrics, intelligent tiering.
 """
 
 from __future__ import annotations
@@ -269,7 +270,10 @@ def get_bucket_logging(call: Call, request: dict[str, Any]) -> dict[str, Any]:
 def put_bucket_request_payment(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     bucket = _open(call, request, "s3:PutBucketRequestPayment")
     check_body(call)
-    _keep(call, bucket, "request-payment", {"Payer": request["RequestPaymentConfiguration"]["Payer"]})
+    payer = request["RequestPaymentConfiguration"]["Payer"]
+    if payer == "BucketOwner":
+        return _forget(call, bucket, "request-payment")
+    _keep(call, bucket, "request-payment", {"Payer": payer}, marks=True)
     return {}
 
 
