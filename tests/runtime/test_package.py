@@ -125,7 +125,7 @@ def test_an_archive_of_too_many_entries_is_refused_before_they_are_read(tmp_path
     large = struct.pack("<4sQ2H2L4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, entries, entries, entries * 50, 0)
     locator = struct.pack("<4sLQL", b"PK\x06\x07", 0, 0, 1)
     end = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0)
-    with pytest.raises(PackageRefused, match="The archive has 200001 entries; 200000 are allowed."):
+    with pytest.raises(PackageRefused, match="has 200001 entries; 200000 are allowed"):
         unpack(large + locator + end, tmp_path / "code")
     assert list(tmp_path.iterdir()) == []
 
