@@ -106,12 +106,19 @@ def _partition_key(document: dict[str, Any], event: Event) -> str:
 
 
 def _schedule(call: Call, tx: Transaction, delivery: Delivery, due_ms: int) -> None:
-    service = delivery.target_arn.split(":", 3)[2]
-    if service == "execute-api" or ":api-destination/" in delivery.target_arn:
-        name = "events.call"
-    else:
-        name = "events.deliver-async" if call.ground.outbox.is_async(delivery.target_arn) else "events.deliver"
-    call.schedule(due_ms, name, _encode(delivery), tx=tx)
+    call.schedule(due_ms, _timer(call, delivery.target_arn), _encode(delivery), tx=tx)
+
+
+def _timer(call: Call, target_arn: str) -> str:
+    """The handler of deliveries to this ARN, which its service decides."""
+    service = target_arn.split(":", 3)[2]
+    if service == "execute-api" or (service == "events" and ":api-destination/" in target_arn):
+        return "events.call"
+    known: dict[str, str] = call.ground.own("events/timers", dict)
+    name = known.get(service)
+    if name is None:
+        name = known[service] = "events.deliver-async" if call.ground.outbox.is_async(target_arn) else "events.deliver"
+    return name
 
 
 def handed(call: Call, delivery: Delivery) -> Handed:
