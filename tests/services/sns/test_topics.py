@@ -85,6 +85,12 @@ def test_attributes_are_set_and_refused(sns):
 def test_a_larger_message_may_be_published_where_the_topic_says_so(sns):
     arn = sns.create_topic(Name="t", Attributes={"MaximumMessageSize": "1048576"})["TopicArn"]
     sns.publish(TopicArn=arn, Message="x" * 600_000)
+    with pytest.raises(ClientError, match="100 or fewer subscriptions"):
+        sns.subscribe(TopicArn=arn, Protocol="sms", Endpoint="+15551234567")
+    spoken = sns.create_topic(Name="spoken")["TopicArn"]
+    sns.subscribe(TopicArn=spoken, Protocol="sms", Endpoint="+15551234567")
+    with pytest.raises(ClientError, match="100 or fewer subscriptions"):
+        sns.set_topic_attributes(TopicArn=spoken, AttributeName="MaximumMessageSize", AttributeValue="1048576")
     small = sns.create_topic(Name="small", Attributes={"MaximumMessageSize": "1024"})["TopicArn"]
     with pytest.raises(ClientError, match="Message too long"):
         sns.publish(TopicArn=small, Message="x" * 1025)

@@ -6,6 +6,7 @@ Source: SNS API reference, SetTopicAttributes, SetSubscriptionAttributes; AWS's 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from groundcloud.auth import documents
@@ -43,6 +44,8 @@ RAW_PROTOCOLS = ("firehose", "http", "https", "sqs")
 SCOPES = ("MessageAttributes", "MessageBody")
 DISPLAY_NAME_MAX = 100
 MESSAGE_BYTES = (1024, 1_048_576)
+LARGE_BYTES = 262_144
+LARGE_SUBSCRIPTIONS_MAX = 100
 ARCHIVE_DAYS = (1, 365)
 DATA_PROTECTION_CHARACTERS_MAX = 30_720
 
@@ -84,6 +87,18 @@ def check_topic_attribute(name: str, value: str, topic_arn: str, fifo: bool) -> 
         archive_days(value)
     elif name == "Policy":
         check_policy(value, topic_arn)
+
+
+def check_audience(topic: Topic, protocols: Iterable[str]) -> None:
+    """AWS: a topic of messages above 256 KiB has at most a hundred subscriptions, of queues, functions and Firehose alone. Raises InvalidParameter."""
+    if topic.message_bytes_max <= LARGE_BYTES:
+        return
+    found = list(protocols)
+    if len(found) > LARGE_SUBSCRIPTIONS_MAX or any(protocol not in ("firehose", "lambda", "sqs") for protocol in found):
+        raise errors.invalid_parameter(
+            "MaximumMessageSize Reason: A topic with a MaximumMessageSize above 262144 must have 100 or fewer subscriptions, "
+            "and each subscription must be an Amazon SQS, Amazon Data Firehose, or Lambda subscription"
+        )
 
 
 def check_policy(value: str, topic_arn: str) -> None:

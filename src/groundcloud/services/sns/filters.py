@@ -41,7 +41,7 @@ class Filter:
         if len(policy.encode()) > POLICY_BYTES_MAX:
             raise PolicyError("Filter policy is too long")
         try:
-            document = json.loads(policy, object_pairs_hook=_distinct)
+            document = json.loads(policy)
         except (ValueError, RecursionError):
             raise PolicyError("failed to parse JSON.") from None
         if not isinstance(document, dict):
@@ -81,10 +81,6 @@ def _number(text: str) -> float:
     if not math.isfinite(value):
         raise ValueError("not a number")
     return value
-
-
-def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    return dict(pairs)
 
 
 def _object(pattern: dict[str, Any], nested: bool, depth: int) -> tuple[Match, int]:

@@ -53,6 +53,11 @@ class Loaded:
 
     def __init__(self) -> None:
         self.signer: Signer | None = None
+        self.uncommitted = ""
+        """Fingerprint of a key that was made in a transaction which may still be given up."""
+
+    def committed(self) -> None:
+        self.uncommitted = ""
 
 
 def signer(call: Call, tx: Transaction) -> Signer:
@@ -64,9 +69,12 @@ def signer(call: Call, tx: Transaction) -> Signer:
     if kept is None:
         kept = make(call)
         SIGNING_KEYS.put(tx, kept)
-        return _load(call, kept)
-    loaded.signer = _load(call, kept)
-    return loaded.signer
+        loaded.uncommitted = kept.fingerprint
+        tx.after_commit(loaded.committed)
+    found = _load(call, kept)
+    if kept.fingerprint != loaded.uncommitted:
+        loaded.signer = found
+    return found
 
 
 def is_made(tx: Transaction) -> bool:

@@ -12,7 +12,7 @@ from groundcloud.kernel import authorization
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import operation
 from groundcloud.services.sns import attributes, confirmations, errors, fifo, names
-from groundcloud.services.sns.messages import PROTOCOLS
+from groundcloud.services.sns.messages import MESSAGE_BYTES_MAX, PROTOCOLS
 from groundcloud.services.sns.state import (
     BY_ENDPOINT,
     OWNED,
@@ -55,6 +55,8 @@ def subscribe(call: Call, request: Request) -> Request:
     existing = SUBSCRIPTIONS.get(tx, topic.topic_name, existing_id) if existing_id is not None else None
     if existing is not None:
         return _again(call, tx, topic, existing, request)
+    if topic.message_bytes_max > MESSAGE_BYTES_MAX:
+        attributes.check_audience(topic, (*[each.protocol for each in SUBSCRIPTIONS.scan(tx, topic.topic_name)], protocol))
     confirmed = _is_confirmed_at_once(call, protocol, endpoint)
     subscription = attributes.apply_to_subscription(
         Subscription(

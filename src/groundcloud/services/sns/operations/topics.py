@@ -54,7 +54,7 @@ def create_topic(call: Call, request: Request) -> Request:
         if "Tags" in request and tags != existing.tags:
             raise errors.invalid_parameter("Tags Reason: Topic already exists with different tags")
         return {"TopicArn": arn}
-    if tags:
+    if any(not key.startswith("aws:") for key in tags):
         call.authorize("SNS:TagResource", arn, names.tag_keys(call, request))
     topic = Topic(
         topic_name=name,
@@ -115,6 +115,8 @@ def set_topic_attributes(call: Call, request: Request) -> Request:
     tx, topic = names.load_topic(call, arn)
     attributes.check_topic_attribute(name, value, arn, topic.fifo)
     changed = attributes.apply_to_topic(topic, {name: value}, arn, call.now_ms)
+    if name == "MaximumMessageSize":
+        attributes.check_audience(changed, (each.protocol for each in SUBSCRIPTIONS.scan(tx, topic.topic_name)))
     if topic.archive_days and not changed.archive_days:
         fifo.drop_archive(tx, topic.topic_name)
     TOPICS.put(tx, changed.replace(generation=tx.sequence("sns/generation")))
