@@ -24,6 +24,8 @@ from groundcloud.runtime.zygote import Zygote, ZygoteFailed
 
 _SWEEP_S = 5.0
 _DESCRIPTORS_WANTED = 65536
+# What the server needs for everything else; what it holds for a sandbox: channel, log, status, process, listener, and connections of its APIs.
+_DESCRIPTORS_SPARE, _DESCRIPTORS_EACH = 512, 8
 # Above what systemd and container engines hand out; each sandbox of a root server has a user of its own.
 _UID_BASE, _UID_COUNT = 0x7100_0000, 65536
 
@@ -62,6 +64,7 @@ class Pool:
         self._workers = Workers(self._start_new, self.settings.node_workers)
         self.containers = Containers()
         self._closed = False
+        self._sandboxes_max = self.settings.sandboxes_max
 
     async def start(self) -> None:
         """Makes room for descriptors and looks for control groups; processes start when they are first needed."""
@@ -72,6 +75,12 @@ class Pool:
         if resource.getrlimit(resource.RLIMIT_NOFILE)[0] < wanted:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
         self._groups = ControlGroups(switched_off=not self.settings.control_groups)
+        descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        if descriptors != resource.RLIM_INFINITY:
+            room = max(1, (descriptors - _DESCRIPTORS_SPARE) // _DESCRIPTORS_EACH)
+            if room < self._sandboxes_max:
+                self._sandboxes_max = room
+                self._groups.missing["sandboxes"] = f"no more than {room} at once: the limit of open files is {descriptors}"
         self._sweeper = asyncio.get_running_loop().call_later(_SWEEP_S, self._sweep_again)
 
     async def prewarm(self, runtime: str = "python3.13") -> None:
@@ -192,7 +201,7 @@ class Pool:
     async def _start(self, spec: FunctionSpec, prepare: PrepareStart | None) -> Sandbox:
         if self._closed:
             raise RuntimeError("the pool is closed")
-        if self.count() >= self.settings.sandboxes_max and not self._evict():
+        if self.count() >= self._sandboxes_max and not self._evict():
             raise PoolFull(f"{self.count()} sandboxes are busy")
         if isinstance(spec, ContainerFunctionSpec):
             return await self._start_container(spec, prepare)

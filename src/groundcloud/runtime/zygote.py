@@ -15,6 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from groundcloud.runtime.inside.control import LENGTH
+
+FRAMED = sys.platform != "linux"
+"""No sockets of packets: see `inside.control`."""
+
 _INSIDE = Path(__file__).parent / "inside"
 _ANSWER_BYTES_MAX = 64 * 1024
 _START_S_MAX = 30.0
@@ -78,6 +83,8 @@ class Zygote:
         self._answers: dict[int, asyncio.Future[tuple[int, int]]] = {}
         self._hello: asyncio.Future[dict[str, Any]] | None = None
         self._unsent: deque[tuple[bytes, list[int]]] = deque()
+        self._framed = FRAMED
+        self._incoming = bytearray()
         self._number = 0
         self._failure = ""
 
@@ -98,8 +105,7 @@ class Zygote:
 
     async def _run(self, missing: dict[str, str], plain: str | None) -> dict[str, Any]:
         loop = asyncio.get_running_loop()
-        kind = socket.SOCK_SEQPACKET if sys.platform == "linux" else socket.SOCK_STREAM
-        ours, theirs = socket.socketpair(socket.AF_UNIX, kind)
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM if self._framed else socket.SOCK_SEQPACKET)
         ours.setblocking(False)
         settings = {
             "server_pid": os.getpid(),
@@ -108,6 +114,7 @@ class Zygote:
             "binds": self._binds,
             "missing": missing,
             "control_fd": theirs.fileno(),
+            "framed": self._framed,
         }
         boot = _BOOT.format(init=str(_INSIDE / "__init__.py"), directory=str(_INSIDE))
         command = [str(self.interpreter), "-S", "-E", "-X", "utf8", "-c", boot, json.dumps(settings)]
@@ -115,6 +122,7 @@ class Zygote:
         self._process = subprocess.Popen(command, pass_fds=(theirs.fileno(),), stdin=subprocess.DEVNULL, env=environment)
         theirs.close()
         self._socket = ours
+        self._incoming.clear()
         self._hello = loop.create_future()
         loop.add_reader(ours.fileno(), self._readable)
         try:
@@ -132,7 +140,8 @@ class Zygote:
             return future
         self._number += 1
         self._answers[self._number] = future
-        self._unsent.append((json.dumps({"id": self._number, **request}).encode(), descriptors))
+        message = json.dumps({"id": self._number, **request}).encode()
+        self._unsent.append((LENGTH.pack(len(message)) + message if self._framed else message, descriptors))
         if len(self._unsent) == 1:
             self._send()
         return future
@@ -142,7 +151,7 @@ class Zygote:
         while self._unsent:
             message, descriptors = self._unsent[0]
             try:
-                socket.send_fds(self._socket, [message], descriptors)
+                sent = socket.send_fds(self._socket, [message], descriptors)
             except BlockingIOError:
                 asyncio.get_running_loop().add_writer(self._socket.fileno(), self._writable)
                 return
@@ -150,6 +159,8 @@ class Zygote:
                 self._die(str(error))
                 return
             self._unsent.popleft()
+            if sent < len(message):  # of a stream
+                self._unsent.appendleft((message[sent:], []))
 
     def _writable(self) -> None:
         assert self._socket is not None
@@ -169,9 +180,23 @@ class Zygote:
             if not message:
                 self._die("the zygote ended")
                 return
-            self._answered(json.loads(message), descriptors)
+            if self._framed:
+                self._incoming += message
+                self._take_frames()
+            else:
+                self._answered(json.loads(message), descriptors)
             if self._socket is None:
                 return
+
+    def _take_frames(self) -> None:
+        """The answers that are there whole; on a system that frames them there are no process descriptors."""
+        while len(self._incoming) >= LENGTH.size:
+            end = LENGTH.size + LENGTH.unpack_from(self._incoming)[0]
+            if len(self._incoming) < end:
+                return
+            message = bytes(self._incoming[LENGTH.size : end])
+            del self._incoming[:end]
+            self._answered(json.loads(message), [])
 
     def _answered(self, answer: dict[str, Any], descriptors: list[int]) -> None:
         if self._hello is not None:

@@ -63,7 +63,8 @@ def live(request: dict[str, Any], fds: Descriptors, walls: Walls, run: Callable[
     """Sets the sandbox up and is its init; `run(channel_fd)` is called in the runtime's process. Never returns."""
     try:
         begin_init()
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        # Some systems drop a blocked signal that nobody handles, and init waits for this one.
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL if sys.platform == "linux" else _handled)
         for group_fd in fds.control_groups:
             os.write(group_fd, b"0")
             os.close(group_fd)
@@ -171,6 +172,10 @@ def unblock_signals() -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _INIT_SIGNALS)
 
 
+def _handled(number: int, frame: object) -> None:
+    """Never called: the signal is blocked, and taken by sigwait."""
+
+
 def _start_extensions(request: dict[str, Any], fds: Descriptors) -> dict[int, str]:
     """Runs the programs of /opt/extensions: their names by process."""
     started = {}
@@ -216,6 +221,7 @@ def _become_runtime(fds: Descriptors, run: Callable[[int], None], *, waits: bool
     os.closerange(3, channel)
     os.closerange(channel + 1, FILES_MAX)
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _INIT_SIGNALS)
     if waits and os.read(channel, 1) != GO:
         os._exit(0)

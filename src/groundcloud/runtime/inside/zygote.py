@@ -11,15 +11,13 @@ import gc
 import json
 import os
 import signal
-import socket
 import sys
 from typing import Any
 
 from . import holes, landlock, linux, program, python_runtime, root, sandbox, sdk, seccomp, small_init
+from .control import Control
 
 CONTROL_FD = 3
-_REQUEST_BYTES_MAX = 256 * 1024
-_DESCRIPTORS_MAX = 16
 _LIBRARY_PATH = "/var/lang/lib:/lib64:/usr/lib64:/var/runtime:/var/runtime/lib:/var/task:/var/task/lib:/opt/lib"
 
 # What the SDK imports only when it is used first, and every function that uses it would pay for.
@@ -92,13 +90,8 @@ def _first_stage(settings: dict[str, Any]) -> None:
         os.execve(interpreter, [interpreter, "-S", "-E", "-X", "utf8", "-c", boot, str(reader)], environment)
     except Exception as error:
         # Half-way through, this process cannot be used any more: the server starts another one, told why.
-        _say({"failed": f"{type(error).__name__}: {error}"})
+        Control(CONTROL_FD, framed=settings["framed"]).tell({"failed": f"{type(error).__name__}: {error}"})
         os._exit(1)
-
-
-def _say(message: dict[str, Any], descriptors: list[int] | None = None) -> None:
-    with socket.socket(fileno=os.dup(CONTROL_FD)) as control:
-        socket.send_fds(control, [json.dumps(message).encode()], descriptors or [])
 
 
 def _preload(packages: list[str], standard: list[str]) -> tuple[frozenset[str], frozenset[str]]:
@@ -137,7 +130,7 @@ def _serve(settings: dict[str, Any]) -> None:
     walls = _walls(namespaces, missing)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    control = socket.socket(fileno=os.dup(CONTROL_FD))
+    control = Control(CONTROL_FD, framed=settings["framed"])
     os.close(CONTROL_FD)
     for path in [path for path in sys.path_importer_cache if path not in standard]:
         del sys.path_importer_cache[path]
@@ -147,12 +140,11 @@ def _serve(settings: dict[str, Any]) -> None:
     holes.fill()
     gc.freeze()
     hello = {"namespaces": namespaces, "missing": missing, "version": sys.version.split()[0], "rss_kb": python_runtime.rss_kb()}
-    control.send(json.dumps(hello).encode())
+    control.tell(hello)
     while True:
-        message, descriptors, _, _ = socket.recv_fds(control, _REQUEST_BYTES_MAX, _DESCRIPTORS_MAX)
-        if not message:
+        request, descriptors = control.receive()
+        if request is None:
             os._exit(0)
-        request = json.loads(message)
         try:
             if request.get("attach"):
                 _attach(request, descriptors[0], stage)
@@ -160,10 +152,9 @@ def _serve(settings: dict[str, Any]) -> None:
             else:
                 pid, pidfd = _start(request, descriptors, walls, stage, standard, preloaded, third_party, control)
         except OSError as error:
-            control.send(json.dumps({"id": request["id"], "error": str(error)}).encode())
+            control.tell({"id": request["id"], "error": str(error)})
         else:
-            answer = json.dumps({"id": request["id"], "pid": pid}).encode()
-            socket.send_fds(control, [answer], [pidfd] if pidfd >= 0 else [])
+            control.tell({"id": request["id"], "pid": pid}, [pidfd] if pidfd >= 0 else [])
             if pidfd >= 0:
                 os.close(pidfd)
         for fd in descriptors:
@@ -228,7 +219,7 @@ def _start(
     standard: list[str],
     preloaded: frozenset[str],
     third_party: frozenset[str],
-    control: socket.socket,
+    control: Control,
 ) -> tuple[int, int]:
     """Forks the sandbox: its process id and descriptor. In the child, never returns."""
     channel, log, status, *rest = descriptors
