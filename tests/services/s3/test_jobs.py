@@ -198,6 +198,40 @@ def test_what_is_wrong_fails_the_job_or_is_refused(
 
 
 @pytest.mark.slow
+def test_a_job_goes_on_after_a_kill(process: Any) -> None:
+    s3, control, iam = process.client("s3"), process.client("s3control", account="000000000000"), process.client("iam")
+    role = make_role(iam, "s3:*")
+    s3.create_bucket(Bucket="jobs")
+    for n in range(50):
+        s3.put_object(Bucket="jobs", Key=f"k{n}", Body=b"x")
+    etag = s3.put_object(Bucket="jobs", Key="manifest", Body="".join(f"jobs,k{n}\n" for n in range(50)).encode())["ETag"]
+    job_id = control.create_job(
+        AccountId="000000000000",
+        ConfirmationRequired=True,
+        Operation={"S3PutObjectTagging": {"TagSet": [{"Key": "a", "Value": "b"}]}},
+        Report={"Enabled": True, "Bucket": "arn:aws:s3:::jobs", "Format": "Report_CSV_20180820", "ReportScope": "AllTasks"},
+        ClientRequestToken="t",
+        Manifest={
+            "Spec": {"Format": "S3BatchOperations_CSV_20180820", "Fields": ["Bucket", "Key"]},
+            "Location": {"ObjectArn": "arn:aws:s3:::jobs/manifest", "ETag": etag},
+        },
+        Priority=1,
+        RoleArn=role,
+    )["JobId"]
+    process.settle()
+    process.restart()
+    control = process.client("s3control", account="000000000000")
+    assert control.describe_job(AccountId="000000000000", JobId=job_id)["Job"]["Status"] == "Suspended"
+    control.update_job_status(AccountId="000000000000", JobId=job_id, RequestedJobStatus="Ready")
+    process.restart()  # somewhere between the first task and the report
+    process.settle()
+    control = process.client("s3control", account="000000000000")
+    job = control.describe_job(AccountId="000000000000", JobId=job_id)["Job"]
+    assert (job["Status"], job["ProgressSummary"]["NumberOfTasksSucceeded"]) == ("Complete", 50)
+    assert process.client("s3").get_object_tagging(Bucket="jobs", Key="k49")["TagSet"] == [{"Key": "a", "Value": "b"}]
+
+
+@pytest.mark.slow
 def test_a_job_invokes_a_function(client: Any, s3: Any, bucket: str, start: Any) -> None:
     import zipfile
 

@@ -210,7 +210,7 @@ def test_a_bucket_that_replicates(cloud: Any, s3: Any, client: Any, clock: Any) 
 
 
 @pytest.mark.usefixtures("names_below_localhost")
-def test_an_access_point(cloud: Any, s3: Any, client: Any, account: str) -> None:
+def test_an_access_point(cloud: Any, s3: Any, client: Any, account: str, clock: Any) -> None:
     def template(actions: list[str], value: str) -> dict[str, Any]:
         arn = f"arn:aws:s3:us-east-1:{account}:accesspoint/stacked"
         statement = {"Effect": "Allow", "Principal": {"AWS": account}, "Action": actions, "Resource": f"{arn}/object/*"}
@@ -236,6 +236,7 @@ def test_an_access_point(cloud: Any, s3: Any, client: Any, account: str) -> None
     assert control.list_tags_for_resource(AccountId=account, ResourceArn=made["Arn"])["Tags"] == [{"Key": "a", "Value": "2"}]
     s3.delete_object(Bucket=made["Alias"], Key="k")
     cloud.delete_stack(StackName="s")
+    clock.settle()
     assert control.list_access_points(AccountId=account).get("AccessPointList", []) == []
 
 
