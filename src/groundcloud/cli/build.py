@@ -113,7 +113,11 @@ def _pack_code(
     install: bool,
 ) -> None:
     name = CODE_PROPERTIES[kind]
-    if properties.get("InlineCode") or properties.get("PackageType") == "Image":
+    if properties.get("InlineCode"):
+        return
+    if properties.get("PackageType", defaults.get("PackageType")) == "Image":
+        if install:
+            _build_image(result, logical_id, kind, resource, properties, folder)
         return
     local = properties.get(name, defaults.get(name) if kind == "AWS::Serverless::Function" else None)
     if kind == "AWS::Serverless::Function" and local is None and "ImageUri" not in properties:
@@ -135,6 +139,21 @@ def _pack_code(
         properties[name] = {"Bucket": bucket, "Key": key}
     else:
         properties[name] = {"S3Bucket": bucket, "S3Key": key}
+
+
+def _build_image(result: Package, logical_id: str, kind: str, resource: dict[str, Any], properties: dict[str, Any], folder: Path) -> None:
+    """Where the function has a Dockerfile; else its ImageUri says what runs."""
+    from groundcloud.cli import images
+
+    metadata = resource.get("Metadata") or {}
+    if not images.wanted(metadata):
+        return
+    image_uri, context = images.build(logical_id, metadata, folder)
+    result.sources.add(context)
+    if kind.startswith("AWS::Serverless::"):
+        properties["ImageUri"] = image_uri
+    else:
+        properties["Code"] = {"ImageUri": image_uri}
 
 
 def build(source: Path, runtime: str, notes: list[str], *, install: bool = True) -> bytes:
