@@ -10,6 +10,7 @@ from groundcloud.services.kinesis import errors, names, records, shards, state
 from groundcloud.services.kinesis.state import RECORDS, SHARDS, sequence_at
 
 TRIMMED_A_TURN = 1000
+PARTITION_KEY_MAX = 256
 PAUSE_MS = 60_000
 """Between two trims of a shard, so that a busy one is not trimmed record by record."""
 
@@ -69,7 +70,10 @@ def into_stream(call: Call, delivery: Delivery) -> None:
     stream = state.find_stream(tx, stream_name)
     if stream is None:
         raise errors.no_stream(tx, stream_name)
-    entry = {"Data": delivery.payload, "PartitionKey": delivery.attributes.get("PartitionKey") or call.new_id()}
+    key = delivery.attributes.get("PartitionKey") or call.new_id()
+    if len(key) > PARTITION_KEY_MAX:
+        raise errors.violation("partitionKey", f"Value '{key}'", f"Member must have length less than or equal to {PARTITION_KEY_MAX}")
+    entry = {"Data": delivery.payload, "PartitionKey": key}
     size = records.check(stream, entry)
     shard_number = records.route(call, stream, entry)
     if not records.may_write(call, tx, stream, shard_number, size):
