@@ -23,6 +23,9 @@ SHARDS_MAX = 20_000
 
 TRIM_TIMER = "kinesis.trim"
 
+Routes = dict[bytes, int]
+"""First hash key -> the number of the open shard that begins there."""
+
 
 def bounds(count: int) -> list[int]:
     """The first hash keys of `count` shards of equal size."""
@@ -43,35 +46,34 @@ def make(call: Call, tx: Transaction, stream: Stream, count: int) -> Stream:
 
 def split(call: Call, tx: Transaction, stream: Stream, shard: Shard, at: int) -> Stream:
     """The shard's keys below `at` go to one child, the others to another."""
-    low, high = stream.next_shard, stream.next_shard + 1
-    _close(call, tx, stream, shard, (low, high))
-    _open(call, tx, stream, low, shard.start_hash, packed(at - 1), parent=shard)
-    _open(call, tx, stream, high, packed(at), shard.end_hash, parent=shard)
-    return _rerouted(tx, stream, {shard.start_hash: low, packed(at): high}, gone=(), made=2)
+    routes = dict(zip(stream.open_hashes, stream.open_numbers, strict=True))
+    return _routed(tx, stream, routes, _split(call, tx, stream, routes, shard, packed(at), stream.next_shard))
 
 
 def merge(call: Call, tx: Transaction, stream: Stream, first: Shard, second: Shard) -> Stream:
     """Two adjacent shards become one; `first` is its parent and `second` its adjacent parent, whichever is lower."""
-    number = stream.next_shard
-    _close(call, tx, stream, first, (number,))
-    _close(call, tx, stream, second, (number,))
-    low, high = (first, second) if first.start_hash < second.start_hash else (second, first)
-    _open(call, tx, stream, number, low.start_hash, high.end_hash, parent=first, adjacent=second)
-    return _rerouted(tx, stream, {low.start_hash: number}, gone=(high.start_hash,), made=1)
+    routes = dict(zip(stream.open_hashes, stream.open_numbers, strict=True))
+    return _routed(tx, stream, routes, _merge(call, tx, stream, routes, first, second, stream.next_shard))
 
 
 def scale(call: Call, tx: Transaction, stream: Stream, count: int) -> Stream:
     """Splits wherever one of `count` equal shards begins, then merges what lies between. AWS: "this can cause short-lived shards to be created"."""
     wanted = {packed(start) for start in bounds(count)}
-    for start in sorted(wanted - set(stream.open_hashes)):
-        shard = load(tx, stream, stream.shard_of(start))
-        stream = split(call, tx, stream, shard, int.from_bytes(start, "big"))
-    for start in stream.open_hashes:
-        if start not in wanted:
-            above = load(tx, stream, stream.shard_of(start))
-            below = load(tx, stream, stream.shard_of(packed(int.from_bytes(start, "big") - 1)))
-            stream = merge(call, tx, stream, below, above)
-    return stream
+    routes = dict(zip(stream.open_hashes, stream.open_numbers, strict=True))
+    following = stream.next_shard
+    within = stream.open_numbers[0]
+    for start in sorted(wanted | set(stream.open_hashes)):
+        if start not in routes:
+            following = _split(call, tx, stream, routes, load(tx, stream, within), start, following)
+        within = routes[start]
+    below = routes[packed(0)]
+    for start in sorted(routes):
+        if start in wanted:
+            below = routes[start]
+            continue
+        following = _merge(call, tx, stream, routes, load(tx, stream, below), load(tx, stream, routes[start]), following)
+        below = following - 1
+    return _routed(tx, stream, routes, following)
 
 
 def load(tx: Transaction, stream: Stream, shard_number: int) -> Shard:
@@ -213,17 +215,31 @@ def trim_key(stream: Stream, shard_number: int) -> str:
     return f"{stream.stream_number}/{shard_number}"
 
 
-def _rerouted(tx: Transaction, stream: Stream, put: dict[bytes, int], gone: tuple[bytes, ...], made: int) -> Stream:
-    """The stream whose hash keys from each of `put` on go to that shard, and those from `gone` on no longer to one of their own."""
-    routes = dict(zip(stream.open_hashes, stream.open_numbers, strict=True))
-    for start in gone:
-        del routes[start]
-    routes.update(put)
+def _split(call: Call, tx: Transaction, stream: Stream, routes: Routes, shard: Shard, at: bytes, number: int) -> int:
+    """The children are `number` and the next one; the number after them."""
+    _close(call, tx, stream, shard, (number, number + 1))
+    _open(call, tx, stream, number, shard.start_hash, packed(int.from_bytes(at, "big") - 1), parent=shard)
+    _open(call, tx, stream, number + 1, at, shard.end_hash, parent=shard)
+    routes.update({shard.start_hash: number, at: number + 1})
+    return number + 2
+
+
+def _merge(call: Call, tx: Transaction, stream: Stream, routes: Routes, first: Shard, second: Shard, number: int) -> int:
+    """The child is `number`; the number after it."""
+    _close(call, tx, stream, first, (number,))
+    _close(call, tx, stream, second, (number,))
+    low, high = (first, second) if first.start_hash < second.start_hash else (second, first)
+    _open(call, tx, stream, number, low.start_hash, high.end_hash, parent=first, adjacent=second)
+    del routes[high.start_hash]
+    routes[low.start_hash] = number
+    return number + 1
+
+
+def _routed(tx: Transaction, stream: Stream, routes: Routes, following: int) -> Stream:
+    """The stream whose open shards are those of `routes`."""
     ordered = sorted(routes.items())
     changed: Stream = stream.replace(
-        open_hashes=tuple(start for start, _ in ordered),
-        open_numbers=tuple(number for _, number in ordered),
-        next_shard=stream.next_shard + made,
+        open_hashes=tuple(start for start, _ in ordered), open_numbers=tuple(number for _, number in ordered), next_shard=following
     )
     state.put_stream(tx, changed)
     return changed
