@@ -147,6 +147,23 @@ def refusal(call: Callable[..., Any], **arguments: Any) -> tuple[str, str]:
     return error["Code"], error["Message"]
 
 
+def test_eventbridge_hears_of_the_start_and_the_end(script: Script, client: Callable[..., Any], clock: Threaded) -> None:
+    events = client("events")
+    arn = script.sqs.get_queue_attributes(QueueUrl=script.queue_url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    statement = {"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "sqs:SendMessage", "Resource": arn}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    script.sqs.set_queue_attributes(QueueUrl=script.queue_url, Attributes={"Policy": policy})
+    events.put_rule(Name="r", EventPattern='{"source":["aws.lambda"],"detail-type":["Durable Execution Status Change"]}')
+    events.put_targets(Rule="r", Targets=[{"Id": "q", "Arn": arn, "InputPath": "$.detail"}])
+    execution_arn = script.start({})
+    clock.settle()
+    told = {report["status"]: report for report in script.reports() if "durableExecutionArn" in report}
+    assert set(told) == {"RUNNING", "SUCCEEDED"}
+    assert all(report["durableExecutionArn"] == execution_arn for report in told.values())
+    assert told["SUCCEEDED"]["endTimestamp"] >= told["SUCCEEDED"]["startTimestamp"] and "endTimestamp" not in told["RUNNING"]
+    assert told["RUNNING"]["functionArn"].endswith(":function:scripted:$LATEST")
+
+
 def test_an_execution_is_shown_with_its_input_result_and_configuration(script: Script, clock: Threaded) -> None:
     arn = script.start({}, DurableExecutionName="order-7")
     clock.settle()

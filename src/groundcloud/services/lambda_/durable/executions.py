@@ -24,7 +24,7 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 
 from groundcloud.services.lambda_ import errors
-from groundcloud.services.lambda_.durable import state
+from groundcloud.services.lambda_.durable import bridge, state
 from groundcloud.services.lambda_.durable.journal import Journal
 from groundcloud.services.lambda_.durable.state import (
     EXECUTIONS,
@@ -117,6 +117,7 @@ def start(
     journal = Journal(call, tx, execution)
     journal.happened("ExecutionStarted", ExecutionTimeout=timeout_s)
     journal.save()
+    bridge.tell(call, tx, journal.execution)
     call.schedule(now_ms, "lambda.durable", execution_id, key=execution_id, tx=tx)
     call.schedule(execution.timeout_ms, "lambda.durable.timeout", execution_id, key=execution_id, tx=tx)
     return journal.execution
@@ -222,6 +223,7 @@ def end(journal: Journal, status: str, result: bytes | None = None, error: dict[
                 call.unschedule("lambda.durable.due", due_key(operation, what), tx=tx)
         OPEN.delete(tx, execution_id, sequence)
     journal.save()
+    bridge.tell(call, tx, journal.execution)
     call.schedule(
         journal.now_ms + execution.retention_days * 86_400_000,
         "lambda.durable.forget",
