@@ -70,6 +70,18 @@ def test_records_are_pushed_as_they_come(kinesis: Any, streams: Streams, consume
     stream.close()
 
 
+def test_a_backlog_is_pushed_event_by_event_without_a_pause(kinesis: Any, streams: Streams, consumer: str) -> None:
+    for _ in range(3):
+        kinesis.put_records(StreamName="orders", Records=[{"Data": b"x" * 1_000_000, "PartitionKey": "k"}] * 3)
+    stream = begin(kinesis, consumer)
+    pushed = events(stream)
+    sizes: list[int] = []
+    while sum(sizes) < 9:
+        sizes.append(len(next(pushed)["Records"]))
+    assert sizes == [2, 2, 2, 2, 1]
+    stream.close()
+
+
 def test_a_quiet_subscription_hears_from_the_server_and_ends_after_five_minutes(
     kinesis: Any, streams: Streams, consumer: str, clock: Any
 ) -> None:

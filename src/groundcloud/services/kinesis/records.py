@@ -67,7 +67,7 @@ def put(call: Call, tx: Transaction, stream: Stream, shard_number: int, entries:
 
 
 class Page(NamedTuple):
-    """What one read gives. `following` is the next sequence to read, None once a closed shard is read to its end."""
+    """What one read gives. `following` is the next sequence to read, None once a closed shard is read to its end; `behind_ms` is 0 where nothing is left to read."""
 
     entries: list[Entry]
     following: int | None
@@ -92,7 +92,7 @@ def read(
         taken = len(entry.content) + len(entry.partition_key)
         if len(found) == limit or (size + taken > bytes_max and found):
             following = entry.sequence
-            behind_ms = max(now_ms - entry.arrived_ms, 0)
+            behind_ms = max(now_ms - entry.arrived_ms, 1)
             break
         size += taken
         found.append(entry)
