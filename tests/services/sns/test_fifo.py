@@ -50,6 +50,23 @@ def test_a_batch_keeps_its_order(sns, make_topic, queue, received):
     assert bodies(received(url)) == [f"m{n}" for n in range(10)]
 
 
+def test_each_of_many_queues_has_a_batch_in_order(sns, make_topic, make_queue, received, account):
+    topic = make_topic(ContentBasedDeduplication="true")
+    urls = []
+    for number in range(12):
+        url, arn = make_queue(f"q{number}.fifo", FifoQueue="true")
+        urls.append(url)
+        sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, Attributes=RAW)
+    entries = [{"Id": str(n), "Message": f"m{n}", "MessageGroupId": "g"} for n in range(10)]
+    sns.publish_batch(TopicArn=topic, PublishBatchRequestEntries=entries)
+    for url in urls:
+        assert bodies(received(url)) == [f"m{n}" for n in range(10)]
+    for number in range(12, 100):
+        sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=f"arn:aws:sqs:us-east-1:{account}:q{number}.fifo")
+    with pytest.raises(sns.exceptions.SubscriptionLimitExceededException):
+        sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=f"arn:aws:sqs:us-east-1:{account}:q100.fifo")
+
+
 def test_what_was_published_within_five_minutes_is_not_delivered_again(sns, make_topic, queue, received, clock):
     url, queue_arn = queue
     topic = make_topic(ContentBasedDeduplication="true")

@@ -54,7 +54,7 @@ def check_topic_attribute(name: str, value: str, topic_arn: str, fifo: bool) -> 
     """Raises AwsError InvalidParameter for what cannot be set on the topic."""
     if name not in OF_TOPICS or (name in FIFO_ONLY and not fifo) or (name == "TracingConfig" and fifo):
         raise errors.invalid_parameter("AttributeName")
-    if name in ("ContentBasedDeduplication",):
+    if name == "ContentBasedDeduplication":
         if value.lower() not in ("true", "false"):
             raise errors.invalid_parameter(f"{name} Reason: Invalid value [{value}]. Must be true or false.")
     elif name == "FifoThroughputScope":
@@ -138,9 +138,8 @@ def apply_to_topic(topic: Topic, given: dict[str, str], topic_arn: str, now_ms: 
         policy = merged.pop("Policy")
         if policy == default_policy(topic_arn, topic_arn.split(":")[4]):
             policy = ""
-    for name in ("ContentBasedDeduplication",):
-        if name in merged:
-            merged[name] = merged[name].lower()
+    if "ContentBasedDeduplication" in merged:
+        merged["ContentBasedDeduplication"] = merged["ContentBasedDeduplication"].lower()
     days = archive_days(merged["ArchivePolicy"]) if merged.get("ArchivePolicy") else 0
     merged = {name: value for name, value in merged.items() if value != "" and (name != "ArchivePolicy" or days)}
     return topic.replace(  # type: ignore[no-any-return]

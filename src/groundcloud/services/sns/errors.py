@@ -61,6 +61,10 @@ def too_many_filter_policies() -> AwsError:
     return AwsError("FilterPolicyLimitExceededException", "Filter policy limit exceeded for this topic or account.")
 
 
+def too_many_subscriptions() -> AwsError:
+    return AwsError("SubscriptionLimitExceededException", "Subscription limit exceeded for this topic.")
+
+
 def too_many_tags() -> AwsError:
     return AwsError("TagLimitExceededException", "Could not complete request: tag quota of per resource exceeded")
 

@@ -53,14 +53,16 @@ class Audiences:
         if known is not None and known[0] == topic.generation:
             return known[1]
         arn = names.topic_arn(tx, topic.topic_name)
-        found = [_receiver(topic, arn, each) for each in SUBSCRIPTIONS.scan(tx, topic.topic_name) if each.confirmed and not _is_aside(each)]
+        found = [
+            receiver_of(topic, arn, each) for each in SUBSCRIPTIONS.scan(tx, topic.topic_name) if each.confirmed and not _is_aside(each)
+        ]
         if len(self._known) >= AUDIENCES_CACHED:
             self._known.clear()
         self._known[key] = (topic.generation, found)
         return found
 
 
-def _receiver(topic: Topic, topic_arn: str, subscription: Subscription) -> Receiver:
+def receiver_of(topic: Topic, topic_arn: str, subscription: Subscription) -> Receiver:
     attributes = subscription.attributes
     policy = attributes.get("FilterPolicy")
     arn = f"{topic_arn}:{subscription.subscription_id}"
@@ -217,8 +219,3 @@ class FanOut:
         PENDING.put(self._tx, Pending(subscription_id=subscription.subscription_id, sequence=self._message.sequence, sending=waiting))
         place = [subscription.topic_name, subscription.subscription_id]
         self._call.schedule(self._call.now_ms, "sns.drain", place, key=subscription.subscription_id, tx=self._tx)
-
-
-def receiver_of(topic: Topic, topic_arn: str, subscription: Subscription) -> Receiver:
-    """Of a subscription that is aside."""
-    return _receiver(topic, topic_arn, subscription)

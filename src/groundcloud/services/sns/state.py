@@ -156,7 +156,6 @@ class SandboxNumber(Record, frozen=True, kw_only=True):
     password: str
     verified: bool = False
     created_ms: int = 0
-    tries: int = 0
 
 
 class SigningKey(Record, frozen=True, kw_only=True):
@@ -189,7 +188,7 @@ BY_DEVICE: Table[str] = Table("sns/by-device", str, key=3)
 
 SMS_ATTRIBUTES: Table[str] = Table("sns/sms-attributes", str, key=1)
 OPTED_OUT: Table[int] = Table("sns/opted-out", int, key=1)
-"""Phone number -> when it was opted in last (0: never)."""
+"""Phone number -> since when it wants no messages."""
 
 SANDBOX_NUMBERS = Table("sns/sandbox-numbers", SandboxNumber, key=("phone_number",))
 SIGNING_KEYS = Table("sns/signing-keys", SigningKey, key=("name",), scope="global")

@@ -61,11 +61,13 @@ def publish_batch(call: Call, request: Request) -> Request:
     size_bytes = sum(messages.size_of(entry) for entry in entries)
     if size_bytes > max(BATCH_BYTES_MAX, topic.message_bytes_max):
         raise errors.batch_too_long()
+    # A FIFO topic's few subscriptions all have a message before any has the next.
+    at_once = fan_out.AT_ONCE if topic.fifo else fan_out.AT_ONCE // len(entries)
     answer: Request = {"Successful": [], "Failed": []}
     for entry in entries:
         try:
             message = messages.read(entry, topic, call.new_id(), call.now_ms, _trace(call))
-            sent = to_topic(call, tx, topic, message, at_once=fan_out.AT_ONCE // len(entries))
+            sent = to_topic(call, tx, topic, message, at_once=at_once)
             answer["Successful"].append({"Id": entry["Id"], **_answer(sent)})
         except AwsError as error:
             code = error.code.removesuffix("Exception").replace("InvalidParameterValue", "ParameterValueInvalid")

@@ -27,6 +27,7 @@ from groundcloud.services.sns.state import (
 from groundcloud.store import Transaction
 
 PAGE = 100  # AWS: ListSubscriptions: "up to 100"
+FIFO_SUBSCRIPTIONS_MAX = 100  # AWS: Amazon SNS quotas; fan_out.AT_ONCE relies on it
 FILTER_POLICIES_MAX = 200  # AWS: per topic
 PENDING = "pending confirmation"
 UNTIL_CONFIRMED = {"email", "email-json", "http", "https"}
@@ -55,6 +56,8 @@ def subscribe(call: Call, request: Request) -> Request:
     existing = SUBSCRIPTIONS.get(tx, topic.topic_name, existing_id) if existing_id is not None else None
     if existing is not None:
         return _again(call, tx, topic, existing, request)
+    if topic.fifo and topic.confirmed + topic.pending >= FIFO_SUBSCRIPTIONS_MAX:
+        raise errors.too_many_subscriptions()
     if topic.message_bytes_max > MESSAGE_BYTES_MAX:
         attributes.check_audience(topic, (*[each.protocol for each in SUBSCRIPTIONS.scan(tx, topic.topic_name)], protocol))
     confirmed = _is_confirmed_at_once(call, protocol, endpoint)
