@@ -39,6 +39,10 @@ def explain(model: Model, operation: Operation, found: list[Violation]) -> AwsEr
         if name[:1].lower() + name[1:] != member:
             continue
         where = reference.get("location")
+        if operation.name == "SelectObjectContent" and where is None:
+            from groundcloud.services.s3.select.errors import of_violation
+
+            return of_violation(first)
         if reference["shape"] == "StorageClass":
             return invalid_storage_class(first.value)
         if name == "CopySource":
