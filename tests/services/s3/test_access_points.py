@@ -105,6 +105,21 @@ def test_the_real_host_name_leads_to_the_point(ground: Any, s3: Any, bucket: str
         assert answer.read() == b"body"
 
 
+def test_browsers_reach_a_point_by_the_rules_of_its_bucket(ground: Any, s3: Any, bucket: str, point: dict[str, str]) -> None:
+    import urllib.request
+
+    rule = {"AllowedMethods": ["GET"], "AllowedOrigins": ["https://site.example"]}
+    s3.put_bucket_cors(Bucket=bucket, CORSConfiguration={"CORSRules": [rule]})
+    headers = {"Origin": "https://site.example", "Access-Control-Request-Method": "GET"}
+    request = urllib.request.Request(f"{ground.endpoint}/{point['alias']}/k", headers=headers, method="OPTIONS")
+    with urllib.request.urlopen(request) as answer:
+        assert answer.headers["access-control-allow-origin"] == "https://site.example"
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x")
+    url = s3.generate_presigned_url("get_object", {"Bucket": point["alias"], "Key": "k"})
+    with urllib.request.urlopen(urllib.request.Request(url, headers={"Origin": "https://site.example"})) as answer:
+        assert (answer.read(), answer.headers["access-control-allow-origin"]) == (b"x", "https://site.example")
+
+
 def test_unknown_points_are_told_by_their_errors(s3: Any, account: str, refused: Any) -> None:
     refused("InvalidAccessPointAliasError", 400, s3.list_objects_v2, Bucket="p-" + "a" * 34 + "-s3alias")
     refused("NoSuchBucket", 404, s3.list_objects_v2, Bucket=f"nothing-{account}")

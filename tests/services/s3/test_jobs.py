@@ -116,6 +116,36 @@ def test_jobs_copy_restore_and_set_acls(s3: Any, bucket: str, new_bucket: Any, s
     assert results(s3, bucket, job)["failed"][0][4] == "AccessControlListNotSupported"
 
 
+def test_an_inventory_may_be_the_manifest(s3: Any, bucket: str, start: Any, clock: Any) -> None:
+    for key in ("in/a b", "in/c+d"):
+        s3.put_object(Bucket=bucket, Key=key, Body=b"x")
+    let_in = {
+        "Effect": "Allow",
+        "Principal": {"Service": "s3.amazonaws.com"},
+        "Action": "s3:PutObject",
+        "Resource": f"arn:aws:s3:::{bucket}/*",
+    }
+    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": let_in}))
+    configuration = {
+        "Id": "i",
+        "IsEnabled": True,
+        "IncludedObjectVersions": "Current",
+        "Schedule": {"Frequency": "Daily"},
+        "Filter": {"Prefix": "in/"},
+        "Destination": {"S3BucketDestination": {"Bucket": f"arn:aws:s3:::{bucket}", "Format": "CSV", "Prefix": "out"}},
+    }
+    s3.put_bucket_inventory_configuration(Bucket=bucket, Id="i", InventoryConfiguration=configuration)
+    clock.advance("24h")
+    (found,) = [one for one in s3.list_objects_v2(Bucket=bucket, Prefix="out/")["Contents"] if one["Key"].endswith("manifest.json")]
+    manifest = {
+        "Spec": {"Format": "S3InventoryReport_CSV_20161130"},
+        "Location": {"ObjectArn": f"arn:aws:s3:::{bucket}/{found['Key']}", "ETag": found["ETag"]},
+    }
+    job = start({"S3PutObjectTagging": {"TagSet": [{"Key": "t", "Value": "1"}]}}, [], Manifest=manifest)
+    assert (job["Status"], job["ProgressSummary"]["NumberOfTasksSucceeded"]) == ("Complete", 2)
+    assert s3.get_object_tagging(Bucket=bucket, Key="in/c+d")["TagSet"] == [{"Key": "t", "Value": "1"}]
+
+
 def test_existing_objects_are_replicated(client: Any, s3: Any, new_bucket: Any, control: Any, account: str, clock: Any, role: str) -> None:
     source, target = new_bucket(Versioning="Enabled"), new_bucket(Versioning="Enabled")
     s3.put_object(Bucket=source, Key="old", Body=b"x")

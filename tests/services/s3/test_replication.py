@@ -166,6 +166,36 @@ def test_changes_of_tags_follow_and_those_of_a_replica_come_back_where_the_rule_
     assert len(s3.list_object_versions(Bucket=source)["Versions"]) == 1
 
 
+def test_a_change_of_tags_follows_though_the_rule_would_not_want_the_version_any_more(
+    s3: Any, pair: tuple[str, str], role: str, clock: Any
+) -> None:
+    source, target = pair
+    put(s3, source, role, rule(target, Filter={"Tag": {"Key": "hot", "Value": "yes"}}))
+    s3.put_object(Bucket=source, Key="k", Body=b"x", Tagging="hot=yes")
+    clock.advance("1s")
+    s3.delete_object_tagging(Bucket=source, Key="k")
+    clock.advance("1s")
+    assert s3.get_object_tagging(Bucket=target, Key="k")["TagSet"] == []
+    s3.delete_object(Bucket=target, Key="k", VersionId=s3.head_object(Bucket=target, Key="k")["VersionId"])
+    s3.put_object_tagging(Bucket=source, Key="k", Tagging={"TagSet": []})
+    clock.advance("1s")
+    assert "Contents" not in s3.list_objects_v2(Bucket=target) and status(s3, source, "k") == "COMPLETED"
+
+
+def test_what_failed_goes_whole_with_its_next_change(client: Any, s3: Any, pair: tuple[str, str], clock: Any) -> None:
+    source, target = pair
+    iam = client("iam")
+    put(s3, source, make_role(iam, "s3:Get*", "*"), rule(target))
+    s3.put_object(Bucket=source, Key="k", Body=b"x")
+    clock.advance("1s")
+    assert status(s3, source, "k") == "FAILED"
+    everything = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}}
+    iam.put_role_policy(RoleName="replicator", PolicyName="p", PolicyDocument=json.dumps(everything))
+    s3.put_object_tagging(Bucket=source, Key="k", Tagging={"TagSet": [{"Key": "a", "Value": "b"}]})
+    clock.advance("1s")
+    assert (status(s3, source, "k"), s3.get_object(Bucket=target, Key="k")["Body"].read()) == ("COMPLETED", b"x")
+
+
 def test_two_ways_end_alike_and_replicas_go_no_further(s3: Any, new_bucket: Callable[..., str], role: str, clock: Any) -> None:
     one, two, third = (new_bucket(Versioning="Enabled") for _ in range(3))
     put(s3, one, role, rule(two))

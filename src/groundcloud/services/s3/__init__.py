@@ -38,7 +38,8 @@ def _allow_origin(call: Call, http: HttpRequest, response: HttpResponse) -> None
     from groundcloud.services.s3 import cors
     from groundcloud.services.s3.state import CONFIGURATIONS
 
-    bucket_name = http.path.removeprefix("/").partition("/")[0]
+    # An access point's name in the path has become its bucket's in the resource.
+    bucket_name = call.resource.removeprefix("arn:aws:s3:::").partition("/")[0] or http.path.removeprefix("/").partition("/")[0]
     document = CONFIGURATIONS.get(call.reading(), bucket_name, "cors", "") if bucket_name else None
     if document is not None:
         method = http.headers.get("access-control-request-method", http.method)

@@ -124,6 +124,8 @@ def find(tx: Transaction, name: str, region: str) -> AccessPoint | None:
     """The point that stands where a bucket's name may; None where the name is no point's. Raises NoSuchAccessPoint, InvalidAccessPointAliasError."""
     if name.startswith("arn:"):
         match = _ARN.fullmatch(name)
+        if name.endswith(".mrap"):
+            raise errors.refused("multi-region access points")
         if match is None:
             raise errors.invalid_argument("Invalid ARN", "Bucket", name)
         point = POINTS.get(tx, match[2], match[1], match[3])

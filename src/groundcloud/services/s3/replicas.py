@@ -117,7 +117,7 @@ def _to(
         versions.change(tx, name, key, replica.replace(**kept))
         return
     if change.settings:
-        raise errors.no_such_version(key, version.version_id)
+        return  # the rule never wanted it, or it was deleted there
     if isinstance(seal, AwsError):
         raise seal
     if seal is not None:
@@ -173,8 +173,6 @@ def reason_of(error: AwsError) -> str:
         return "DstBucketUnversioned"
     if "cannot be assumed" in error.message:
         return "AssumeRoleNotPermitted"
-    if error.code == "NoSuchVersion":
-        return "DstObjectNotFound"
     for action, reason in (
         ("s3:GetReplicationConfiguration", "SrcGetReplicationConfigurationNotPermitted"),
         ("s3:ListBucket", "SrcListBucketNotPermitted"),

@@ -188,13 +188,13 @@ def _enabled(document: dict[str, Any], member: str) -> bool:
     return (document.get(member) or {}).get("Status") == "Enabled"
 
 
-def wanting(document: dict[str, Any], key: str, version: Version) -> list[dict[str, Any]]:
+def wanting(document: dict[str, Any], key: str, version: Version, *, whatever_its_tags: bool = False) -> list[dict[str, Any]]:
     """The rules by which a version goes to other buckets: for each destination the one with the highest priority."""
     found: dict[str, dict[str, Any]] = {}
     for rule in document["Rules"]:
         if rule["Status"] != "Enabled" or not key.startswith(prefix_of(rule)):
             continue
-        if any(version.tags.get(name) != value for name, value in tags_of(rule).items()):
+        if not whatever_its_tags and any(version.tags.get(name) != value for name, value in tags_of(rule).items()):
             continue
         destination = rule["Destination"]["Bucket"]
         if destination not in found or rule.get("Priority", 0) > found[destination].get("Priority", 0):
@@ -222,11 +222,13 @@ def follow_settings(call: Call, tx: Transaction, bucket: Bucket, key: str, versi
     document = CONFIGURATIONS.get(tx, bucket.bucket_name, "replication", "")
     if document is None or not version.replication:
         return
-    rules = wanting(document, key, version)
+    # Where the version is, its change goes, though its tags may meet the rule no longer; what failed goes whole.
+    failed = version.replication == "FAILED"
+    rules = wanting(document, key, version, whatever_its_tags=not failed)
     if version.replication == "REPLICA":
         rules = [rule for rule in rules if _enabled(rule.get("SourceSelectionCriteria") or {}, "ReplicaModifications")]
     if rules:
-        _queue(call, tx, bucket, key, version, rules, settings=True)
+        _queue(call, tx, bucket, key, version, rules, settings=not failed)
 
 
 def _queue(

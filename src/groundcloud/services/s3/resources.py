@@ -312,12 +312,15 @@ class BucketResource(ResourceType):
             raise AwsError(
                 "InvalidBucketAclWithObjectOwnership", "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting"
             )
+        if "ReplicationConfiguration" in old and "ReplicationConfiguration" not in wanted:
+            # Before versioning, which may go with it.
+            await call.request("s3", "DeleteBucketReplication", {"Bucket": name})
         for property_name, setting in _SETTINGS.items():
             if property_name in wanted:
                 if resource.changed(property_name):
                     document = coerced(shapes, setting.shape, setting.convert(wanted[property_name]))
                     await call.request("s3", setting.put, {"Bucket": name, setting.member: document})
-            elif property_name in old:
+            elif property_name in old and property_name != "ReplicationConfiguration":
                 if isinstance(setting.delete, str):
                     await call.request("s3", setting.delete, {"Bucket": name})
                 else:

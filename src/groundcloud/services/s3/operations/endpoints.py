@@ -9,7 +9,7 @@ from groundcloud.base.errors import AwsError
 from groundcloud.http import hosts
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import endpoint
-from groundcloud.services.s3 import cors, errors, website
+from groundcloud.services.s3 import access_points, cors, errors, website
 from groundcloud.services.s3.operations.objects import get_object, head_object
 from groundcloud.services.s3.state import BUCKETS, CONFIGURATIONS, OBJECTS
 from groundcloud.wire.message import HttpRequest, HttpResponse
@@ -38,6 +38,12 @@ async def preflight(call: Call, http: HttpRequest) -> HttpResponse | None:
     if method not in cors.METHODS:
         return fault(call, errors.S3Error("BadRequest", f"Invalid Access-Control-Request-Method: {method or 'null'}", 400))
     tx = call.reading()
+    if not BUCKETS.has(tx, bucket_name):
+        try:
+            behind = access_points.bucket_of(tx, bucket_name, call.region)
+        except AwsError:
+            behind = None
+        bucket_name = behind.bucket_name if behind is not None else bucket_name
     document = CONFIGURATIONS.get(tx, bucket_name, "cors", "")
     fields = {"Method": method, "ResourceType": resource_type}
     if document is None:
