@@ -196,6 +196,17 @@ def test_what_failed_goes_whole_with_its_next_change(client: Any, s3: Any, pair:
     assert (status(s3, source, "k"), s3.get_object(Bucket=target, Key="k")["Body"].read()) == ("COMPLETED", b"x")
 
 
+def test_lifecycle_leaves_alone_what_is_not_replicated(client: Any, s3: Any, pair: tuple[str, str], clock: Any) -> None:
+    source, target = pair
+    put(s3, source, make_role(client("iam"), "s3:Get*", "*"), rule(target, Filter={"Prefix": "replicated/"}))
+    for key in ("replicated/k", "plain"):
+        s3.put_object(Bucket=source, Key=key, Body=b"x")
+    expiring = {"Status": "Enabled", "Filter": {"Prefix": ""}, "Expiration": {"Days": 1}}
+    s3.put_bucket_lifecycle_configuration(Bucket=source, LifecycleConfiguration={"Rules": [expiring]})
+    clock.advance("72h")
+    assert [one["Key"] for one in s3.list_objects_v2(Bucket=source)["Contents"]] == ["replicated/k"]
+
+
 def test_two_ways_end_alike_and_replicas_go_no_further(s3: Any, new_bucket: Callable[..., str], role: str, clock: Any) -> None:
     one, two, third = (new_bucket(Versioning="Enabled") for _ in range(3))
     put(s3, one, role, rule(two))

@@ -20,7 +20,7 @@ TIMER = "s3.access-logs"
 PRINCIPAL = "logging.s3.amazonaws.com"
 GATHER_MS = 5 * 60_000
 LINES_MAX = 10_000
-"""Lines of one log object."""
+"""Lines of one log object; when so many more have come, they are not gathered any longer."""
 DAY_S = 86_400
 
 LINES: Table[tuple[int, str]] = Table("s3/access-log-lines", tuple[int, str], key=2, scope="global")
@@ -96,9 +96,12 @@ def note(call: Call, http: HttpRequest, response: HttpResponse) -> None:
         if bucket is None:
             return
         home = tx.at(bucket.account, bucket.region)
-        if next(LINES.keys(tx, name, limit=1), None) is None:
+        sequence = home.sequence("s3/access-logs")
+        if sequence % LINES_MAX == 0:
+            call.schedule(call.clock.now_ms(), TIMER, name, key=name, tx=home)
+        elif next(LINES.keys(tx, name, limit=1), None) is None:
             call.schedule(call.clock.now_ms() + GATHER_MS, TIMER, name, key=name, tx=home)
-        LINES.put(tx, name, home.sequence("s3/access-logs"), (call.now_s, line_of(call, http, response, bucket, key)))
+        LINES.put(tx, name, sequence, (call.now_s, line_of(call, http, response, bucket, key)))
 
 
 def line_of(call: Call, http: HttpRequest, response: HttpResponse, bucket: Bucket, key: str) -> str:

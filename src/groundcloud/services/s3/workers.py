@@ -15,6 +15,8 @@ from groundcloud.store import Transaction
 
 BATCH = 500
 """Keys looked at before others have their turn."""
+_UNREPLICATED = frozenset(("PENDING", "FAILED"))
+"""What lifecycle rules leave alone. AWS: "What does Amazon S3 replicate?", "Lifecycle configurations"."""
 
 
 @timer(lifecycle.TIMER)
@@ -118,6 +120,8 @@ def _look(call: Call, tx: Transaction, bucket: Bucket, rules: list[dict[str, Any
     now_ms = call.clock.now_ms()
     if bucket.versioning:
         _expire_old(call, tx, bucket, rules, smallest, key, current)
+    if current.replication in _UNREPLICATED:
+        return
     meeting = [rule for rule in rules if lifecycle.applies(rule, key, current)]
     if current.marker:
         alone = next(VERSIONS.keys(tx, bucket.bucket_name, key, limit=1), None) is None
@@ -150,6 +154,8 @@ def _expire_old(
     since_ms = current.modified_ms
     for newer, version in enumerate(list(VERSIONS.scan(tx, bucket.bucket_name, key))):
         old_since_ms, since_ms = since_ms, version.modified_ms
+        if version.replication in _UNREPLICATED:
+            continue
         for rule in wanted:
             if not lifecycle.applies(rule, key, version):
                 continue
