@@ -113,3 +113,41 @@ def test_a_circle_of_buses_ends(events, put, clock, account):
     put({}, EventBusName="one")
     clock.settle()
     assert events.describe_event_bus(Name="one")["Name"] == "one"
+
+
+def test_condition_keys_of_rules_and_targets(client, events, fails, account):
+    iam = client("iam")
+    iam.create_user(UserName="maker")
+    key = iam.create_access_key(UserName="maker")["AccessKey"]
+    queue_arn = f"arn:aws:sqs:us-east-1:{account}:q"
+    statements = [
+        {"Action": "events:PutRule", "Condition": {"ForAllValues:StringEquals": {"events:source": ["app.mine"]}}},
+        {"Action": "events:PutTargets", "Condition": {"ForAllValues:ArnEquals": {"events:TargetArn": [queue_arn]}}},
+        {"Action": "events:DeleteRule", "Condition": {"StringEquals": {"aws:ResourceTag/team": "a"}}},
+    ]
+    policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Resource": "*", **one} for one in statements]}
+    iam.put_user_policy(UserName="maker", PolicyName="p", PolicyDocument=json.dumps(policy))
+    maker = client("events", aws_access_key_id=key["AccessKeyId"], aws_secret_access_key=key["SecretAccessKey"])
+    maker.put_rule(Name="r", EventPattern='{"source":["app.mine"]}')
+    fails("AccessDeniedException", maker.put_rule, Name="s", EventPattern='{"source":["app.other"]}')
+    fails("AccessDeniedException", maker.put_rule, Name="s", EventPattern='{"source":["app.mine"]}', Tags=[{"Key": "a", "Value": "b"}])
+    maker.put_targets(Rule="r", Targets=[{"Id": "1", "Arn": queue_arn}])
+    fails("AccessDeniedException", maker.put_targets, Rule="r", Targets=[{"Id": "1", "Arn": queue_arn + "x"}])
+    events.remove_targets(Rule="r", Ids=["1"])
+    fails("AccessDeniedException", maker.delete_rule, Name="r")
+    events.tag_resource(ResourceARN=f"arn:aws:events:us-east-1:{account}:rule/r", Tags=[{"Key": "team", "Value": "a"}])
+    maker.delete_rule(Name="r")
+
+
+def test_operations_that_are_not_there_say_so(events, fails):
+    assert "ListEndpoints" in fails("NotImplementedException", events.list_endpoints)
+    assert "ListEventSources" in fails("NotImplementedException", events.list_event_sources)
+
+
+def test_pages_of_buses_and_a_token_that_is_none(events, fails):
+    for name in ("a", "b", "c"):
+        events.create_event_bus(Name=name)
+    first = events.list_event_buses(Limit=2)
+    assert [bus["Name"] for bus in first["EventBuses"]] == ["a", "b"]
+    assert [bus["Name"] for bus in events.list_event_buses(NextToken=first["NextToken"])["EventBuses"]] == ["c", "default"]
+    fails("ValidationException", events.list_event_buses, NextToken="!")

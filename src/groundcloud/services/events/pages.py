@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -47,6 +47,6 @@ def after(request: dict[str, Any]) -> str | None:
     if text is None:
         return None
     try:
-        return urlsafe_b64decode(text.encode()).decode()
+        return b64decode(text, altchars=b"-_", validate=True).decode()
     except ValueError:
         raise errors.not_valid("NextToken") from None

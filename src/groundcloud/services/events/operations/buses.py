@@ -8,8 +8,8 @@ from groundcloud.auth import documents
 from groundcloud.auth.documents import MalformedPolicy
 from groundcloud.base.errors import not_implemented
 from groundcloud.kernel.call import Call
-from groundcloud.kernel.service import operation
-from groundcloud.services.events import buses, errors, pages, tags
+from groundcloud.kernel.service import Access, operation
+from groundcloud.services.events import buses, conditions, errors, pages, tags
 from groundcloud.services.events.buses import Request
 from groundcloud.services.events.state import BUSES, DEFAULT_BUS, RULES, Bus
 from groundcloud.store import Transaction
@@ -21,7 +21,15 @@ POLICY_CHARACTERS_MAX = 10_240
 _ACTIONS = ("events:PutEvents",)
 
 
-@operation(resource=buses.bus_of_name)
+def _access(call: Call, request: Request) -> list[Access]:
+    bus_arn, facts = buses.bus_of_name(call, request), conditions.of_new_tags(call, request)
+    wanted = [Access("events:CreateEventBus", bus_arn, facts)]
+    if request.get("Tags"):
+        wanted.append(Access("events:TagResource", bus_arn, facts))
+    return wanted
+
+
+@operation(access=_access)
 def create_event_bus(call: Call, request: Request) -> Request:
     name = request["Name"]
     if request.get("EventSourceName") or name.startswith("aws.partner/"):
@@ -40,7 +48,7 @@ def create_event_bus(call: Call, request: Request) -> Request:
     return {"EventBusArn": _arn(call.tx, bus), **_settings(bus)}
 
 
-@operation(resource=buses.bus_of_name)
+@operation(resource=buses.bus_of_name, context=conditions.of_bus)
 def update_event_bus(call: Call, request: Request) -> Request:
     tx, bus = buses.load(call, request.get("Name"))
     _check(call, request)
@@ -49,7 +57,7 @@ def update_event_bus(call: Call, request: Request) -> Request:
     return {"Arn": _arn(tx, changed), "Name": changed.bus_name, **_settings(changed)}
 
 
-@operation(resource=buses.bus_of_name)
+@operation(resource=buses.bus_of_name, context=conditions.of_bus)
 def describe_event_bus(call: Call, request: Request) -> Request:
     tx, bus = buses.load(call, request.get("Name"))
     return {**_shown(tx, bus), **_settings(bus)}
@@ -64,7 +72,7 @@ def list_event_buses(call: Call, request: Request) -> Request:
     return {"EventBuses": [_shown(call.tx, bus) for bus in found], "NextToken": token}
 
 
-@operation(resource=buses.bus_of_name)
+@operation(resource=buses.bus_of_name, context=conditions.of_bus)
 def delete_event_bus(call: Call, request: Request) -> Request:
     """Deleting what is not there succeeds."""
     account, region, name = buses.place(call, request["Name"])
@@ -79,7 +87,7 @@ def delete_event_bus(call: Call, request: Request) -> Request:
     return {}
 
 
-@operation(resource=buses.named_bus)
+@operation(resource=buses.named_bus, context=conditions.of_bus)
 def put_permission(call: Call, request: Request) -> Request:
     """One more statement of the bus's policy, or (`Policy`) all of it."""
     tx, bus = buses.load(call, request.get("EventBusName"))
@@ -96,7 +104,7 @@ def put_permission(call: Call, request: Request) -> Request:
     return {}
 
 
-@operation(resource=buses.named_bus)
+@operation(resource=buses.named_bus, context=conditions.of_bus)
 def remove_permission(call: Call, request: Request) -> Request:
     tx, bus = buses.load(call, request.get("EventBusName"))
     if request.get("RemoveAllPermissions"):

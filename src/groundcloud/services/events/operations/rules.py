@@ -6,7 +6,7 @@ from typing import Any
 
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import Access, operation
-from groundcloud.services.events import buses, errors, pages, routing, schedules, tags
+from groundcloud.services.events import buses, conditions, errors, pages, routing, schedules, tags
 from groundcloud.services.events.buses import Request
 from groundcloud.services.events.operations.events import pattern_of
 from groundcloud.services.events.state import DEFAULT_BUS, RULES, RULES_BY_TARGET, TARGETS, Rule, delete_target
@@ -20,9 +20,10 @@ ALL_MANAGEMENT_EVENTS = "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS"
 
 def _access(call: Call, request: Request) -> list[Access]:
     rule_arn = buses.named_rule(call, request)
-    wanted = [Access("events:PutRule", rule_arn, {"events:creatorAccount": call.account})]
+    facts = conditions.of_new_rule(call, request)
+    wanted = [Access("events:PutRule", rule_arn, facts)]
     if request.get("Tags"):
-        wanted.append(Access("events:TagResource", rule_arn))
+        wanted.append(Access("events:TagResource", rule_arn, facts))
     return wanted
 
 
@@ -72,7 +73,7 @@ def _arm(call: Call, tx: Transaction, rule: Rule, schedule: Any) -> None:
         schedules.disarm(call, tx, rule)
 
 
-@operation(resource=buses.named_rule)
+@operation(resource=buses.named_rule, context=conditions.of_rule)
 def describe_rule(call: Call, request: Request) -> Request:
     tx, rule = buses.load_rule(call, request.get("EventBusName"), request["Name"])
     return {**_shown(tx, rule), "CreatedBy": rule.created_by or tx.account}
@@ -104,12 +105,12 @@ def list_rule_names_by_target(call: Call, request: Request) -> Request:
     return {"RuleNames": names[:limit], "NextToken": pages.token(names[limit - 1]) if len(names) > limit else None}
 
 
-@operation(resource=buses.named_rule)
+@operation(resource=buses.named_rule, context=conditions.of_rule)
 def enable_rule(call: Call, request: Request) -> Request:
     return _switch(call, request, "ENABLED")
 
 
-@operation(resource=buses.named_rule)
+@operation(resource=buses.named_rule, context=conditions.of_rule)
 def disable_rule(call: Call, request: Request) -> Request:
     return _switch(call, request, "DISABLED")
 
@@ -126,7 +127,7 @@ def _switch(call: Call, request: Request, state: str) -> Request:
     return {}
 
 
-@operation(resource=buses.named_rule)
+@operation(resource=buses.named_rule, context=conditions.of_rule)
 def delete_rule(call: Call, request: Request) -> Request:
     """Deleting what is not there succeeds."""
     tx, bus = buses.load(call, request.get("EventBusName"))

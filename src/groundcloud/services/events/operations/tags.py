@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import operation
-from groundcloud.services.events import buses, errors, tags
+from groundcloud.services.events import buses, conditions, errors, tags
 from groundcloud.services.events.buses import Request
 from groundcloud.services.events.state import BUSES, DEFAULT_BUS, RULES, Bus, Rule
 from groundcloud.store import Transaction
@@ -14,13 +14,13 @@ def _arn(call: Call, request: Request) -> str:
     return str(request["ResourceARN"])
 
 
-@operation(resource=_arn)
+@operation(resource=_arn, context=conditions.of_tagged)
 def list_tags_for_resource(call: Call, request: Request) -> Request:
     _, found = _load(call, request)
     return {"Tags": [{"Key": key, "Value": value} for key, value in found.tags.items()]}
 
 
-@operation(resource=_arn)
+@operation(resource=_arn, context=conditions.of_tagged)
 def tag_resource(call: Call, request: Request) -> Request:
     tx, found = _load(call, request)
     _refuse_managed(found)
@@ -28,7 +28,7 @@ def tag_resource(call: Call, request: Request) -> Request:
     return {}
 
 
-@operation(resource=_arn)
+@operation(resource=_arn, context=conditions.of_tagged)
 def untag_resource(call: Call, request: Request) -> Request:
     tx, found = _load(call, request)
     _refuse_managed(found)

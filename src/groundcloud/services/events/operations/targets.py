@@ -7,7 +7,7 @@ import re
 from groundcloud.base.errors import not_implemented
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import operation
-from groundcloud.services.events import buses, errors, inputs, pages, routing
+from groundcloud.services.events import buses, conditions, errors, inputs, pages, routing
 from groundcloud.services.events.buses import Request
 from groundcloud.services.events.state import RULES, TARGETS, Target, delete_target, put_target
 
@@ -31,7 +31,7 @@ PARAMETERS = {
 _ARN = re.compile(r"arn:[\w-]+:[\w-]+:[\w-]*:[0-9]*:.+", re.DOTALL)
 
 
-@operation(resource=buses.named_rule)
+@operation(resource=buses.named_rule, context=conditions.of_targets)
 def put_targets(call: Call, request: Request) -> Request:
     """A target of the same id is replaced."""
     tx, rule = buses.load_rule(call, request.get("EventBusName"), request["Rule"])
@@ -90,14 +90,14 @@ def _check(call: Call, document: Request, bus_arn: str) -> None:
         call.authorize("iam:PassRole", role_arn, {"iam:PassedToService": "events.amazonaws.com"})
 
 
-@operation(resource=buses.named_rule)
+@operation(resource=buses.named_rule, context=conditions.of_rule)
 def list_targets_by_rule(call: Call, request: Request) -> Request:
     tx, rule = buses.load_rule(call, request.get("EventBusName"), request["Rule"])
     found, token = pages.page(tx, TARGETS, request, rule.bus_name, rule.rule_name)
     return {"Targets": [target.document for target in found], "NextToken": token}
 
 
-@operation(resource=buses.named_rule)
+@operation(resource=buses.named_rule, context=conditions.of_rule)
 def remove_targets(call: Call, request: Request) -> Request:
     """Ids that the rule does not have are passed over, as on AWS."""
     tx, bus = buses.load(call, request.get("EventBusName"))
