@@ -62,7 +62,7 @@ def test_the_initialisation_runs_once_and_each_sandbox_is_its_own(house: Any) ->
     assert not set(one["random"]) & set(two["random"])
     assert one["type"] == "snap-start"
     assert one["stream"] != two["stream"]
-    assert one["seen"] == two["seen"] == [1, 2] and one["pid"] == 2
+    assert one["seen"] == two["seen"] == [1, 3] and one["pid"] == 3
     assert results[0].init_ms < 300 and results[1].init_ms < 150
     assert house.answer(spec)["count"] == 2
     assert house.pool.count(spec.key) == 2
@@ -136,3 +136,12 @@ def test_connections_of_the_template_are_dead_in_its_forks(house: Any) -> None:
             return type(error).__name__
     """
     assert house.answer(house.function(source, snap_start=True)) == "BrokenPipeError"
+
+
+def test_what_openssl_draws_differs_between_forks(house: Any) -> None:
+    """It finds out by the process id that it was forked."""
+    source = "import os, ssl\nearly = ssl.RAND_bytes(8)\ndef handler(e, c): return [early.hex(), ssl.RAND_bytes(8).hex(), os.getpid()]"
+    results = both(house, house.function(source, snap_start=True), 1, 2)
+    one, two = (json.loads(result.payload) for result in results)
+    assert one[0] == two[0] and one[2] == two[2] == 3
+    assert one[1] != two[1]

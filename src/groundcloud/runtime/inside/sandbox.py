@@ -23,6 +23,7 @@ from . import landlock, linux, network, root, seccomp, small_init
 FILES_MAX = 1024
 WRITABLE = ("/tmp", "/dev", "/proc")
 PROCESSES_MAX = 1024
+_LOW_PIDS = 64  # which sandboxes' processes may have
 _CHANNEL_FD_MIN = 1000  # out of the way of code that closes or writes to low descriptors
 _HOST_NAME = b"169.254.100.6"
 STOP_SIGNAL, CONTINUE_SIGNAL, END_SIGNAL = signal.SIGUSR1, signal.SIGUSR2, signal.SIGTERM
@@ -46,6 +47,7 @@ class Walls:
     seccomp: bytes | None
     landlock_abi: int
     small_init: bool = False
+    zygote_pid: int = 0
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,8 @@ def live(request: dict[str, Any], fds: Descriptors, walls: Walls, run: Callable[
             linux.call("sethostname", _HOST_NAME, len(_HOST_NAME))
         _limits(request, walls)
         if walls.namespaces:
+            if walls.zygote_pid < _LOW_PIDS:
+                avoid_pid(walls.zygote_pid)
             _lose_privileges(request["uid"], walls, template=request["template"])
         extensions = _start_extensions(request, fds)
         # A bare clone where there can be one: what Python does after a fork would write to pages that are shared with the zygote.
@@ -161,6 +165,17 @@ def _write(path: str, text: bytes) -> None:
         os.write(fd, text)
     finally:
         os.close(fd)
+
+
+def avoid_pid(pid: int) -> None:
+    """The next process gets another number than that: by their number libraries of cryptography find out that they were forked, and draw anew."""
+    try:
+        _write("/proc/sys/kernel/ns_last_pid", b"%d" % pid)
+    except OSError:
+        child = os.fork()  # takes a number
+        if child == 0:
+            os._exit(0)
+        os.waitpid(child, 0)
 
 
 def begin_init() -> None:

@@ -36,6 +36,7 @@ def serve(channel_fd: int, walls: sandbox.Walls, restore: Restore) -> None:
     gc.collect()
     gc.freeze()
     filter_bytes = seccomp.program(linux.MACHINE) if walls.seccomp is not None else None
+    own_pid = os.getpid()
     handled = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     channel = socket.socket(fileno=channel_fd)
     while True:
@@ -52,7 +53,7 @@ def serve(channel_fd: int, walls: sandbox.Walls, restore: Restore) -> None:
             pid, pidfd = linux.clone(flags)
             if pid == 0:
                 signal.signal(signal.SIGCHLD, handled if handled is not None else signal.SIG_DFL)
-                _live(request, descriptors, walls, filter_bytes, channel_fd, restore)
+                _live(request, descriptors, walls, filter_bytes, channel_fd, restore, own_pid)
         except OSError as error:
             answer["error"] = str(error)
         data = frames.frame(frames.FORKED, json.dumps(answer).encode())
@@ -72,7 +73,13 @@ def _read(fd: int, size: int) -> bytes:
 
 
 def _live(
-    request: dict[str, Any], descriptors: list[int], walls: sandbox.Walls, filter_bytes: bytes | None, template_fd: int, restore: Restore
+    request: dict[str, Any],
+    descriptors: list[int],
+    walls: sandbox.Walls,
+    filter_bytes: bytes | None,
+    template_fd: int,
+    restore: Restore,
+    template_pid: int,
 ) -> None:
     """The first process of the new sandbox; see `sandbox.live`."""
     channel, log, status = descriptors
@@ -82,6 +89,7 @@ def _live(
         if request["listeners"] is not None:
             network.set_up(request["listeners"], channel)
         _mounts(request["ephemeral_mb"])
+        sandbox.avoid_pid(template_pid)
         linux.drop_capabilities()
         linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
         resource.setrlimit(resource.RLIMIT_NPROC, (sandbox.PROCESSES_MAX, sandbox.PROCESSES_MAX))

@@ -182,7 +182,7 @@ def _walls(namespaces: bool, missing: dict[str, str]) -> sandbox.Walls:
     if proc_error:
         missing["own /proc"] = proc_error
     small = small_init.fits() and _attempt(small_init.try_out, linux.CLONE_NEWPID) is None
-    return sandbox.Walls(True, not proc_error, filter_bytes, abi, small)
+    return sandbox.Walls(True, not proc_error, filter_bytes, abi, small, os.getpid())
 
 
 def _filter(filter_bytes: bytes) -> None:
