@@ -28,7 +28,7 @@ class Billed:
         self.clock.settle()
         self.clock.ground.flush_telemetry()
         records = self.clock.ground.telemetry.recent
-        return [record.units for record in records if record.dimensions.get("FunctionName") == self.name and record.units]
+        return [record.units for record in records if record.dimensions.get("FunctionName") == self.name and "requests" in record.units]
 
     def synchronously(self) -> None:
         self.lambda_.invoke(FunctionName=self.name)

@@ -258,3 +258,28 @@ def test_an_accepted_event_and_a_waiting_message_are_handled_after_a_kill(proces
             bodies.append(json.loads(message["Body"]))
     assert {"n": 1} in bodies
     assert any(body.get("Records", [{}])[0].get("body") == "two" for body in bodies)
+
+
+def test_events_that_come_wait_and_are_given_up_are_metrics(post: Post, client: Callable[..., Any]) -> None:
+    name = post.function("def handler(event, context): raise ValueError")
+    post.invoke(name, {})
+    post.clock.settle()
+    post.clock.advance("5m")
+    now_s = post.clock.now_s() // 60 * 60
+
+    def points(metric: str) -> list[dict[str, Any]]:
+        found = client("cloudwatch").get_metric_statistics(
+            Namespace="AWS/Lambda",
+            MetricName=metric,
+            Dimensions=[{"Name": "FunctionName", "Value": name}],
+            StartTime=now_s - 3600,
+            EndTime=now_s + 3600,
+            Period=7200,
+            Statistics=["Sum", "SampleCount", "Maximum"],
+        )["Datapoints"]
+        return sorted(found, key=lambda point: point["Timestamp"])  # type: ignore[no-any-return]
+
+    assert [sum(point["Sum"] for point in points(metric)) for metric in ("AsyncEventsReceived", "AsyncEventsDropped")] == [1.0, 1.0]
+    ages = points("AsyncEventAge")
+    assert (sum(point["SampleCount"] for point in ages), ages[0]["Unit"]) == (3.0, "Milliseconds")
+    assert max(point["Maximum"] for point in ages) >= 180_000  # a minute, and two more

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from tests.services.lambda_.test_event_source_mappings import Line
+from tests.services.lambda_.test_stream_mappings import Stream
 
 HOUR_S = 3600
 
@@ -18,6 +19,13 @@ def line(client: Callable[..., Any], clock: Any) -> Any:
     yield made
     if made.mapping_id:
         made.lambda_.delete_event_source_mapping(UUID=made.mapping_id)
+
+
+@pytest.fixture
+def stream(client: Callable[..., Any], clock: Any) -> Any:
+    made = Stream(client, clock)
+    yield made
+    made.lambda_.delete_event_source_mapping(UUID=made.mapping_id)
 
 
 def sums(client: Callable[..., Any], clock: Any, mapping_id: str) -> dict[str, float]:
@@ -64,6 +72,24 @@ def test_a_mapping_counts_nothing_unless_it_is_asked_to(line: Line, client: Call
     line.send("good")
     assert line.bodies() == ["good"]
     assert sums(client, clock, line.mapping_id) == {}
+
+
+def test_a_stream_counts_what_it_drops_and_how_old_its_records_are(stream: Stream, client: Callable[..., Any], clock: Any) -> None:
+    stream.connect(MaximumRetryAttempts=1, MetricsConfig={"Metrics": ["EventCount"]})
+    stream.put("good")
+    assert stream.seen() == [["good"]]
+    stream.put("bad")
+    clock.settle()
+    clock.advance("1m")
+    assert stream.seen() == [["bad"], ["bad"]]
+    assert sums(client, clock, stream.mapping_id) == {
+        "PolledEventCount": 2.0,
+        "InvokedEventCount": 3.0,
+        "FailedInvokeEventCount": 2.0,
+        "DroppedEventCount": 1.0,
+    }
+    dimensions = [{"Name": "FunctionName", "Value": stream.name}]
+    assert client("cloudwatch").list_metrics(Namespace="AWS/Lambda", MetricName="IteratorAge", Dimensions=dimensions)["Metrics"]
 
 
 def test_provisioned_pollers_read_side_by_side(line: Line, client: Callable[..., Any], clock: Any) -> None:

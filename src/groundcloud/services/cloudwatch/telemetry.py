@@ -82,10 +82,11 @@ def _lambda(records: list[CallRecord], start_s: int, into: Measured) -> None:
     Without dimensions: of all functions of the account and region.
     """
     first = records[0]
-    if mapping_id := first.dimensions.get("EventSourceMappingUUID"):
+    if first.operation == "Measure":
         for record in records:
             for name, value in record.units.items():
-                _at(into, "AWS/Lambda", name, (("EventSourceMappingUUID", mapping_id),), COUNT, start_s).add(value)
+                unit = MILLISECONDS if name.endswith("Age") else COUNT
+                _at(into, "AWS/Lambda", name, tuple(sorted(record.dimensions.items())), unit, start_s).add(value)
         return
     function_name = first.dimensions.get("FunctionName")
     if first.operation != "Invoke" or function_name is None:

@@ -18,7 +18,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from groundcloud.base.errors import AwsError
-from groundcloud.services.lambda_ import destinations, execution
+from groundcloud.services.lambda_ import destinations, execution, metrics
 from groundcloud.services.lambda_.durable import executions
 from groundcloud.services.lambda_.names import FunctionName
 from groundcloud.services.lambda_.state import EVENTS, FUNCTIONS, INVOKE_CONFIGS, Event, EventInvokeConfig
@@ -65,6 +65,7 @@ def accept(
         tx = own.at(name.account, name.region)
         EVENTS.put(tx, event)
         call.schedule(call.now_ms, "lambda.event", event.event_id, tx=tx)
+    _measure(call, name, AsyncEventsReceived=1)
 
 
 class Turns:
@@ -113,6 +114,7 @@ async def _try(call: Call, name: FunctionName, event: Event) -> None:
     outcome: execution.Outcome | None = None
     error: AwsError | None = None
     call.request_id = event.event_id
+    _measure(call, name, AsyncEventAge=call.clock.now_ms() - event.accepted_ms)
     try:
         outcome = await execution.run(
             call, target, event.payload, event.event_id, client_context=event.client_context, trace=event.trace, tenant_id=event.tenant_id
@@ -186,6 +188,12 @@ def _end(
         if failed and target.version.dead_letter_arn:
             attributes = dead_letter_attributes(event, outcome, condition)
             destinations.deliver(call, tx, target.version.dead_letter_arn, event.payload, attributes=attributes, **given)
+    if failed:
+        _measure(call, target.name, AsyncEventsDropped=1)
+
+
+def _measure(call: Call, name: FunctionName, **figures: float) -> None:
+    metrics.measure(call, name.account, name.region, {"FunctionName": name.name}, **figures)
 
 
 def dead_letter_attributes(event: Event, outcome: execution.Outcome | None, condition: str) -> dict[str, str]:

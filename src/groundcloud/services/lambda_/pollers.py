@@ -9,8 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from groundcloud.base.errors import AwsError
-from groundcloud.kernel.telemetry import CallRecord
-from groundcloud.services.lambda_ import execution, filters
+from groundcloud.services.lambda_ import execution, filters, metrics
 from groundcloud.services.lambda_.durable import starts
 from groundcloud.services.lambda_.names import FunctionName
 from groundcloud.services.lambda_.state import FUNCTIONS, MAPPINGS, VERSIONS, Mapping
@@ -66,28 +65,9 @@ class Poller:
             self.measure(**events)
 
     def measure(self, **figures: int) -> None:
-        """Leaves a record for the readers of the telemetry."""
-        units = {name: float(figure) for name, figure in figures.items() if figure}
-        if not units:
-            return
-        call = self.call
-        call.ground.telemetry.emit(
-            CallRecord(
-                call.request_id,
-                call.clock.now_ms(),
-                call.account,
-                call.region,
-                "lambda",
-                "PollEventSource",
-                self.mapping.mapping_id,
-                "lambda.amazonaws.com",
-                200,
-                "",
-                0,
-                units=units,
-                dimensions={"EventSourceMappingUUID": self.mapping.mapping_id},
-            )
-        )
+        if figures := {name: figure for name, figure in figures.items() if figure}:
+            own = {"EventSourceMappingUUID": self.mapping.mapping_id}
+            metrics.measure(self.call, self.call.account, self.call.region, own, **figures)
 
     async def request(self, service: str, operation: str, params: dict[str, Any]) -> dict[str, Any]:
         """An operation of the source, as the function's role."""

@@ -15,7 +15,7 @@ import zlib
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from groundcloud.base.errors import AwsError
-from groundcloud.services.lambda_ import batches, destinations, execution, filters, tumbling
+from groundcloud.services.lambda_ import batches, destinations, execution, filters, metrics, tumbling
 from groundcloud.services.lambda_.pollers import PAYLOAD_BYTES_MAX, Poller
 from groundcloud.services.lambda_.state import CHECKPOINTS, Checkpoint, Mapping
 from groundcloud.services.lambda_.stream_sources import Item, Position, Reader, source_of
@@ -301,6 +301,8 @@ class StreamPoller(Poller):
             if window is not None:
                 document = tumbling.event(window, records, shard_id, self.mapping.source_arn, final=False)
             payload = json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass")
+            age_ms = max(0, self.call.clock.now_ms() - part[-1].arrived_ms)
+            metrics.measure(self.call, self.name.account, self.name.region, {"FunctionName": self.name.name}, IteratorAge=age_ms)
             outcome, error = await self.invoke(payload, None)
             self.count(InvokedEventCount=len(part))
             if outcome is None or outcome.failed:
