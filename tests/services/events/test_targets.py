@@ -120,3 +120,37 @@ def test_a_role_that_does_not_trust_eventbridge_delivers_nothing(client, role, r
     put({})
     (message,) = arrived(dead_url, raw=True)
     assert message["MessageAttributes"]["ERROR_CODE"]["StringValue"] == "NO_PERMISSIONS"
+
+
+def test_an_event_becomes_a_message_of_a_topic(client, rule, put, arrived, sqs, account):
+    sns = client("sns")
+    topic = sns.create_topic(Name="t")["TopicArn"]
+    url = sqs.create_queue(QueueName="subscribed")["QueueUrl"]
+    queue_arn = f"arn:aws:sqs:us-east-1:{account}:subscribed"
+    statement = {"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage", "Resource": queue_arn}
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps({"Version": "2012-10-17", "Statement": [statement]})})
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue_arn, Attributes={"RawMessageDelivery": "true"})
+    statement = {"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "sns:Publish", "Resource": topic}
+    sns.set_topic_attributes(
+        TopicArn=topic, AttributeName="Policy", AttributeValue=json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    )
+    rule("r", {"source": ["app.orders"]}, topic, InputPath="$.detail")
+    put({"n": 1})
+    assert arrived(url) == [{"n": 1}]
+
+
+def test_a_role_hands_events_on_to_a_bus_of_another_region(client, ground, role, events, rule, put, account, clock):
+    far, queues = client("events", region_name="eu-west-1"), client("sqs", region_name="eu-west-1")
+    bus_arn = far.create_event_bus(Name="far")["EventBusArn"]
+    url = queues.create_queue(QueueName="far")["QueueUrl"]
+    queue_arn = f"arn:aws:sqs:eu-west-1:{account}:far"
+    statement = {"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "sqs:SendMessage", "Resource": queue_arn}
+    queues.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps({"Version": "2012-10-17", "Statement": [statement]})})
+    far.put_rule(Name="all", EventBusName="far", EventPattern='{"region":["us-east-1"]}')
+    far.put_targets(Rule="all", EventBusName="far", Targets=[{"Id": "q", "Arn": queue_arn}])
+    rule("r", {"source": ["app.orders"]}, bus_arn, RoleArn=role("events.amazonaws.com", "events:PutEvents"))
+    event_id = put({"n": 1})
+    clock.settle()
+    (message,) = queues.receive_message(QueueUrl=url)["Messages"]
+    event = json.loads(message["Body"])
+    assert event["id"] == event_id and event["region"] == "us-east-1"
