@@ -52,6 +52,7 @@ def test_the_target_header_names_service_and_operation(target: str, service: str
         (form(Action="GetCallerIdentity", Version="2011-06-15"), "sts", ("sts", "GetCallerIdentity")),
         (form(Action="AssumeRoleWithWebIdentity", Version="2011-06-15"), None, ("sts", "AssumeRoleWithWebIdentity")),
         (form(Action="Publish", Version="2010-03-31"), None, ("sns", "Publish")),
+        (form(Action="ConfirmSubscription"), None, ("sns", "ConfirmSubscription")),
         (form(Action="DescribeStacks", Version="2010-05-15"), "cloudformation", ("cloudformation", "DescribeStacks")),
         (form(Action="SendMessage", Version="2012-11-05"), "sqs", ("sqs", "SendMessage")),
         (form(Action="SendMessage", Version="2012-11-05", uri="/000000000000/orders"), None, ("sqs", "SendMessage")),

@@ -109,7 +109,8 @@ def _query(action: str, version: str, signing_name: str | None, host_label: str)
         # AWS's own links (SNS: ConfirmSubscription, Unsubscribe) name no version.
         candidates = [service for service in index if "query" in _protocols(service) and version in ("", index[service]["apiVersion"])]
         candidates.sort(key=lambda service: index[service]["endpointPrefix"] != host_label)
-        candidates = [service for service in candidates if action in models.load(service).operation_names] or candidates
+        known = [service for service in candidates if action in models.load(service).operation_names]
+        candidates = known or (candidates if version else [])
     for service in candidates:
         if "query" in _protocols(service):
             return Route(service, action, "query", {})
