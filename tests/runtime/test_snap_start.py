@@ -145,3 +145,20 @@ def test_what_openssl_draws_differs_between_forks(house: Any) -> None:
     one, two = (json.loads(result.payload) for result in results)
     assert one[0] == two[0] and one[2] == two[2] == 3
     assert one[1] != two[1]
+
+
+def test_an_old_template_serves_until_the_new_one_is_there(house: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from groundcloud.runtime import templates
+
+    source = "import time, uuid\nmade = str(uuid.uuid4())\ntime.sleep(0.3)\ndef handler(e, c): return made"
+    spec = house.function(source, snap_start=True)
+    (first,) = both(house, spec, 1)
+    monkeypatch.setattr(templates, "_AGE_S_MAX", 0.0)
+    house.pool._idle.pop(spec.key)[0].kill()
+    (second,) = both(house, spec, 1)
+    assert first.payload == second.payload and second.init_ms < 250
+    monkeypatch.undo()
+    house.run(house.until(lambda: not house.pool._templates._renewing))
+    house.pool._idle.pop(spec.key)[0].kill()
+    (third,) = both(house, spec, 1)
+    assert third.payload != first.payload

@@ -1,7 +1,8 @@
 """SnapStart: one initialised process for each version of a function, from which its sandboxes are forked.
 
 The forks live in namespaces below their template's, so that its end is theirs: it is ended when it is retired and the last of them is gone.
-A template is made anew after three hours, because clients made during the initialisation hold its credentials.
+A template is made anew after three hours, because clients made during the initialisation hold its credentials; the old one serves until the new one
+is there.
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ class Template:
         sandbox.be_template(self._forked)
 
     @property
-    def usable(self) -> bool:
-        return not self.sandbox.retired and time.monotonic() - self.born_at < _AGE_S_MAX
+    def is_old(self) -> bool:
+        return time.monotonic() - self.born_at >= _AGE_S_MAX
 
     async def fork(self, request: dict[str, Any], descriptors: list[int]) -> int:
         """A process descriptor of the new sandbox's init. Raises OSError."""
@@ -68,16 +69,32 @@ class Templates:
     def __init__(self, make: Callable[[FunctionSpec, PrepareStart | None], Awaitable[Sandbox]]) -> None:
         self._make = make
         self._making: dict[str, asyncio.Task[Template | None]] = {}
+        self._renewing: dict[str, asyncio.Task[Template | None]] = {}
         self._all: list[Template] = []
 
     async def of(self, spec: FunctionSpec, prepare: PrepareStart | None) -> Template | None:
         """That of the function, initialised; None if its initialisation fails."""
-        task = self._making.get(spec.key)
-        if task is not None and task.done() and not ((made := task.result()) is not None and made.usable):
-            task = None
-        if task is None:
-            task = self._making[spec.key] = asyncio.get_running_loop().create_task(self._start(spec, prepare))
+        loop, task = asyncio.get_running_loop(), self._making.get(spec.key)
+        made = task.result() if task is not None and task.done() else None
+        if task is None or (task.done() and (made is None or made.sandbox.retired)):
+            task = self._making[spec.key] = loop.create_task(self._start(spec, prepare))
+        elif made is not None and made.is_old and spec.key not in self._renewing:
+            self._renewing[spec.key] = loop.create_task(self._renew(spec, prepare, made))
         return await asyncio.shield(task)
+
+    async def _renew(self, spec: FunctionSpec, prepare: PrepareStart | None, old: Template) -> Template | None:
+        try:
+            made = await self._start(spec, prepare)
+        finally:
+            del self._renewing[spec.key]
+        task = asyncio.current_task()
+        if made is None or task is None:
+            old.born_at = time.monotonic()  # it serves on, until this is tried again
+        elif spec.key in self._making:
+            self._making[spec.key] = task
+        else:  # the function was replaced meanwhile
+            self.retire(made)
+        return made
 
     async def _start(self, spec: FunctionSpec, prepare: PrepareStart | None) -> Template | None:
         previous = [template for template in self._all if template.sandbox.spec.key == spec.key]
