@@ -360,7 +360,7 @@ def test_events_tell_of_what_failed_and_what_was_late(
         ("fails", "Replication:OperationMissedThreshold"),
         ("fails", "Replication:OperationFailedReplication"),
     }
-    assert found["fails", "Replication:OperationFailedReplication"]["failureReason"] == "SrcGetReplicationConfigurationNotPermitted"
+    assert found["fails", "Replication:OperationFailedReplication"]["failureReason"] == "SrcGetObjectNotPermitted"
     assert found["late", "Replication:OperationReplicatedAfterThreshold"]["replicationRuleId"] == "timed"
 
 

@@ -97,6 +97,7 @@ def test_lifecycle_archives_and_events_tell_of_a_restore(client: Any, s3: Any, b
             sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
             told += json.loads(message["Body"]).get("Records", [])
     assert [one["eventName"] for one in told] == ["ObjectRestore:Post", "ObjectRestore:Completed", "ObjectRestore:Delete"]
+    assert [one["userIdentity"]["principalId"] == "s3.amazonaws.com" for one in told] == [False, True, True]
     about = told[1]["glacierEventData"]["restoreEventData"]
     assert about["lifecycleRestoreStorageClass"] == "GLACIER" and about["lifecycleRestorationExpiryTime"].endswith("T00:00:00.000Z")
 

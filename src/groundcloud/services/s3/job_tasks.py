@@ -134,10 +134,10 @@ def _replicate(call: Call, job: Job, task: Task) -> Outcome:
         if version is None or (task.version_id is not None and version.version_id != task.version_id):
             raise errors.no_such_key(task.key)
         if version.replication == "REPLICA":
-            raise errors.invalid_request("Object is a replica.")
+            raise errors.S3Error("SrcObjectNotEligible", "The source object is a replica.", 400)
         followed = replication.follow(call, tx, bucket, task.key, version)
         if followed is version:
-            raise errors.invalid_request("The object is not eligible for replication.")
+            raise errors.S3Error("SrcObjectNotEligible", "The source object is not eligible for replication.", 400)
     return Outcome(True)
 
 

@@ -30,6 +30,8 @@ _KINDS = {
 """Member of the document -> member with the target's ARN, the target's service, the permission needed there."""
 
 _MARKER_ETAG = "d41d8cd98f00b204e9800998ecf8427e"  # AWS gives delete markers the MD5 of nothing
+BY_S3 = {"userIdentity": {"principalId": PRINCIPAL}, "requestParameters": {"sourceIPAddress": PRINCIPAL}}
+"""What a record says beside the usual where S3 itself did it."""
 _EVENT_VERSIONS = {"ObjectCreated": "2.1", "ObjectRemoved": "2.1", "ObjectRestore": "2.1", "Replication": "2.2"}
 _encode = msgspec.json.Encoder().encode
 

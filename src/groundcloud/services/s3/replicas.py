@@ -165,27 +165,30 @@ def _authorize(
         permissions.require(acting, target, action, key)
 
 
+_REASONS = {
+    "s3:ReplicateTags": "DstPutTaggingNotPermitted",
+    "s3:ReplicateDelete": "DstDelObjNotPermitted",
+    "s3:ObjectOwnerOverrideToBucketOwner": "DstPutAclNotPermitted",
+    "s3:ReplicateObject": "DstPutObjectNotPermitted",
+    "s3:GetObjectVersionAcl": "SrcGetAclNotPermitted",
+    "s3:GetObjectVersionTagging": "SrcGetTaggingNotPermitted",
+    "s3:Get": "SrcGetObjectNotPermitted",
+    "s3:ListBucket": "SrcGetObjectNotPermitted",
+}
+"""What the role was not allowed -> the reason that is told."""
+
+
 def reason_of(error: AwsError) -> str:
     """AWS: "Amazon S3 replication failure reasons"."""
     if error.code == "NoSuchBucket":
         return "DstBucketNotFound"
     if error.code == "InvalidBucketState":
         return "DstBucketUnversioned"
+    if error.code.startswith("KMS."):
+        return "DstKmsKeyNotFound" if "NotFound" in error.code else "DstKmsKeyInvalidState"
     if "cannot be assumed" in error.message:
         return "AssumeRoleNotPermitted"
-    for action, reason in (
-        ("s3:GetReplicationConfiguration", "SrcGetReplicationConfigurationNotPermitted"),
-        ("s3:ListBucket", "SrcListBucketNotPermitted"),
-        ("s3:GetObjectVersionForReplication", "SrcGetObjectNotPermitted"),
-        ("s3:GetObjectVersionAcl", "SrcGetAclNotPermitted"),
-        ("s3:GetObjectVersionTagging", "SrcGetTaggingNotPermitted"),
-        ("s3:ReplicateTags", "DstPutTaggingNotPermitted"),
-        ("s3:ReplicateDelete", "DstDelObjNotPermitted"),
-        ("s3:ObjectOwnerOverrideToBucketOwner", "DstObjectOwnerOverrideNotPermitted"),
-    ):
-        if action in error.message:
-            return reason
-    return "DstPutObjectNotPermitted"
+    return next((reason for action, reason in _REASONS.items() if action in error.message), "DstPutObjectNotPermitted")
 
 
 def tell(
@@ -207,7 +210,9 @@ def tell(
         about["threshold"] = "15"
     if event == "OperationReplicatedAfterThreshold":
         about["replicationTime"] = str((call.clock.now_ms() - change.requested_ms) // 60_000)
-    notifications.emit(call, tx, source, f"Replication:{event}", change.key, version, {"replicationEventData": about})
+    notifications.emit(
+        call, tx, source, f"Replication:{event}", change.key, version, {**notifications.BY_S3, "replicationEventData": about}
+    )
 
 
 def missed(call: Call, tx: Transaction, change: Change) -> None:

@@ -115,8 +115,9 @@ def look(call: Call, tx: Transaction, bucket_name: str, key: str, version_id: st
                 "lifecycleRestorationExpiryTime": iso8601_milliseconds(expires_ms / 1000),
                 "lifecycleRestoreStorageClass": version.storage_class,
             }
-            notifications.emit(call, tx, bucket, "ObjectRestore:Completed", key, version, {"glacierEventData": {"restoreEventData": about}})
+            more = {**notifications.BY_S3, "glacierEventData": {"restoreEventData": about}}
+            notifications.emit(call, tx, bucket, "ObjectRestore:Completed", key, version, more)
         return
     versions.change(tx, bucket_name, key, version.replace(restored=None))
     if told:
-        notifications.emit(call, tx, bucket, "ObjectRestore:Delete", key, version)
+        notifications.emit(call, tx, bucket, "ObjectRestore:Delete", key, version, notifications.BY_S3)

@@ -193,4 +193,4 @@ def _abort_uploads(call: Call, tx: Transaction, bucket_name: str, rules: list[di
 
 def _tell(call: Call, tx: Transaction, bucket: Bucket, event: str, key: str, version: Version) -> None:
     if "notification" in bucket.configured:
-        notifications.emit(call, tx, bucket, event, key, version)
+        notifications.emit(call, tx, bucket, event, key, version, notifications.BY_S3)
