@@ -91,6 +91,7 @@ def test_versions_of_the_same_code_are_published_once(lambda_: Any, function: Ca
     [
         ({"Runtime": "python3.11"}, "python3.11 is not supported for SnapStart enabled functions."),
         ({"Runtime": "provided.al2023"}, "provided.al2023 is not supported for SnapStart"),
+        ({"Runtime": "nodejs20.x"}, "nodejs20.x is not supported for SnapStart enabled functions."),
         ({"EphemeralStorage": {"Size": 1024}}, "ephemeral storage"),
     ],
 )
@@ -99,6 +100,15 @@ def test_what_has_no_snap_start_is_refused(function: Callable[..., str], options
         function("def handler(e, c): return 1", **{**ON, **options})
     assert refused.value.response["Error"]["Code"] == "InvalidParameterValueException"
     assert sentence in refused.value.response["Error"]["Message"]
+
+
+def test_what_has_no_snap_start_is_refused_by_an_update(lambda_: Any, function: Callable[..., str]) -> None:
+    large = function("def handler(e, c): return 1", Runtime="python3.12", EphemeralStorage={"Size": 1024})
+    with pytest.raises(ClientError, match="ephemeral storage greater than 512"):
+        lambda_.update_function_configuration(FunctionName=large, SnapStart=ON["SnapStart"])
+    started = function("def handler(e, c): return 1", **ON)
+    with pytest.raises(ClientError, match="python3.11 is not supported for SnapStart enabled functions"):
+        lambda_.update_function_configuration(FunctionName=started, Runtime="python3.11")
 
 
 def test_provisioned_concurrency_is_refused(lambda_: Any, function: Callable[..., str]) -> None:

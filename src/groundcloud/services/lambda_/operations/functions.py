@@ -219,7 +219,7 @@ async def update_function_configuration(call: Call, request: dict[str, Any]) -> 
         raise errors.invalid_parameter("DurableConfig can only be set when a function is created: this function is not durable.")
     if request.get("Runtime"):
         await configuration.check_runtime(call, request["Runtime"])
-    snapshots.check(request.get("Runtime") or latest.runtime, {**latest.kept, **request})
+    snapshots.check(request.get("Runtime") or latest.runtime, {"EphemeralStorage": {"Size": latest.ephemeral_mb}, **latest.kept, **request})
     if request.get("Role"):
         configuration.check_role(call, request["Role"])
     publishing.check_destination(call, request, request.get("Role") or latest.role)
