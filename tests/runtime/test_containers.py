@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import os
 import subprocess
 from collections.abc import Iterator
@@ -57,6 +58,32 @@ def test_an_isolated_container_has_a_runtime_api_of_its_own(house: Any, engine: 
     result, address, network = house.run(once())
     assert (result.kind, address) == ("ok", "127.0.0.1:9001")
     assert network != os.readlink("/proc/self/ns/net")
+
+
+@pytest.mark.slow
+def test_an_engine_that_carries_the_output_itself_brings_it_in_time(house: Any, engine: images.Engine) -> None:
+    """As Docker does: the lines of an invocation are there when it ends, and the processes are found by asking."""
+    found = house.run(house.pool.containers.engine())
+    house.pool.containers._engine = dataclasses.replace(found, name="docker")
+    try:
+        spec = contained(house, "carried")
+        house.lines.clear()
+
+        async def twice() -> list[Any]:
+            results = []
+            async with house.pool.using(spec, house.prepare) as sandbox:
+                for number in (1, 2):
+                    results.append(await sandbox.invoke(invocation({"n": number}, request_id=str(number))))
+            await house.until(lambda: sandbox.frozen)
+            async with house.pool.using(spec, house.prepare) as sandbox:
+                results.append(await sandbox.invoke(invocation({"n": 3}, request_id="3")))
+            return results
+
+        results = house.run(twice())
+    finally:
+        house.pool.containers._engine = found
+    assert [result.kind for result in results] == ["ok", "ok", "ok"]
+    assert house.lines == [("begin", None), ('event {"n": 1}', "1"), ('event {"n": 2}', "2"), ('event {"n": 3}', "3")]
 
 
 @pytest.mark.slow

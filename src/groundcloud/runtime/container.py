@@ -327,6 +327,8 @@ class ContainerSandbox(Sandbox):
         self._container.pid = await self._engine.pid(self._name)
 
     def _finish(self, kind: Any, payload: bytes, *, error_type: str | None = None, line: str | None = None) -> None:
+        used_mb = memory.resident_mb(self.pid, self.group, self.spec.memory_mb)
+        self._rss_mb = max(self._rss_mb, min(used_mb, self.spec.memory_mb))
         if self._engine.is_podman and not self._engine.remote:
             super()._finish(kind, payload, error_type=error_type, line=line)
         else:
