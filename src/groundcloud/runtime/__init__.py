@@ -36,7 +36,8 @@ How it works: `inside/zygote.py` (the warm process), `inside/root.py` (what sand
 `inside/python_runtime.py` and `inside/node/` (the loops that call the handler, over `channel.py`), `inside/program.py` (programs), `sandbox_api.py`
 (the Runtime, Extensions, Telemetry and Logs APIs, and who may speak there), `peers.py` (how that is known on the host's network), `workers.py`
 (Node.js processes that wait), `templates.py` and `inside/template.py` (SnapStart), `relay.py` (the way out of an isolated network),
-`sandbox.py` (the server's side). Every wall has a test that climbs it.
+`sandbox.py` (the server's side), `initialisation.py` (its first phase). Every wall has a test that climbs it. What keeps an idle sandbox small:
+`inside/holes.py` and `inside/small_init.py`.
 
 The Runtime API of a sandbox on the host's network listens on a loopback address of its own, and the kernel is asked who is at the other end of
 each connection: the sandbox's own user (a root server gives each one), else a process of its tree. Others are cut off unanswered.
@@ -44,7 +45,8 @@ each connection: the sandbox's own user (a root server gives each one), else a p
 Missing: extensions in container images (`container.py`, `engines.py`); SnapStart of other languages, and restore/next of the Runtime API; runtimes of Java,
 .NET, Ruby and go1.x. A template's threads do not live on in its forks. On the host's network a port that an extension listens on is the machine's: two sandboxes cannot both
 have it. The runtime's process exits without running `atexit` functions, as on AWS without extensions. Control groups version 2 are used
-where delegated. Off Linux: processes with limits, and the Runtime API answers every process of the machine.
+where delegated. Off Linux (macOS), as with `PoolSettings(plain=True)`: sandboxes are processes with limits (address space, open files, time), ended as a
+process group; they see the machine's files as the server's user, and the Runtime API answers every process of the machine.
 """
 
 from groundcloud.runtime.function import FunctionSpec, Invocation, InvokeResult, PoolSettings, SandboxStart

@@ -2,7 +2,7 @@
 
 What `sandbox.be_init` does in Python keeps a megabyte for each sandbox: the pages that were written to on the way, and the old state of those that the
 zygote has written to since. This unmaps everything but itself. Its source is small_init.s; where it does not fit (another machine, extensions to
-wait for, no process namespace) init goes on in Python. `works` is asked once, in a process that may die of it.
+wait for, no process namespace) init goes on in Python. The zygote tries it out once, in a process that may die of it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import ctypes
 import mmap
 import os
 import signal
+import sys
 
 from . import linux
 
@@ -28,7 +29,7 @@ STATUS_MARK = b"wait "
 
 
 def fits() -> bool:
-    return linux.MACHINE == "x86_64" and mmap.PAGESIZE == _PAGE_BYTES and len(_CODE) < _PAGE_BYTES
+    return sys.platform == "linux" and linux.MACHINE == "x86_64" and sys.maxsize > 1 << 32 and mmap.PAGESIZE == _PAGE_BYTES
 
 
 def become(runtime_pid: int) -> None:
