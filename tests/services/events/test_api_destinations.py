@@ -107,6 +107,17 @@ def test_a_refused_token_deauthorizes_the_connection(events, endpoint, destinati
     assert found["ConnectionState"] == "DEAUTHORIZED" and "no access token" in found["StateReason"]
 
 
+def test_no_header_ends_early(endpoint, destination, role, rule, put, clock, queue, arrived):
+    dead_url, dead_arn = queue("dead")
+    rule("r", {"source": ["app.orders"]}, destination("BASIC", BASIC), RoleArn=role, DeadLetterConfig={"Arn": dead_arn})
+    put({}, TraceHeader="Root=1-2-3\r\nx-evil: 1")
+    (message,) = arrived(dead_url, raw=True)
+    assert message["MessageAttributes"]["ERROR_CODE"]["StringValue"] == "SDK_CLIENT_ERROR" and endpoint.seen == []
+    put({}, TraceHeader="Root=1-2-3")
+    clock.settle()
+    assert endpoint.seen[0][3]["x-amzn-trace-id"] == "Root=1-2-3"
+
+
 def test_a_failing_endpoint_is_tried_again_and_a_refusing_one_is_not(events, endpoint, destination, role, rule, put, clock, queue, arrived):
     dead_url, dead_arn = queue("dead")
     arn = destination("BASIC", BASIC)

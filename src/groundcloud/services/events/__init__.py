@@ -4,7 +4,8 @@ An event is matched when it is put, against the compiled patterns of its bus, in
 (`deliveries`), durable and retried by EventBridge's rules, with its dead letter. Services of AWS put their events through deliveries to a bus's ARN.
 
 Differs: an event's targets are those that its rules have when it arrives; a connection is authorized when it is made, its token when it is first needed; a replay goes through
-its events as fast as it can. Schema registries, Pipes and the Scheduler are services of their own.
+its events as fast as it can; a dead letter holds the input that could not be delivered; TraceHeader reaches targets over HTTP alone. Kept and shown without effect: a bus's
+DeadLetterConfig (AWS uses it where a customer's KMS key fails), a rule's RoleArn. Schema registries, Pipes and the Scheduler are services of their own.
 Missing, and refused by name: partner event sources, global endpoints, customer managed KMS keys of buses, archives and connections, logs of buses, private
 connections, and targets of services that take no deliveries here.
 """

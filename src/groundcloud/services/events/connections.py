@@ -143,6 +143,8 @@ async def fetch(call: Call, method: str, url: str, query: dict[str, str], header
         target += f"?{query_text}"
     secure = parts.scheme == "https"
     headers = {"host": host or parts.netloc, "user-agent": "Amazon/EventBridge/ApiDestinations", **headers}
+    if any(character in name or character in value for name, value in headers.items() for character in "\r\n\0"):
+        raise Failed("SDK_CLIENT_ERROR", "a header holds a line's end", final=True)
     try:
         port = parts.port or (443 if secure else 80)
         sending = call.ground.own("events/http", Backend).request(

@@ -9,9 +9,9 @@ from groundcloud.auth.documents import MalformedPolicy
 from groundcloud.base.errors import not_implemented
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import Access, operation
-from groundcloud.services.events import buses, conditions, errors, pages, tags
+from groundcloud.services.events import buses, conditions, errors, pages, routing, tags
 from groundcloud.services.events.buses import Request
-from groundcloud.services.events.state import BUSES, DEFAULT_BUS, RULES, Bus
+from groundcloud.services.events.state import BUSES, DEFAULT_BUS, RULES, TARGETS, Bus, delete_target
 from groundcloud.store import Transaction
 
 BUSES_MAX = 100
@@ -81,9 +81,12 @@ def delete_event_bus(call: Call, request: Request) -> Request:
     tx = call.tx.at(account, region)
     if next((rule for rule in RULES.scan(tx, name) if not rule.managed_by), None) is not None:
         raise errors.validation(f"Event bus {name} can't be deleted since it has rules.")
+    for target in list(TARGETS.scan(tx, name)):  # of the rules that feed archives
+        delete_target(tx, target)
     for rule in list(RULES.scan(tx, name)):
         RULES.delete(tx, name, rule.rule_name)
     BUSES.delete(tx, name)
+    routing.changed(call, tx, name)
     return {}
 
 
