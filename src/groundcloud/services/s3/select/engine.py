@@ -12,16 +12,17 @@ from typing import Any
 
 from groundcloud.services.s3.errors import S3Error
 from groundcloud.services.s3.select import errors, translation
-from groundcloud.services.s3.select.records import CsvCutter, DocumentCutter, Inflated, LinesCutter, Plain
+from groundcloud.services.s3.select.records import Batch, CsvCutter, DocumentCutter, Inflated, LinesCutter, Plain
 from groundcloud.services.s3.select.settings import RECORD_CHARACTERS_MAX, Settings
 from groundcloud.services.s3.select.syntax import Node, Query
 from groundcloud.services.s3.select.translation import Term, Translation
-from groundcloud.services.s3.select.writers import Json, record
+from groundcloud.services.s3.select.writers import Json, block, record
 
 MEMORY = "256MB"
 """Of one query."""
 BATCH_BYTES = 1024 * 1024
 PAYLOAD_CHARACTERS = 128 * 1024
+PAYLOAD_BYTES = 256 * 1024
 ROWS = 1000
 
 
@@ -47,7 +48,7 @@ class Engine:
         else:
             self._cutter = DocumentCutter(steps)
         self._connection: Any = None
-        self._sql = ""
+        self._sql = self._plain_sql = ""
         self._kinds: tuple[str, ...] = ()
         self._partial: list[list[Any]] = []
         self.scanned_bytes = self.processed_bytes = self.returned_bytes = 0
@@ -117,16 +118,18 @@ class Engine:
 
     # Batches
 
-    def _batch(self, elements: bytes) -> list[bytes]:
-        if not elements:
+    def _batch(self, batch: Batch) -> list[bytes]:
+        if not batch:
             return []
         self._prepare()
-        text = f"[{elements.decode(errors='replace')}]"
+        plain = isinstance(batch, str)
+        text = batch if isinstance(batch, str) else f"[{batch.decode(errors='replace')}]"
+        sql = self._plain_sql if plain else self._sql
         if self._query.aggregates:
-            self._partial.append(self._fetch(self._sql, [text])[0])
+            self._partial.append(self._fetch(sql, [text])[0])
             self._partial = [_combined(self._query.aggregates, self._partial)]
             return []
-        rows = self._fetch(self._sql if self._left is None else f"{self._sql} LIMIT {self._left}", [text])
+        rows = self._fetch(sql if self._left is None else f"{sql} LIMIT {self._left}", [text])
         return self._payloads(rows)
 
     def _prepare(self) -> None:
@@ -138,6 +141,11 @@ class Engine:
         alias = self._query.alias
         path = translation.fields(self._cutter.header, alias) if csv else translation.members(alias)
         shape = '["VARCHAR[]"]' if csv else '["JSON"]'
+        if csv:
+            between = [translation.quoted(text) for text in (self._settings.csv.record_delimiter, self._settings.csv.field_delimiter)]
+            plain = f"(SELECT string_split(l, {between[1]}) AS r FROM (SELECT unnest(string_split(?, {between[0]})) AS l))"
+            self._translate(path, plain, None)
+            self._plain_sql = self._sql
         self._translate(path, f"(SELECT unnest(from_json(?::JSON, '{shape}')) AS r)", None)
 
     def _connect(self, path: Path | None) -> Any:
@@ -212,6 +220,10 @@ class Engine:
         found: list[bytes] = []
         held: list[str] = []
         size = 0
+        whole = self._block(rows)
+        if whole is not None:
+            found = [whole[at : at + PAYLOAD_BYTES] for at in range(0, len(whole), PAYLOAD_BYTES)]
+            rows = []
         for row in rows:
             text = record(self._settings.output, *self._members(row))
             if len(text) > RECORD_CHARACTERS_MAX:
@@ -225,6 +237,19 @@ class Engine:
             found.append("".join(held).encode(errors="surrogatepass"))
         self.returned_bytes += sum(len(payload) for payload in found)
         return found
+
+    def _block(self, rows: list[Any]) -> bytes | None:
+        """Records that are texts without anything to quote, all at once; None where they are not."""
+        star = self._query.items[0].node is None
+        if (
+            self._settings.output.json
+            or not rows
+            or (star and self._settings.source != "csv")
+            or "json" in self._kinds
+            or "native" in self._kinds
+        ):
+            return None
+        return block(self._settings.output, [row[0] for row in rows] if star else rows)
 
     def _members(self, row: tuple[Any, ...]) -> tuple[list[str], list[Any]]:
         items = self._query.items

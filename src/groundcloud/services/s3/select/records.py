@@ -25,12 +25,18 @@ _CONTINUATIONS = bytes(range(0x80, 0xC0))
 csv.field_size_limit(RECORD_CHARACTERS_MAX)
 
 
+Batch = bytes | str
+"""The elements of a JSON array; or, of CSV without quotes, text that DuckDB splits several times faster. Empty where no record is whole."""
+
+
 class Cutter(Protocol):
-    """`feed` takes content and gives the records that are whole, as the elements of a JSON array; `finish` gives the last."""
+    """`feed` takes content and gives the records that are whole; `finish` gives the last."""
 
-    def feed(self, data: bytes) -> bytes: ...
+    done: bool
 
-    def finish(self) -> bytes: ...
+    def feed(self, data: bytes) -> Batch: ...
+
+    def finish(self) -> Batch: ...
 
 
 # Decompression
@@ -99,7 +105,7 @@ class CsvCutter:
         """How many bytes from here on records may begin in."""
         self.done = False
 
-    def feed(self, data: bytes) -> bytes:
+    def feed(self, data: bytes) -> Batch:
         if self._skips and not self._held:
             whole = data.lstrip(_CONTINUATIONS)  # the range may begin within a character
             if self._left is not None:
@@ -107,10 +113,10 @@ class CsvCutter:
             data = whole
         return self._cut(data, final=False)
 
-    def finish(self) -> bytes:
+    def finish(self) -> Batch:
         return self._cut(b"", final=True)
 
-    def _cut(self, data: bytes, *, final: bool) -> bytes:
+    def _cut(self, data: bytes, *, final: bool) -> Batch:
         try:
             text = self._held + self._decoder.decode(data, final)
         except UnicodeDecodeError:
@@ -126,15 +132,22 @@ class CsvCutter:
             self._count(lines.pop(0))
         if self._left is not None:
             lines = self._within(lines)
-        rows = [
-            self._row(line) for line in lines if line and line != "\r" and not (self._form.comment and line.startswith(self._form.comment))
-        ]
-        if rows and self._first:
+        comment = self._form.comment
+        lines = [line for line in lines if line and line != "\r" and not (comment and line.startswith(comment))]
+        if lines and self._first:
             self._first = False
-            first = rows.pop(0)
+            first = self._row(lines.pop(0))
             if self._form.header == "USE":
                 self.header = first
-        return msgspec.json.encode(rows)[1:-1] if rows else b""
+        if not lines:
+            return b""
+        if self._form.quote and self._form.quote in text:
+            return msgspec.json.encode([self._row(line) for line in lines])[1:-1]
+        if len(text) > RECORD_CHARACTERS_MAX and max(len(line) for line in lines) > RECORD_CHARACTERS_MAX:
+            raise errors.of("OverMaxRecordSize")
+        if "\r" in text and self._form.record_delimiter == "\n":
+            lines = [line.removesuffix("\r") for line in lines]
+        return self._form.record_delimiter.join(lines)
 
     def _count(self, line: str) -> None:
         if self._left is not None:

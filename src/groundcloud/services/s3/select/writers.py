@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from groundcloud.services.s3.select.settings import Output
+from groundcloud.services.s3.select.settings import RECORD_CHARACTERS_MAX, Output
 
 WHOLE_MAX = 10**15
 """Doubles up to here that are whole numbers are written as such."""
@@ -27,6 +27,24 @@ def record(output: Output, names: Sequence[str], values: Sequence[Any]) -> str:
         members = [f"{_string(name)}:{_json(value)}" for name, value in zip(names, values, strict=True) if value is not None]
         return "{" + ",".join(members) + "}" + output.record_delimiter
     return output.field_delimiter.join([_field(output, _text(value)) for value in values]) + output.record_delimiter
+
+
+def block(output: Output, rows: Sequence[Sequence[Any]]) -> bytes | None:
+    """Records of CSV, all at once; None unless all values are texts and none of them needs quotes or is too long."""
+    between, after = output.field_delimiter, output.record_delimiter
+    if output.always_quoted or not between or not after:
+        return None
+    try:
+        lines = [between.join(row) for row in rows]
+    except TypeError:
+        return None
+    text = after.join(lines) + after
+    fields = sum(len(row) - 1 for row in rows)
+    if output.quote in text or text.count(between) != fields or text.count(after) != len(lines):
+        return None
+    if len(text) > RECORD_CHARACTERS_MAX and max(len(line) for line in lines) > RECORD_CHARACTERS_MAX:
+        return None
+    return text.encode(errors="surrogatepass")
 
 
 def _string(text: str) -> str:
