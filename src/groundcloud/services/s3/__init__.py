@@ -1,10 +1,8 @@
-"""Amazon S3: general-purpose buckets with objects, versions, multipart uploads, listings, policies, ACLs, notifications, website hosting, form uploads,
-object lock and lifecycle.
+"""Amazon S3: general-purpose buckets with objects, versions, multipart uploads, encryption, listings, policies, ACLs, access points, notifications, website
+hosting, form uploads, object lock, lifecycle, archives, replication, inventory, access logs and SelectObjectContent; and S3 Control beside it.
 
-Differs: content rests as the disk keeps it; a bucket's default encryption with the AWS managed key (aws:kms without a key) is kept and answered, not applied.
 Kept and given back without effect: acceleration, analytics, metrics, intelligent tiering.
-Missing: SSE-C and customer KMS keys, SelectObjectContent, Object Lambda, directory buckets, annotations, metadata tables,
-MFA delete; each is refused by name.
+Missing: Object Lambda, directory buckets, multi-region access points, annotations, metadata tables, MFA delete; each is refused by name.
 """
 
 from groundcloud.kernel.call import Call

@@ -1,7 +1,8 @@
 """Access points: a name of one's own for a bucket, with a policy of its own. And the public access block of an account, which goes over all of its buckets.
 
 A request comes through an access point by its ARN, its alias, or the host name that SDKs make of the ARN (`name-account` in front of the endpoint); such a
-label is looked for among the buckets first. What comes through one is asked twice: at the point (its policy, and identity policies with its ARN) and at the bucket.
+label is looked for among the buckets first. (SDKs put the label in front of any endpoint that they are given: `name-account.localhost` must lead here.
+An alias stands in the path, and needs no such thing.) What comes through one is asked twice: at the point (its policy, and identity policies with its ARN) and at the bucket.
 
 Kept without effect: the VPC of a point; whoever reaches this server is taken to be in it.
 AWS: "Managing access to shared datasets with access points", "Access point compatibility with AWS operations".

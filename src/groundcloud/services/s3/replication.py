@@ -8,6 +8,7 @@
 
 A replica has its source's version id and so its place among the versions: whatever arrives first, the newest write is the newest version.
 Changes go after a lag of half a second of virtual time, or what the bucket's tag `groundcloud:replication-lag-ms` says.
+Missing: objects with dual-layer encryption (they fail, and say so), CloudWatch's metrics of replication.
 AWS: "Replicating objects within and across Regions", "Replication configuration file elements".
 """
 
