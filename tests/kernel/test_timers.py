@@ -8,7 +8,7 @@ import pytest
 from groundcloud.auth.principals import Principal
 from groundcloud.base.clock import Clock
 from groundcloud.base.errors import AwsError
-from groundcloud.kernel.call import Call
+from groundcloud.kernel.call import Call, Delivery
 from groundcloud.kernel.ground import Ground, memory_settings
 from groundcloud.kernel.service import Timer
 from groundcloud.store.engines.memory import MemoryEngine
@@ -26,7 +26,7 @@ class Bench:
         self.handlers = {}
         self.targets = {}
         self.ground.timer_handler = lambda name: self.ground.outbox.handlers.get(name) or self.handlers[name]
-        self.ground.outbox._target = lambda arn: self.targets.get(arn)
+        self.ground.outbox._target = lambda arn: (self.targets.get(arn), False)
         self.ground.outbox._call = lambda parent, delivery: Call(
             self.ground, None, "deliver", "111111111111", "us-east-1", Principal("service", delivery.principal)
         )
@@ -67,6 +67,36 @@ async def test_timers_run_in_the_order_of_their_due_times_when_the_clock_advance
     assert await bench.ground.timers.advance_to(NOW_MS + 10_000)
     assert seen[2] == (3000, 3000)
     assert bench.clock.now_ms() == NOW_MS + 10_000
+
+
+@on_a_ground
+async def test_a_timer_that_comes_before_all_known_ones_is_seen(bench):
+    seen = []
+    bench.on("x.note", lambda call, payload: seen.append(payload))
+    bench.schedule(9000, "x.note", "far")
+    assert await bench.ground.timers.settle()
+    assert bench.ground.timers.next_due_ms() == NOW_MS + 9000
+    bench.schedule(1000, "x.note", "near")
+    assert bench.ground.timers.next_due_ms() == NOW_MS + 1000
+    assert await bench.ground.timers.advance_to(NOW_MS + 5000)
+    bench.schedule(-1000, "x.note", "late")
+    assert await bench.ground.timers.settle()
+    assert seen == ["near", "late"]
+    assert await bench.ground.timers.advance_to(NOW_MS + 9000)
+    assert seen == ["near", "late", "far"] and bench.ground.timers.next_due_ms() is None
+
+
+@on_a_ground
+async def test_a_delivery_may_be_handed_over_by_its_room(bench):
+    seen = []
+    bench.targets["arn:aws:sqs:us-east-1:111111111111:q"] = lambda call, delivery: seen.append(delivery.text)
+    delivery = Delivery("arn:aws:sqs:us-east-1:111111111111:q", b"text", "events.amazonaws.com")
+    with bench.call.transaction():
+        assert bench.ground.outbox.takes(delivery.target_arn) and not bench.ground.outbox.is_async(delivery.target_arn)
+        bench.ground.outbox.take(bench.call, delivery)
+        with pytest.raises(AwsError):
+            bench.ground.outbox.take(bench.call, msgspec.structs.replace(delivery, target_arn="arn:aws:sqs:us-east-1:111111111111:other"))
+    assert seen == ["text"]
 
 
 @on_a_ground

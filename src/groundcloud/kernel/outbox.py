@@ -35,6 +35,7 @@ class Outbox:
         """`targets`: the service of an ARN ("sqs", "lambda", "states") -> the room that takes deliveries to it."""
         self._ground = ground
         self._targets = targets
+        self._found: dict[str, tuple[Any, bool]] = {}
         self.handlers = {
             "kernel.deliver": Timer(self._deliver, False, False),
             "kernel.deliver-async": Timer(self._deliver_async, True, False),
@@ -47,27 +48,30 @@ class Outbox:
         name = "kernel.deliver-async" if self.is_async(delivery.target_arn) else "kernel.deliver"
         self._ground.timers.put(tx, call, due_ms, name, msgspec.msgpack.encode(delivery), None)
 
-    def _target(self, target_arn: str) -> Any:
-        service = arns.parse(target_arn).service if arns.is_arn(target_arn) else ""
-        room = self._targets.get(service)
-        if room is None or room not in self._ground.rooms:
-            return None
-        return self._ground.rooms.get(room).targets.get(service)
+    def _target(self, target_arn: str) -> tuple[Any, bool]:
+        """The function that takes deliveries to this ARN (None if there is none), and whether it is asynchronous."""
+        service = target_arn.split(":", 3)[2] if arns.is_arn(target_arn) else ""
+        found = self._found.get(service)
+        if found is None:
+            room = self._targets.get(service)
+            function = None if room is None or room not in self._ground.rooms else self._ground.rooms.get(room).targets.get(service)
+            found = self._found[service] = (function, inspect.iscoroutinefunction(function))
+        return found
 
     def takes(self, target_arn: str) -> bool:
         """Whether some room takes deliveries to this ARN."""
-        return self._target(target_arn) is not None
+        return self._target(target_arn)[0] is not None
 
     def take(self, parent: Call, delivery: Delivery) -> Awaitable[None] | None:
         """Hands a delivery over now: in the parent's transaction, or as something to await where the target is asynchronous. Raises what the target raises.
 
         For rooms that retry by rules of their own; all others `put` and leave the rest to the outbox.
         """
-        function = self._target(delivery.target_arn)
+        function, is_async = self._target(delivery.target_arn)
         if function is None:
             raise AwsError("ResourceNotFoundException", f"nothing takes deliveries to {delivery.target_arn}")
         call = self._call(parent, delivery)
-        if not inspect.iscoroutinefunction(function):
+        if not is_async:
             # A transaction of its own would commit apart from the row's removal: take the row's, and give up all of it on failure.
             call._tx = parent.tx.at(call.account, call.region)
         result: Awaitable[None] | None = function(call, delivery)
@@ -75,7 +79,7 @@ class Outbox:
 
     def is_async(self, target_arn: str) -> bool:
         """Whether deliveries to this ARN are taken outside of a transaction."""
-        return inspect.iscoroutinefunction(self._target(target_arn))
+        return self._target(target_arn)[1]
 
     def _call(self, parent: Call, delivery: Delivery) -> Call:
         """The call in which the target runs: in the target's account and region, as the sender's principal."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cache
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal
@@ -30,12 +31,7 @@ class Settings:
     @property
     def loopback(self) -> bool:
         """Whether only this machine can reach the server; the well-known `test` credentials are valid on loopback alone."""
-        if self.host == "localhost":
-            return True
-        try:
-            return ip_address(self.host).is_loopback
-        except ValueError:
-            return False
+        return _is_loopback(self.host)
 
     @property
     def endpoint(self) -> str:
@@ -47,3 +43,13 @@ class Settings:
         """Where functions reach the platform: a numeric address, since a sandbox may have no resolver."""
         address = "127.0.0.1" if self.loopback or self.host in ("0.0.0.0", "::") else self.host
         return f"http://{address}:{self.port}"
+
+
+@cache
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
