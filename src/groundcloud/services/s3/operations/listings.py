@@ -78,6 +78,7 @@ def list_objects_v2(call: Call, request: dict[str, Any]) -> dict[str, Any]:
         _current(call.tx, bucket.bucket_name), prefix, delimiter, after, limit, shown=_shown if bucket.versioning else None
     )
     with_owner = bool(request.get("FetchOwner"))
+    restores_at_ms = _restores_at_ms(call, request)
     text = listing.url_encoded if encode else _plain
     return {
         "Name": bucket.bucket_name,
@@ -90,7 +91,7 @@ def list_objects_v2(call: Call, request: dict[str, Any]) -> dict[str, Any]:
         "Delimiter": text(delimiter) if delimiter else None,
         "EncodingType": "url" if encode else None,
         "IsTruncated": page.truncated,
-        "Contents": [_entry(key, version, bucket, encode, with_owner, _restores_at_ms(call, request)) for key, version in page.entries] or None,
+        "Contents": [_entry(key, version, bucket, encode, with_owner, restores_at_ms) for key, version in page.entries] or None,
         "CommonPrefixes": _prefixes(page, encode) or None,
     }
 
@@ -109,6 +110,7 @@ def list_objects(call: Call, request: dict[str, Any]) -> dict[str, Any]:
         _current(call.tx, bucket.bucket_name), prefix, delimiter, marker, limit, shown=_shown if bucket.versioning else None
     )
     text = listing.url_encoded if encode else _plain
+    restores_at_ms = _restores_at_ms(call, request)
     return {
         "Name": bucket.bucket_name,
         "Prefix": text(prefix),
@@ -119,7 +121,7 @@ def list_objects(call: Call, request: dict[str, Any]) -> dict[str, Any]:
         "Delimiter": text(delimiter) if delimiter else None,
         "EncodingType": "url" if encode else None,
         "IsTruncated": page.truncated,
-        "Contents": [_entry(key, version, bucket, encode, True, _restores_at_ms(call, request)) for key, version in page.entries] or None,
+        "Contents": [_entry(key, version, bucket, encode, True, restores_at_ms) for key, version in page.entries] or None,
         "CommonPrefixes": _prefixes(page, encode) or None,
     }
 
