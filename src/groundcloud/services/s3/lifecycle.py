@@ -91,13 +91,14 @@ def _check_date(date: float | None) -> None:
         raise errors.invalid_argument("'Date' must be at midnight GMT", "Date", date)
 
 
-def schedule(call: Call, tx: Transaction, bucket_name: str) -> None:
-    """The next look at this bucket: the coming midnight UTC."""
-    call.schedule(midnight_after(call.clock.now_ms()), TIMER, bucket_name, key=bucket_name, tx=tx)
+def schedule(call: Call, tx: Transaction, bucket: Bucket) -> None:
+    """The next look at this bucket: the coming midnight UTC. One timer, whoever asked from wherever."""
+    home = tx.at(bucket.account, bucket.region)
+    call.schedule(midnight_after(call.clock.now_ms()), TIMER, bucket.bucket_name, key=bucket.bucket_name, tx=home)
 
 
-def unschedule(call: Call, tx: Transaction, bucket_name: str) -> None:
-    call.unschedule(TIMER, bucket_name, tx=tx)
+def unschedule(call: Call, tx: Transaction, bucket: Bucket) -> None:
+    call.unschedule(TIMER, bucket.bucket_name, tx=tx.at(bucket.account, bucket.region))
 
 
 def midnight_after(at_ms: int) -> int:

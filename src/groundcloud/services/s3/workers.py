@@ -36,7 +36,7 @@ async def expire(call: Call, bucket_name: str) -> None:
                 _look(call, tx, bucket, rules, smallest, key, current)
             if len(keys) < BATCH:
                 _abort_uploads(call, tx, bucket_name, rules)
-                lifecycle.schedule(call, tx, bucket_name)
+                lifecycle.schedule(call, tx, bucket)
                 return
             after = keys[-1][0]
         await asyncio.sleep(0)

@@ -150,7 +150,7 @@ def put_bucket_lifecycle_configuration(call: Call, request: dict[str, Any]) -> d
     document = lifecycle.checked(call, request["LifecycleConfiguration"])
     smallest = request.get("TransitionDefaultMinimumObjectSize", "all_storage_classes_128K")
     _keep(call, bucket, "lifecycle", {**document, "TransitionDefaultMinimumObjectSize": smallest}, marks=True)
-    lifecycle.schedule(call, call.tx, bucket.bucket_name)
+    lifecycle.schedule(call, call.tx, bucket)
     return {"TransitionDefaultMinimumObjectSize": smallest}
 
 
@@ -163,7 +163,7 @@ def get_bucket_lifecycle_configuration(call: Call, request: dict[str, Any]) -> d
 @operation(public=True)
 def delete_bucket_lifecycle(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     bucket = _open(call, request, "s3:PutLifecycleConfiguration")
-    lifecycle.unschedule(call, call.tx, bucket.bucket_name)
+    lifecycle.unschedule(call, call.tx, bucket)
     return _forget(call, bucket, "lifecycle")
 
 
