@@ -335,7 +335,7 @@ def _error_of(fault: Exception, fallback: str) -> Exception:
     if isinstance(fault, duckdb.ConversionException):
         if "timestamp field" in text:
             return errors.of("ValueParseFailure")
-        if "JSON" in text and fallback == "JSONParsingError":
+        if "Malformed JSON" in text and fallback == "JSONParsingError":
             return errors.of(fallback)
         return errors.of("CastFailed")
     if isinstance(fault, duckdb.OutOfRangeException):

@@ -13,8 +13,10 @@ from typing import Any, NamedTuple
 from groundcloud.services.s3.select import errors
 
 EXPRESSION_BYTES_MAX = 256 * 1024
-DEPTH_MAX = 100
-"""Of nested values: a deeper one is beyond the parser's stack."""
+DEPTH_MAX = 40
+"""Of nested values, and of sums and products in a row: a deeper tree is beyond the stack of what walks it."""
+OPERATORS_MAX = 2000
+"""Conditions joined by AND, and by OR."""
 AGGREGATES = frozenset(("AVG", "COUNT", "MAX", "MIN", "SUM"))
 TYPES = {
     "BOOL": "BOOLEAN",
@@ -291,17 +293,27 @@ class _Parser:
         self._depth += 1
         if self._depth > DEPTH_MAX:
             raise errors.of("MaxOperatorsExceeded")
-        node = self._both()
+        either = [self._both()]
         while self._word("OR"):
-            node = Node("or", (node, self._both()))
+            either.append(self._both())
         self._depth -= 1
-        return node
+        return self._all("or", either)
 
     def _both(self) -> Node:
-        node = self._not()
+        every = [self._not()]
         while self._word("AND"):
-            node = Node("and", (node, self._not()))
-        return node
+            every.append(self._not())
+        return self._all("and", every)
+
+    def _all(self, kind: str, nodes: list[Node]) -> Node:
+        if len(nodes) > OPERATORS_MAX:
+            raise errors.of("MaxOperatorsExceeded")
+        return nodes[0] if len(nodes) == 1 else Node(kind, tuple(nodes))
+
+    def _count(self, count: int) -> int:
+        if count >= DEPTH_MAX:
+            raise errors.of("MaxOperatorsExceeded")
+        return count + 1
 
     def _not(self) -> Node:
         negations = 0
@@ -312,7 +324,9 @@ class _Parser:
 
     def _comparison(self) -> Node:
         node = self._sum()
+        count = 0
         while True:
+            count = self._count(count)
             token = self._peek()
             if token.kind == "operator" and token.text in ("=", "<>", "!=", "<", "<=", ">", ">="):
                 self._at += 1
@@ -347,7 +361,9 @@ class _Parser:
 
     def _sum(self) -> Node:
         node = self._product()
+        count = 0
         while True:
+            count = self._count(count)
             token = self._peek()
             if token.kind != "operator" or token.text not in ("+", "-", "||"):
                 return node
@@ -356,7 +372,9 @@ class _Parser:
 
     def _product(self) -> Node:
         node = self._signed()
+        count = 0
         while True:
+            count = self._count(count)
             token = self._peek()
             if token.kind != "operator" or token.text not in ("*", "/", "%"):
                 return node
@@ -395,10 +413,10 @@ class _Parser:
             raise errors.of("ParseUnsupportedCase")
         if word == "CAST":
             return self._cast()
-        if self._peek() == _Token("operator", "("):
-            return self._call(word)
         if word in KEYWORDS:
             raise errors.of("ParseUnExpectedKeyword")
+        if self._peek() == _Token("operator", "("):
+            return self._call(word)
         return self._path(Name(token.text, False))
 
     def _path(self, first: Name) -> Node:

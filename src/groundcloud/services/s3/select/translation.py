@@ -229,10 +229,10 @@ class Translation:
         return Term(texts, "bool")
 
     def _and(self, node: Node) -> Term:
-        return Term(f"({self.condition(node.args[0])} AND {self.condition(node.args[1])})", "bool")
+        return Term(f"({' AND '.join(self.condition(arg) for arg in node.args)})", "bool")
 
     def _or(self, node: Node) -> Term:
-        return Term(f"({self.condition(node.args[0])} OR {self.condition(node.args[1])})", "bool")
+        return Term(f"({' OR '.join(self.condition(arg) for arg in node.args)})", "bool")
 
     def _not(self, node: Node) -> Term:
         return Term(f"(NOT {self.condition(node.args[0])})", "bool")
