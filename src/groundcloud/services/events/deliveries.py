@@ -114,11 +114,7 @@ def _timer(call: Call, target_arn: str) -> str:
     service = target_arn.split(":", 3)[2]
     if service == "execute-api" or (service == "events" and ":api-destination/" in target_arn):
         return "events.call"
-    known: dict[str, str] = call.ground.own("events/timers", dict)
-    name = known.get(service)
-    if name is None:
-        name = known[service] = "events.deliver-async" if call.ground.outbox.is_async(target_arn) else "events.deliver"
-    return name
+    return "events.deliver-async" if call.ground.outbox.is_async(target_arn) else "events.deliver"
 
 
 def handed(call: Call, delivery: Delivery) -> Handed:
