@@ -278,6 +278,19 @@ def test_a_mapping_that_is_switched_on_again_goes_on_where_it_was(source: Source
     assert source.seen() == [["b"]]
 
 
+def test_a_mapping_waits_for_a_function_that_is_deleted_and_made_again(source: Source) -> None:
+    source.connect()
+    source.put("a")
+    assert source.seen() == [["a"]]
+    source.lambda_.delete_function(FunctionName=source.name)
+    source.put("b")
+    source.clock.advance("1m")
+    assert source.lambda_.get_event_source_mapping(UUID=source.mapping_id)["LastProcessingResult"].startswith("PROBLEM: ")
+    make_function(source.lambda_, source.role, NOTE, FunctionName=source.name, Environment={"Variables": {"SEEN": source.seen_url}})
+    source.clock.advance("6m")
+    assert source.seen()[-1] == ["b"]
+
+
 def test_a_quiet_stream_is_followed_past_the_life_of_its_iterators(source: Source) -> None:
     source.connect()
     source.clock.advance("31m")

@@ -12,6 +12,7 @@ import asyncio
 import json
 import time
 import zlib
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from groundcloud.base.errors import AwsError
@@ -60,6 +61,9 @@ class StreamPoller(Poller):
         self._destination = ((settings.get("DestinationConfig") or {}).get("OnFailure") or {}).get("Destination") or ""
         self._source = source_of(self)
         self._shards: dict[str, asyncio.Task[None]] = {}
+        self._ending = ExitStack()
+        """Settling waits for the children of a shard that has ended, if `_waits` says that somebody looks for them."""
+        self._waits = False
 
     async def run(self) -> None:
         try:
@@ -67,11 +71,14 @@ class StreamPoller(Poller):
                 try:
                     await self._start_shards()
                 except AwsError as error:
+                    self._ending.close()
                     await self.problem(error)
                     continue
+                self._ending.close()
                 self.no_problem()
                 await self._wait()
         finally:
+            self._ending.close()
             for task in self._shards.values():
                 task.cancel()
             await asyncio.gather(*self._shards.values(), return_exceptions=True)
@@ -82,9 +89,11 @@ class StreamPoller(Poller):
         looked = asyncio.get_running_loop().create_task(
             call.wait(self.changes(), until_ms=call.clock.now_ms() + self._source.look_again_ms)
         )
+        self._waits = True
         try:
             await asyncio.wait([looked, *self._shards.values()], return_when=asyncio.FIRST_COMPLETED)
         finally:
+            self._waits = False
             looked.cancel()
         for shard_id, task in list(self._shards.items()):
             if task.done():
@@ -193,6 +202,8 @@ class StreamPoller(Poller):
                     return
                 self._keep(shard_id, done)
             if reader.ended:
+                if self._waits:
+                    self._ending.enter_context(self.call.busy())
                 self._keep(shard_id, done, finished=True)
                 return
 

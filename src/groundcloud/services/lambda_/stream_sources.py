@@ -10,6 +10,7 @@ import asyncio
 import json
 import time
 from base64 import b64decode, b64encode
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from groundcloud.base.errors import AwsError
@@ -176,9 +177,10 @@ class KinesisStream(Source):
         super().__init__(poller)
         self.stream_arn = stream_of(self.arn)
         self.is_consumer = self.stream_arn != self.arn
-        self._role_arn = execution.target(poller.call, poller.name).version.role
+        self._role_arn = ""
 
     async def shards(self) -> list[Shard]:
+        self._role_arn = execution.target(self.poller.call, self.poller.name).version.role
         found: list[Shard] = []
         params: Document = {"StreamARN": self.stream_arn}
         while True:
@@ -278,6 +280,8 @@ class SubscriptionReader(Reader):
         self._position = position
         self._events: Any = None
         self._coming: asyncio.Task[Any] | None = None
+        self._arrived = ExitStack()
+        """Settling waits for an event that has come and is not taken up yet."""
         self._waiting: list[Item] = []
         self._last = False
 
@@ -300,9 +304,15 @@ class SubscriptionReader(Reader):
             self._coming.cancel()
             await asyncio.wait([self._coming])
             self._coming = None
+        self._arrived.close()
         if self._events is not None:
             await self._events.aclose()
             self._events = None
+
+    async def _event(self) -> Any:
+        event = await anext(self._events, None)
+        self._arrived.enter_context(self._source.poller.call.busy())
+        return event
 
     async def _next(self, wait_until_ms: int) -> Document | None:
         """The next event; None where virtual time reaches `wait_until_ms` first, or the mapping changes."""
@@ -312,7 +322,7 @@ class SubscriptionReader(Reader):
             if self._events is None:
                 self._events = await self._subscribe()
             if self._coming is None:
-                self._coming = loop.create_task(anext(self._events, None))
+                self._coming = loop.create_task(self._event())
             over = loop.create_task(poller.call.wait(poller.changes(), until_ms=wait_until_ms))
             try:
                 await asyncio.wait([self._coming, over], return_when=asyncio.FIRST_COMPLETED)
@@ -321,6 +331,7 @@ class SubscriptionReader(Reader):
             if not self._coming.done():
                 return None
             coming, self._coming = self._coming, None
+            self._arrived.close()
             event = coming.result()
             if event is not None:
                 return dict(event["SubscribeToShardEvent"])

@@ -144,9 +144,9 @@ async def _events(
             changed = store.watch(watch.prefix)
             try:
                 page = records.read(call, tx, stream, shard_number, start, now_ms, EVENT_RECORDS_MAX, EVENT_BYTES_MAX)
-                ended = page.following is None
-                if page.entries or ended or now_ms - silent_since_ms >= HEARTBEAT_MS:
+                if page.entries or page.following is None or now_ms - silent_since_ms >= HEARTBEAT_MS:
                     silent_since_ms = now_ms
+                    await call.durable()  # nobody sees a record that a crash could take back
                     event: Request = {
                         "Records": records.describe(stream, page.shard, page.entries),
                         "MillisBehindLatest": page.behind_ms,
