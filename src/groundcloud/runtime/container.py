@@ -60,6 +60,7 @@ class Containers:
         self._engine: Engine | None = None
         self._finding = asyncio.Lock()
         self._server = _server_name()
+        self._pool = secrets.token_hex(3) + "n"  # a process may have more than one
         self._numbers = itertools.count(1)
         # Another server of the machine begins elsewhere.
         self._users = (_UID_BASE + number % _UID_COUNT for number in itertools.count(secrets.randbelow(_UID_COUNT)))
@@ -86,7 +87,7 @@ class Containers:
             raise RuntimeNotAvailable(f"Neither Docker nor Podman answers ({missing}).") from missing
         if spec.network == "isolated" and (engine.remote or not engine.is_podman):
             raise RuntimeNotAvailable("A container with a function network of its own needs Podman on the server's own machine.")
-        name = f"{self._server}{next(self._numbers)}"
+        name = f"{self._server}{self._pool}{next(self._numbers)}"
         if self._directory is None:
             self._directory = Path(tempfile.mkdtemp(prefix=self._server))
         uid = None if engine.rootless or engine.remote else next(self._users)

@@ -79,9 +79,11 @@ int main(int argc, char **argv) {
 }
 """
 
-HANDLER = """import os, sys
+HANDLER = """import os, sys, urllib.request
 def handler(event, context):
     print("in a container")
+    if event.get("ask"):
+        return [urllib.request.urlopen(os.environ["AWS_ENDPOINT_URL"] + "/_ground/health").status, os.listdir("/sys/class/net")]
     return {"event": event, "function": context.function_name, "left_ms": context.get_remaining_time_in_millis() > 0, "modules": "boto3" in sys.modules}
 """
 

@@ -17,6 +17,8 @@ from botocore.exceptions import ClientError
 from tests.services.lambda_ import images
 from tests.services.lambda_.conftest import RUNTIME, make_role, zipped
 
+from groundcloud.testing.servers import Threaded
+
 IMAGE = "localhost/groundcloud-test:first"
 SECOND = "localhost/groundcloud-test:second"
 PYTHON = "localhost/groundcloud-test:python"
@@ -219,6 +221,24 @@ def test_awss_own_client_runs_in_an_image(
     assert answer("contained", {"a": [1]}) == {"event": {"a": [1]}, "function": "contained", "left_ms": True, "modules": False}
     tail = b64decode(lambda_.invoke(FunctionName="contained", LogType="Tail")["LogResult"]).decode()
     assert tail.index("START RequestId") < tail.index("in a container") < tail.index("REPORT RequestId")
+
+
+def test_an_isolated_container_reaches_the_platform_alone(engine: images.Engine, tmp_path: Path) -> None:
+    installed = subprocess.run(
+        [sys.executable, "-m", "pip", "install", "-q", "--target", tmp_path, "awslambdaric"], capture_output=True, env=os.environ
+    )
+    if installed.returncode != 0:
+        pytest.skip("awslambdaric cannot be installed here")
+    engine.python(PYTHON, tmp_path)
+    server = Threaded(function_network="isolated")
+    try:
+        role_arn = make_role(server.client("iam"), "function-role")
+        common = {"PackageType": "Image", "Code": {"ImageUri": PYTHON}, "ImageConfig": {"Command": ["app.handler"]}}
+        server.client("lambda").create_function(FunctionName="alone", Role=role_arn, Timeout=20, MemorySize=256, **common)
+        answer = server.client("lambda").invoke(FunctionName="alone", Payload=b'{"ask": true}')["Payload"].read()
+    finally:
+        server.close()
+    assert json.loads(answer) == [200, ["lo"]]
 
 
 def test_a_killed_servers_containers_are_removed_by_the_next(process: Any, engine: images.Engine, digest: str) -> None:
