@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import http.client
 import json
 import urllib.parse
@@ -230,6 +232,31 @@ def test_a_form_uploads(client: Any, s3: Any, bucket: str, ground: Any, version:
     got = s3.get_object(Bucket=bucket, Key="in/f.txt")
     assert (got["Body"].read(), got["Metadata"], got["ContentType"]) == (content, {"m": "1"}, "text/x")
     assert got["ETag"] == headers["etag"]
+
+
+@pytest.mark.parametrize("kind", ["customer", "kms"])
+def test_a_form_says_how_its_file_is_encrypted(client: Any, s3: Any, bucket: str, ground: Any, kind: str) -> None:
+    head = "x-amz-server-side-encryption"
+    key = bytes(range(32))
+    fields = {head: "aws:kms", f"{head}-bucket-key-enabled": "true"}
+    if kind == "customer":
+        digest = base64.b64encode(hashlib.md5(key).digest()).decode()
+        texts = {"algorithm": "AES256", "key": base64.b64encode(key).decode(), "key-MD5": digest}
+        fields = {f"{head}-customer-{name}": text for name, text in texts.items()}
+    statement = {"Effect": "Deny", "Principal": "*", "Action": "s3:PutObject", "Resource": f"arn:aws:s3:::{bucket}/*"}
+    condition = {"Null": {"s3:" + next(iter(fields)): "true"}}
+    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Statement": [statement | {"Condition": condition}]}))
+    for given, wanted in (({}, 403), (fields, 204)):
+        post = s3.generate_presigned_post(bucket, "k", Fields=given, Conditions=[{name: text} for name, text in given.items()])
+        status, headers, _ = ask(ground, "POST", f"/{bucket}", *form(post["fields"], b"content"))
+        assert status == wanted
+    if kind == "customer":
+        assert headers[f"{head}-customer-algorithm"] == "AES256"
+        assert s3.get_object(Bucket=bucket, Key="k", SSECustomerAlgorithm="AES256", SSECustomerKey=key)["Body"].read() == b"content"
+    else:
+        assert (headers[head], headers[f"{head}-bucket-key-enabled"]) == ("aws:kms", "true")
+        got = s3.get_object(Bucket=bucket, Key="k")
+        assert (got["Body"].read(), got["BucketKeyEnabled"]) == (b"content", True)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,8 @@
 """Amazon S3: general-purpose buckets with objects, versions, multipart uploads, encryption, listings, policies, ACLs, access points, notifications, website
 hosting, form uploads, object lock, lifecycle, archives, replication, inventory, access logs and SelectObjectContent; and S3 Control beside it.
 
+All content rests encrypted: under the server's key (SSE-S3), the customer's (SSE-C), or a data key of KMS (SSE-KMS, DSSE-KMS). Differs: SSE-C is taken
+without TLS, and by buckets that were never told to block it; an aws:fsx or aws:backup bucket default is refused.
 Kept and given back without effect: acceleration, analytics, metrics, intelligent tiering.
 Missing: Object Lambda, directory buckets, multi-region access points, annotations, metadata tables, MFA delete; each is refused by name.
 """

@@ -28,11 +28,11 @@ from groundcloud.store import Transaction
 ATTRIBUTES_PARTS_MAX = 1000
 
 
-def check_put(call: Call, tx: Transaction, request: dict[str, Any], *, action: str = "s3:PutObject") -> Bucket:
-    """The bucket of a write, once the caller may write there with the ACL, tags and lock that the request has."""
+def check_put(call: Call, tx: Transaction, request: dict[str, Any], *, action: str = "s3:PutObject", form: bool = False) -> Bucket:
+    """The bucket of a write, once the caller may write there with the ACL, tags and lock that the request has. `form`: it came without headers."""
     key = request["Key"]
     names.check_key(key)
-    bucket = permissions.open_bucket(call, tx, request, action, key, context=_of_inner(request) if call.http is None else None)
+    bucket = permissions.open_bucket(call, tx, request, action, key, context=_of_inner(request) if form or call.http is None else None)
     if "Tagging" in request:
         permissions.require(call, bucket, "s3:PutObjectTagging", key)
     if (
@@ -55,6 +55,7 @@ _CONDITIONS = {
     "ACL": "s3:x-amz-acl",
     "ServerSideEncryption": "s3:x-amz-server-side-encryption",
     "SSEKMSKeyId": "s3:x-amz-server-side-encryption-aws-kms-key-id",
+    "SSECustomerAlgorithm": "s3:x-amz-server-side-encryption-customer-algorithm",
     "StorageClass": "s3:x-amz-storage-class",
 }
 

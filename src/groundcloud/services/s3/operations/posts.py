@@ -75,7 +75,9 @@ async def _post(call: Call, http: HttpRequest, bucket_name: str) -> HttpResponse
     metadata = {name.removeprefix("x-amz-meta-"): value for name, value in fields.items() if name.startswith("x-amz-meta-")}
     if metadata:
         request["Metadata"] = metadata
-    bucket = check_put(call, call.reading(), request)
+    if "BucketKeyEnabled" in request:
+        request["BucketKeyEnabled"] = request["BucketKeyEnabled"].lower() == "true"
+    bucket = check_put(call, call.reading(), request, form=True)
     grants, owner = grants_of_write(call, bucket, request)
     retention, legal_hold = objects.lock_of(request, bucket, call.now_s)
     sealing = await encryption.of_write(call, request, bucket)
@@ -96,6 +98,8 @@ async def _post(call: Call, http: HttpRequest, bucket_name: str) -> HttpResponse
     headers = [("etag", f'"{version.etag}"'), ("x-amz-request-id", call.request_id), ("x-amz-id-2", call.request_id)]
     if bucket.versioning == "Enabled":
         headers.append(("x-amz-version-id", version.version_id))
+    shown = {name: sealing.members[member] for name, member in _MEMBERS.items() if member in sealing.members}
+    headers += [(name, value if isinstance(value, str) else str(value).lower()) for name, value in shown.items()]
     return _answer(call, http, fields, bucket_name, key, version.etag, headers)
 
 
