@@ -79,7 +79,34 @@ def test_a_table_of_a_stack(client: Any, dynamodb: Any, clock: Any) -> None:
     assert dynamodb.list_tables()["TableNames"] == []
 
 
-@pytest.mark.parametrize("properties", [{"ImportSourceSpecification": {}}, {"VectorIndexes": []}])
+def test_indexes_of_vectors_are_made_and_replaced_with_others_of_a_stack(client: Any, dynamodb: Any, clock: Any) -> None:
+    def near(name: str) -> dict[str, Any]:
+        return {
+            "IndexName": name,
+            "VectorAttribute": {"AttributeName": "v"},
+            "Dimensions": "2",
+            "DistanceFunction": "COSINE",
+            "Projection": {"ProjectionType": "ALL"},
+        }
+
+    cloudformation = client("cloudformation")
+    cloudformation.create_stack(StackName="app", TemplateBody=template(VectorIndexes=[near("one")]))
+    clock.settle()
+    name = outputs(cloudformation)["Name"]
+    changed = template(
+        VectorIndexes=[near("two"), near("three")],
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "g")],
+        GlobalSecondaryIndexes=[index("by-g", "g")],
+    )
+    cloudformation.update_stack(StackName="app", TemplateBody=changed)
+    clock.settle()
+    assert outputs(cloudformation)["Name"] == name
+    table = dynamodb.describe_table(TableName=name)["Table"]
+    assert [index["IndexName"] for index in table["VectorIndexes"]] == ["two", "three"]
+    assert [index["IndexName"] for index in table["GlobalSecondaryIndexes"]] == ["by-g"]
+
+
+@pytest.mark.parametrize("properties", [{"ImportSourceSpecification": {}}, {"NoSuchProperty": []}])
 def test_a_property_that_is_not_there_fails_the_stack_by_name(client: Any, clock: Any, properties: dict[str, Any]) -> None:
     cloudformation = client("cloudformation")
     cloudformation.create_stack(StackName="app", TemplateBody=template(**properties))

@@ -127,14 +127,14 @@ def test_a_table_that_cannot_be(dynamodb: Any, changes: dict[str, Any], sentence
 def test_what_is_not_implemented_is_refused_by_name(dynamodb: Any) -> None:
     code, sentence = refusal(
         dynamodb.create_table,
-        TableName="vectors",
-        VectorIndexes=[],
+        TableName="shared",
+        GlobalTableSourceArn="arn:aws:dynamodb:us-east-1:111122223333:table/theirs",
         KeySchema=HASH,
         AttributeDefinitions=[PK],
         BillingMode="PAY_PER_REQUEST",
     )
     assert code == "NotImplementedException"
-    assert "VectorIndexes" in sentence
+    assert "GlobalTableSourceArn" in sentence
 
 
 def test_capacity_changes_and_says_when_it_does_not(dynamodb: Any) -> None:

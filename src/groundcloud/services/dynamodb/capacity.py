@@ -29,23 +29,32 @@ READ, WRITE = "ConsumedReadCapacityUnits", "ConsumedWriteCapacityUnits"
 class Usage:
     """What a request has used of one table and its indexes. `local` names the indexes that are local."""
 
-    __slots__ = ("indexes", "local", "table", "table_name")
+    __slots__ = ("indexes", "local", "table", "table_name", "vectors")
 
     def __init__(self, table_name: str, table: float = 0.0) -> None:
         self.table_name = table_name
         self.table = table
         self.indexes: dict[str, float] = {}
         self.local: set[str] = set()
+        self.vectors: dict[str, float] | None = None
+        """Bytes written to vector indexes, which are no units."""
 
     def add_index(self, index_name: str, is_global: bool, units: float) -> None:
         self.indexes[index_name] = self.indexes.get(index_name, 0.0) + units
         if not is_global:
             self.local.add(index_name)
 
+    def add_vectors(self, index_name: str, size_bytes: float) -> None:
+        if self.vectors is None:
+            self.vectors = {}
+        self.vectors[index_name] = self.vectors.get(index_name, 0.0) + size_bytes
+
     def merge(self, other: Usage) -> None:
         self.table += other.table
         for name, units in other.indexes.items():
             self.add_index(name, name not in other.local, units)
+        for name, size_bytes in (other.vectors or {}).items():
+            self.add_vectors(name, size_bytes)
 
     @property
     def total(self) -> float:
@@ -62,6 +71,8 @@ class Usage:
                 found = {name: _units(units * factor, kind) for name, units in self.indexes.items() if (name in self.local) is is_local}
                 if found:
                     answer[member] = found
+            if self.vectors:
+                answer["VectorIndexes"] = {name: {"VectorWriteRequestBytes": size} for name, size in self.vectors.items()}
         return answer
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from groundcloud.services.dynamodb import changes, state
-from groundcloud.services.dynamodb.state import Index, KeyParts, TableDefinition
+from groundcloud.services.dynamodb.state import Index, KeyParts, TableDefinition, VectorIndex
 
 ON_DEMAND_READ_UNITS = 12_000
 ON_DEMAND_WRITE_UNITS = 4_000
@@ -42,6 +42,8 @@ def describe(tx: Any, table: TableDefinition, status: str | None = None) -> dict
         answer["LocalSecondaryIndexes"] = local
     if global_:
         answer["GlobalSecondaryIndexes"] = global_
+    if table.vectors:
+        answer["VectorIndexes"] = [_vector_index(tx, arn, index, index_status) for index in table.vectors]
     if table.stream_view is not None:
         answer["StreamSpecification"] = {"StreamEnabled": True, "StreamViewType": table.stream_view}
     label = table.stream_label
@@ -71,7 +73,21 @@ def key_schema(partition_keys: KeyParts, sort_keys: KeyParts) -> list[dict[str, 
     ]
 
 
-def projection(index: Index) -> dict[str, Any]:
+def vector_settings(index: VectorIndex) -> dict[str, Any]:
+    """A vector index as CreateTable has it."""
+    answer: dict[str, Any] = {
+        "IndexName": index.index_name,
+        "VectorAttribute": {"AttributeName": index.attribute},
+        "Projection": projection(index),
+        "Dimensions": index.dimensions,
+        "DistanceFunction": index.distance,
+    }
+    if index.search_schema:
+        answer["SearchSchema"] = [{"AttributeName": name, "SearchSchemaElementType": role} for name, role, _ in index.search_schema]
+    return answer
+
+
+def projection(index: Index | VectorIndex) -> dict[str, Any]:
     answer: dict[str, Any] = {"ProjectionType": index.projection_type}
     if index.non_key_attributes:
         answer["NonKeyAttributes"] = list(index.non_key_attributes)
@@ -101,6 +117,15 @@ def _index(tx: Any, table_arn: str, table: TableDefinition, index: Index, status
             answer["OnDemandThroughput"] = dict(index.on_demand_limits)
         answer["WarmThroughput"] = _warm(table.billing_mode, index, status or index.status)
     return answer
+
+
+def _vector_index(tx: Any, table_arn: str, index: VectorIndex, status: str | None) -> dict[str, Any]:
+    count, size = state.counts(tx, index.index_number)
+    answer = vector_settings(index)
+    answer["IndexStatus"] = status or index.status
+    if index.status == "CREATING" and status is None:
+        answer["Backfilling"] = True
+    return {**answer, "IndexSizeBytes": size, "ItemCount": count, "IndexArn": f"{table_arn}/index/{index.index_name}"}
 
 
 def _replica_status(tx: Any, table: TableDefinition, region: str) -> str:

@@ -113,6 +113,17 @@ def index_key_type_mismatch(name: str, expected: str, actual: str, index_name: s
     return invalid_parameters(f"Type mismatch for Index Key {name} Expected: {expected} Actual: {actual} IndexName: {index_name}")
 
 
+def vector_type(sentence: str, index_name: str) -> AwsError:
+    return validation(f"One or more parameter values were invalid. Invalid type for parameter {sentence} IndexName: {index_name}")
+
+
+def vector_size(attribute: str, expected: int, actual: int, index_name: str) -> AwsError:
+    return validation(
+        f"One or more parameter values were invalid. Invalid size for parameter {attribute}, Expected: {expected}, Actual: {actual}. "
+        f"IndexName: {index_name}"
+    )
+
+
 def hash_key_too_large() -> AwsError:
     return invalid_parameters("Size of hashkey has exceeded the maximum size limit of2048 bytes")
 
@@ -155,6 +166,11 @@ def invalid_document_path() -> AwsError:
 
 def no_such_index(index_name: str) -> AwsError:
     return validation(f"The table does not have the specified index: {index_name}")
+
+
+def not_searchable_so(operation: str) -> AwsError:
+    """A vector index is read by SearchVectors alone."""
+    return validation(f"{operation} operation not supported on this index type")
 
 
 def invalid_start_key(reason: str = "") -> AwsError:

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from groundcloud.services.dynamodb import indexes, state
-from groundcloud.services.dynamodb.state import ENTRIES, ITEMS, TableDefinition, item_size, unpack_item
+from groundcloud.services.dynamodb import indexes, state, vectors
+from groundcloud.services.dynamodb.state import ENTRIES, ITEMS, VECTORS, TableDefinition, item_size, unpack_item
 from groundcloud.services.dynamodb.transfers import EXPORT_TIMER
 from groundcloud.store import Record, Table
 
@@ -170,7 +170,7 @@ def _fill_indexes(call: Any, tx: Any, copy: Copy) -> Copy | None:
             partition, sort = key[1:]
             after = (partition, sort)
             size += item_size(raw)
-            if table.indexes:
+            if table.indexes or table.vectors:
                 _add_entries(tx, table, after, raw)
         state.add_counts(tx, table.table_number, taken, size)
         if taken == BITE:
@@ -203,6 +203,11 @@ def _add_entries(tx: Any, table: TableDefinition, key: tuple[bytes, bytes], raw:
         state.add_counts(tx, index.index_number, 1, entry.size)
         if not index.is_global:
             grown += entry.size
+    for vector_index in table.vectors:
+        found = vectors.entry_of(vector_index, table, key, item)
+        if found is not None:
+            VECTORS.put(tx, *found.key, found.raw)
+            state.add_counts(tx, vector_index.index_number, 1, found.size)
     if grown:
         held = state.COLLECTIONS.get(tx, table.table_number, key[0]) or 0
         state.COLLECTIONS.put(tx, table.table_number, key[0], held + grown)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from groundcloud.services.dynamodb import errors, keys, values
+from groundcloud.services.dynamodb import errors, keys, values, vectors
 from groundcloud.services.dynamodb.state import Index, KeyParts, TableDefinition, pack_item
 from groundcloud.services.dynamodb.values import Item
 
@@ -48,6 +48,8 @@ def check_index_keys(table: TableDefinition, item: Item, names: Iterable[str] | 
 
     `names` limits the check to attributes that an update touched.
     """
+    if table.vectors:
+        vectors.check(table, item, names)
     for index in table.indexes:
         for parts, most in ((index.partition_keys, keys.PARTITION_KEY_BYTES_MAX), (index.sort_keys, keys.SORT_KEY_BYTES_MAX)):
             for name, kind in parts:

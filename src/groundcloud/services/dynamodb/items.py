@@ -7,12 +7,25 @@ from __future__ import annotations
 
 from typing import Any
 
-from groundcloud.services.dynamodb import capacity, changes, destinations, errors, expiry, history, indexes, replication, throttling, values
+from groundcloud.services.dynamodb import (
+    capacity,
+    changes,
+    destinations,
+    errors,
+    expiry,
+    history,
+    indexes,
+    replication,
+    throttling,
+    values,
+    vectors,
+)
 from groundcloud.services.dynamodb.capacity import Usage
 from groundcloud.services.dynamodb.state import (
     COLLECTIONS,
     ENTRIES,
     ITEMS,
+    VECTORS,
     TableDefinition,
     add_counts,
     item_size,
@@ -92,12 +105,14 @@ def _apply(
     if table.replicas and not replicated:
         for place, replica in replication.send(call, tx, table, key, new_raw):
             write(call, place, replica, key, read(place, replica, key), new, new_size, replicated=True)
-    if not (table.indexes or table.time_to_live_attribute or table.stream_view or table.images_wanted or table.kinesis):
+    if not (table.indexes or table.time_to_live_attribute or table.stream_view or table.images_wanted or table.kinesis or table.vectors):
         return
     if old is None and old_raw is not None:
         old = unpack_item(old_raw)
     if table.indexes:
         _write_entries(tx, table, key, old, old_size, new, new_size, usage)
+    if table.vectors:
+        _write_vectors(tx, table, key, old, new, usage)
     if table.time_to_live_attribute:
         expiry.track(call, tx, table, key, old, new)
     if table.images_wanted:
@@ -139,6 +154,25 @@ def _write_entries(
             COLLECTIONS.put(tx, table.table_number, key[0], size)
         else:
             COLLECTIONS.delete(tx, table.table_number, key[0])
+
+
+def _write_vectors(tx: Any, table: TableDefinition, key: Key, old: Item | None, new: Item | None, usage: Usage | None) -> None:
+    for index in table.vectors:
+        before = None if old is None else vectors.entry_of(index, table, key, old)
+        after = None if new is None else vectors.entry_of(index, table, key, new)
+        if before == after:
+            continue
+        charged = 0
+        if before is not None and (after is None or after.key != before.key):
+            VECTORS.delete(tx, *before.key)
+            charged += max(before.size, vectors.REQUEST_BYTES_MIN)
+        if after is not None:
+            VECTORS.put(tx, *after.key, after.raw)
+            charged += max(after.size, vectors.REQUEST_BYTES_MIN)
+        before_size, after_size = (0 if before is None else before.size), (0 if after is None else after.size)
+        add_counts(tx, index.index_number, (after is not None) - (before is not None), after_size - before_size)
+        if usage is not None:
+            usage.add_vectors(index.index_name, float(charged))
 
 
 def collection_bytes(tx: Any, table: TableDefinition, partition: bytes) -> int:

@@ -5,13 +5,14 @@ Pure. Source: API_CreateTable, API_UpdateTable; Developer Guide, "Quotas".
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from groundcloud.services.dynamodb import errors
 from groundcloud.services.dynamodb.errors import invalid_parameters, validation
 from groundcloud.services.dynamodb.shapes import complaint
-from groundcloud.services.dynamodb.state import Index, KeyParts
+from groundcloud.services.dynamodb.state import Index, KeyParts, VectorIndex
+from groundcloud.services.dynamodb.vectors import DIMENSIONS_MAX
 
 Request = dict[str, Any]
 
@@ -20,6 +21,8 @@ LOCAL_INDEXES_MAX = 5
 INDEX_KEY_ATTRIBUTES_MAX = 4
 """Attributes of each half of a global index's key."""
 PROJECTED_ATTRIBUTES_MAX = 100
+VECTOR_INDEXES_MAX = 5
+INLINE_FILTERS_MAX = 18
 UNITS_MAX = 1_000_000_000_000
 
 _INVALID_SCHEMA = "Invalid KeySchema: "
@@ -62,7 +65,7 @@ def read_table_key(request: Request) -> KeyParts:
     if len(names) == 1 and names[0] not in types:
         raise _undefined(names, list(types))
     _check_pair(schema)
-    indexed = request.get("LocalSecondaryIndexes") is not None or request.get("GlobalSecondaryIndexes") is not None
+    indexed = any(request.get(f"{kind}Indexes") is not None for kind in ("LocalSecondary", "GlobalSecondary", "Vector"))
     if not indexed and len(schema) != len(definitions):
         raise invalid_parameters(
             "Number of attributes in KeySchema does not exactly match number of attributes defined in AttributeDefinitions"
@@ -92,7 +95,7 @@ def read_indexes(request: Request, key: KeyParts, next_number: Callable[[], int]
             found.append(read_global_index(spec, types, seen, request.get("BillingMode") or "PROVISIONED", next_number))
         if len(global_) > GLOBAL_INDEXES_MAX:
             raise invalid_parameters(f"GlobalSecondaryIndex count exceeds the per-table limit of {GLOBAL_INDEXES_MAX}")
-    check_all_used(types, key, found)
+    check_all_used(types, key, found, searched(request.get("VectorIndexes") or ()))
     if sum(len(index.non_key_attributes) for index in found) > PROJECTED_ATTRIBUTES_MAX:
         raise invalid_parameters(
             "Number of projected attributes across all indexes exceeds the per-table limit of " + str(PROJECTED_ATTRIBUTES_MAX)
@@ -100,8 +103,9 @@ def read_indexes(request: Request, key: KeyParts, next_number: Callable[[], int]
     return tuple(found)
 
 
-def check_all_used(types: dict[str, str], key: KeyParts, found: list[Index]) -> None:
-    used = {name for name, _ in key} | {name for index in found for name, _ in (*index.partition_keys, *index.sort_keys)}
+def check_all_used(types: dict[str, str], key: KeyParts, found: list[Index], others: set[str]) -> None:
+    """`others`: what the search schemas of vector indexes name."""
+    used = {name for name, _ in key} | {name for index in found for name, _ in (*index.partition_keys, *index.sort_keys)} | others
     if any(name not in used for name in types):
         keys_used = [name for name in types if name in used]
         raise invalid_parameters(
@@ -153,6 +157,71 @@ def read_global_index(spec: Request, types: dict[str, str], seen: set[str], bill
         write_units=throughput["WriteCapacityUnits"] if throughput else 0,
         on_demand_limits=spec.get("OnDemandThroughput") or {},
         warm_throughput=spec.get("WarmThroughput") or {},
+    )
+
+
+def searched(specs: Iterable[Request]) -> set[str]:
+    """The attributes in the search schemas of vector indexes."""
+    return {element["AttributeName"] for spec in specs for element in spec.get("SearchSchema") or ()}
+
+
+def read_vector_indexes(
+    request: Request, key: KeyParts, indexes: tuple[Index, ...], next_number: Callable[[], int]
+) -> tuple[VectorIndex, ...]:
+    """The vector indexes of CreateTable."""
+    specs = request.get("VectorIndexes")
+    if not specs:
+        return ()
+    check_vectors_billed(request.get("BillingMode") or "PROVISIONED")
+    if len(specs) > VECTOR_INDEXES_MAX:
+        raise invalid_parameters(f"VectorIndex count exceeds the per-table limit of {VECTOR_INDEXES_MAX}")
+    types, seen = dict(definitions_of(request)), {index.index_name for index in indexes}
+    found: list[VectorIndex] = []
+    for spec in specs:
+        found.append(read_vector_index(spec, key, types, seen, found, next_number))
+    return tuple(found)
+
+
+def check_vectors_billed(billing_mode: str) -> None:
+    if billing_mode != "PAY_PER_REQUEST":
+        raise invalid_parameters("Vector indexes are only supported for PAY_PER_REQUEST tables")
+
+
+def read_vector_index(
+    spec: Request, key: KeyParts, types: dict[str, str], seen: set[str], others: Iterable[VectorIndex], next_number: Callable[[], int]
+) -> VectorIndex:
+    """`types` are the attributes defined by the request, `others` the vector indexes that the table has beside."""
+    index_name, attribute, dimensions = spec["IndexName"], spec["VectorAttribute"]["AttributeName"], int(spec["Dimensions"])
+    elements = spec.get("SearchSchema") or ()
+    names = [element["AttributeName"] for element in elements]
+    if any(name not in types for name in names):
+        raise invalid_parameters("One element in SearchSchema is not defined in attribute definitions")
+    if len(set(names)) != len(names):
+        raise invalid_parameters(f"Duplicate attribute in SearchSchema of vector index: {index_name}")
+    roles = [element["SearchSchemaElementType"] for element in elements]
+    if roles.count("HASH") > 1:
+        raise invalid_parameters(f"SearchSchema can have at most one HASH element. IndexName: {index_name}")
+    if roles.count("INLINE_FILTER") > INLINE_FILTERS_MAX:
+        raise invalid_parameters(f"SearchSchema can have at most {INLINE_FILTERS_MAX} INLINE_FILTER elements. IndexName: {index_name}")
+    if attribute in types or attribute in dict(key):
+        raise invalid_parameters(f"Vector attribute '{attribute}' must not be a key, nor be in AttributeDefinitions or SearchSchema")
+    if dimensions > DIMENSIONS_MAX:
+        raise invalid_parameters(f"Number of dimensions must be between 1 and {DIMENSIONS_MAX} inclusive.")
+    if any(other.attribute == attribute and other.dimensions != dimensions for other in others):
+        raise invalid_parameters(
+            f"Conflicting attribute definition for '{attribute}'. All VectorIndexes on the same vector attribute must use the same dimensions."
+        )
+    projection_type, non_key = _read_projection(spec)
+    _check_unique(index_name, seen)
+    return VectorIndex(
+        index_name=index_name,
+        index_number=next_number(),
+        attribute=attribute,
+        dimensions=dimensions,
+        distance=spec["DistanceFunction"],
+        search_schema=tuple((name, role, types[name]) for name, role in zip(names, roles, strict=True)),
+        projection_type=projection_type,
+        non_key_attributes=non_key,
     )
 
 

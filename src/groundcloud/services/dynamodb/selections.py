@@ -38,6 +38,8 @@ class Selection:
         if statement.index_name is not None:
             index = table.index(statement.index_name)
             if index is None:
+                if table.vector_index(statement.index_name) is not None:
+                    raise errors.not_searchable_so("Scan")
                 raise errors.no_such_index(statement.index_name)
             if index.is_global and request.get("ConsistentRead"):
                 raise errors.validation("Consistent reads are not supported on global secondary indexes")

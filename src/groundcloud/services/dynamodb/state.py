@@ -38,6 +38,25 @@ class Index(Record, frozen=True, kw_only=True):
     warm_throughput: dict[str, int] = {}
 
 
+class VectorIndex(Record, frozen=True, kw_only=True):
+    """An index of vectors. `search_schema` holds (attribute name, HASH or INLINE_FILTER, type) of what a search may ask for beside."""
+
+    index_name: str
+    index_number: int
+    attribute: str
+    dimensions: int
+    distance: str
+    search_schema: tuple[tuple[str, str, str], ...] = ()
+    projection_type: str = "ALL"
+    non_key_attributes: tuple[str, ...] = ()
+    status: str = "ACTIVE"
+
+    @property
+    def partition_key(self) -> tuple[str, str] | None:
+        """(name, type) of the HASH element."""
+        return next(((name, kind) for name, role, kind in self.search_schema if role == "HASH"), None)
+
+
 class TableDefinition(Record, frozen=True, kw_only=True):
     """A table. `key` holds the partition key and, where there is one, the sort key."""
 
@@ -77,12 +96,21 @@ class TableDefinition(Record, frozen=True, kw_only=True):
     """Whether the provisioned throughput is enforced, see `throttling`."""
     kinesis: tuple[str, str] | None = None
     """Where changes go to a Kinesis stream: generation and precision of the destination, see `destinations`."""
+    vectors: tuple[VectorIndex, ...] = ()
 
     def index(self, index_name: str) -> Index | None:
         return next((index for index in self.indexes if index.index_name == index_name), None)
 
+    def vector_index(self, index_name: str) -> VectorIndex | None:
+        return next((index for index in self.vectors if index.index_name == index_name), None)
+
     def type_of(self, attribute_name: str) -> str:
         return dict(self.attributes)[attribute_name]
+
+    @property
+    def is_filling_index(self) -> bool:
+        """Whether an index of it is being made."""
+        return any(index.status == "CREATING" for index in self.indexes) or any(index.status == "CREATING" for index in self.vectors)
 
     @property
     def images_wanted(self) -> bool:
@@ -101,6 +129,9 @@ ITEMS = Table("dynamodb/items", bytes, key=3)
 
 ENTRIES = Table("dynamodb/entries", bytes, key=5)
 """(index number, index partition, index sort, table partition, table sort) -> size and JSON of what the index projects."""
+
+VECTORS = Table("dynamodb/vectors", bytes, key=4)
+"""(index number, index partition, table partition, table sort) -> see `vectors.entry_of`."""
 
 COUNTERS = Table("dynamodb/counters", bytes, key=1)
 """Table or index number -> items and bytes, see `COUNTER`."""
@@ -145,6 +176,11 @@ def load_table(tx: Any, table_name: str) -> TableDefinition:
     if table.status != "ACTIVE":
         raise errors.resource_not_found()
     return table
+
+
+def watch_table(call: Any, table_name: str) -> Any:
+    """For `call.wait`: a change of a table's definition."""
+    return _DEFINITIONS.watch(call, table_name)
 
 
 def put_table(tx: Any, table: TableDefinition) -> None:

@@ -20,11 +20,12 @@ from groundcloud.services.dynamodb.expressions.conditions import Condition, comp
 from groundcloud.services.dynamodb.expressions.key_conditions import KeyTest, to_key_tests
 from groundcloud.services.dynamodb.expressions.operands import ValueTypes
 from groundcloud.services.dynamodb.expressions.paths import Names, Projection, compile_projection
+from groundcloud.services.dynamodb.expressions.search_conditions import to_equalities
 from groundcloud.services.dynamodb.expressions.tokens import InvalidExpression, check_length
 from groundcloud.services.dynamodb.expressions.updates import Update, compile_update
 from groundcloud.services.dynamodb.values import Value
 
-__all__ = ["NOTHING", "Expressions", "compile_expressions", "read_expressions", "read_values"]
+__all__ = ["NOTHING", "Expressions", "compile_expressions", "read_expressions", "read_search", "read_values"]
 
 CACHED_MAX = 4096
 """Compiled requests kept; applications have tens."""
@@ -42,6 +43,8 @@ class Expressions:
     key_tests: dict[str, KeyTest] | None = None
     filter: Condition | None = None
     projection: Projection | None = None
+    equalities: dict[str, str] | None = None
+    """A SearchConditionExpression: attribute -> placeholder."""
     checks: list[Callable[[dict[str, Value]], None]] = field(default_factory=list)
 
 
@@ -72,6 +75,19 @@ def read_expressions(request: dict[str, Any]) -> tuple[Expressions, dict[str, Va
     return compiled, found_values
 
 
+def read_search(request: dict[str, Any]) -> tuple[Expressions, dict[str, Value]]:
+    """The same for SearchVectors: SearchConditionExpression and ProjectionExpression."""
+    names, found_values = request.get("ExpressionAttributeNames"), request.get("ExpressionAttributeValues")
+    types = () if found_values is None else read_values(found_values)
+    condition, projection = request.get("SearchConditionExpression"), request.get("ProjectionExpression")
+    if condition is None and projection is None:
+        if names is not None:
+            raise errors.validation("ExpressionAttributeNames can only be specified when using expressions")
+        if found_values is not None:
+            raise errors.validation("ExpressionAttributeValues can only be specified when using expressions")
+    return _compile_search(condition, projection, None if names is None else tuple(names.items()), types), found_values or {}
+
+
 def read_values(found: dict[str, Value]) -> tuple[tuple[str, str], ...]:
     """Checks ExpressionAttributeValues and gives the type of each."""
     if not found:
@@ -100,10 +116,7 @@ def compile_expressions(
     names: tuple[tuple[str, str], ...] | None,
     types: tuple[tuple[str, str], ...],
 ) -> Expressions:
-    if names is not None:
-        if not names:
-            raise errors.validation("ExpressionAttributeNames must not be empty")
-        _check_placeholders("ExpressionAttributeNames", _NAME_KEY, dict(names))
+    _check_names(names)
     _check_placeholders("ExpressionAttributeValues", _VALUE_KEY, dict(types))
     compiler = _Compiler(dict(names or ()), dict(types))
     compiled = compiler.compiled
@@ -122,6 +135,26 @@ def compile_expressions(
             compiled.key_tests = to_key_tests(key_tree.tree)
         except InvalidExpression as problem:
             raise errors.validation(str(problem)) from None
+    return compiled
+
+
+@lru_cache(maxsize=CACHED_MAX)
+def _compile_search(
+    condition: str | None, projection: str | None, names: tuple[tuple[str, str], ...] | None, types: tuple[tuple[str, str], ...]
+) -> Expressions:
+    _check_names(names)
+    _check_placeholders("ExpressionAttributeValues", _VALUE_KEY, dict(types))
+    compiler = _Compiler(dict(names or ()), dict(types))
+    compiled = compiler.compiled
+    tree = None if condition is None else compiler.run_condition("SearchConditionExpression", condition).tree
+    if projection is not None:
+        compiled.projection = compiler.run("ProjectionExpression", projection, lambda text, names, _: compile_projection(text, names))
+    compiler.check_unused()
+    if tree is not None:
+        try:
+            compiled.equalities = to_equalities(tree)
+        except InvalidExpression as problem:
+            raise errors.validation(f"Invalid SearchConditionExpression: {problem}") from None
     return compiled
 
 
@@ -169,6 +202,13 @@ def _raising(parameter: str, check: Callable[[dict[str, Value]], str | None]) ->
             raise errors.validation(f"Invalid {parameter}: {problem}")
 
     return run
+
+
+def _check_names(names: tuple[tuple[str, str], ...] | None) -> None:
+    if names is not None:
+        if not names:
+            raise errors.validation("ExpressionAttributeNames must not be empty")
+        _check_placeholders("ExpressionAttributeNames", _NAME_KEY, dict(names))
 
 
 def _check_placeholders(parameter: str, pattern: re.Pattern[str], provided: dict[str, Any]) -> None:

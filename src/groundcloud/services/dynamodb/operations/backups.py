@@ -13,7 +13,7 @@ from groundcloud.kernel.service import Access, operation
 from groundcloud.services.dynamodb import access, descriptions, errors, history, policies, schema, shapes, state, tags
 from groundcloud.services.dynamodb.history import BACKUPS, Backup
 from groundcloud.services.dynamodb.operations.tables import NUMBERS, PURGE_TIMER, read_encryption
-from groundcloud.services.dynamodb.state import Index, TableDefinition
+from groundcloud.services.dynamodb.state import Index, TableDefinition, VectorIndex
 
 if TYPE_CHECKING:
     from groundcloud.kernel.call import Call
@@ -186,7 +186,9 @@ def _restored(call: Call, tx: Any, source: TableDefinition, request: Request, su
     reads = throughput["ReadCapacityUnits"] if throughput else source.read_units
     writes = throughput["WriteCapacityUnits"] if throughput else source.write_units
     indexes = _restored_indexes(tx, source, request, billing_mode)
+    vectors = _restored_vectors(tx, source, request, billing_mode)
     used = {name for name, _ in source.key} | {name for index in indexes for name, _ in (*index.partition_keys, *index.sort_keys)}
+    used |= {name for index in vectors for name, _, _ in index.search_schema}
     table = TableDefinition(
         table_name=table_name,
         table_number=tx.sequence(NUMBERS),
@@ -198,6 +200,7 @@ def _restored(call: Call, tx: Any, source: TableDefinition, request: Request, su
         read_units=reads if billing_mode == "PROVISIONED" else 0,
         write_units=writes if billing_mode == "PROVISIONED" else 0,
         indexes=indexes,
+        vectors=vectors,
         table_class=source.table_class,
         encryption=read_encryption(call, request.get("SSESpecificationOverride"), source.encryption),
         on_demand_limits=request.get("OnDemandThroughputOverride", source.on_demand_limits),
@@ -228,6 +231,20 @@ def _restored_indexes(tx: Any, source: TableDefinition, request: Request, billin
                 raise errors.invalid_parameters(f"Index {spec['IndexName']} is not in the source table")
             schema.read_global_index(spec, types, set(), billing_mode, lambda: 0)
     return tuple(kept)
+
+
+def _restored_vectors(tx: Any, source: TableDefinition, request: Request, billing_mode: str) -> tuple[VectorIndex, ...]:
+    override = request.get("VectorIndexOverride")
+    if override is not None:
+        known = {index.index_name for index in source.vectors}
+        for spec in override:
+            if spec["IndexName"] not in known:
+                raise errors.invalid_parameters(f"Index {spec['IndexName']} is not in the source table")
+    wanted = None if override is None else {spec["IndexName"] for spec in override}
+    kept = [index for index in source.vectors if wanted is None or index.index_name in wanted]
+    if kept:
+        schema.check_vectors_billed(billing_mode)
+    return tuple(index.replace(index_number=tx.sequence(NUMBERS), status="ACTIVE") for index in kept)
 
 
 def _load(call: Call, table_name: str) -> tuple[Any, TableDefinition]:
@@ -284,6 +301,8 @@ def _describe(tx: Any, backup: Backup) -> dict[str, Any]:
         if member in described:
             wanted = ("IndexName", "KeySchema", "Projection", "ProvisionedThroughput")
             features[member] = [{name: found[name] for name in wanted if name in found} for found in described[member]]
+    if table.vectors:
+        features["VectorIndexes"] = [descriptions.vector_settings(index) for index in table.vectors]
     if table.stream_view:
         features["StreamDescription"] = described["StreamSpecification"]
     if table.time_to_live_attribute:

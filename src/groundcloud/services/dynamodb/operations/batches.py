@@ -119,7 +119,7 @@ def batch_write_item(call: Call, request: Request) -> dict[str, Any]:
             if put is not None:
                 item = put["Item"]
                 key = keys.of_item(table.key, item)
-                if table.indexes:
+                if table.indexes or table.vectors:
                     indexes.check_index_keys(table, item)
             else:
                 key = keys.of_key(table.key, write["DeleteRequest"]["Key"])

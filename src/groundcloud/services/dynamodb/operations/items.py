@@ -34,7 +34,7 @@ def put_item(call: Call, request: Request) -> dict[str, Any]:
     tx, table_name = access.place(call, request["TableName"])
     table = state.load_table(tx, table_name)
     key = keys.of_item(table.key, item)
-    if table.indexes:
+    if table.indexes or table.vectors:
         indexes.check_index_keys(table, item)
     old_raw = items.read(tx, table, key)
     old = None
@@ -210,7 +210,7 @@ def updated_item(table: TableDefinition, key: Item, old: Item | None, update: Up
     if old is None and update.only_legacy_deletes:
         return None
     new = update.apply(base, found)
-    if table.indexes:
+    if table.indexes or table.vectors:
         indexes.check_index_keys(table, new, update.top)
     return new
 

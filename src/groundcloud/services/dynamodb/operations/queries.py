@@ -175,6 +175,8 @@ def _source(table: TableDefinition, request: Request) -> Source:
         return Source(table, None)
     index = table.index(index_name)
     if index is None:
+        if table.vector_index(index_name) is not None:
+            raise errors.not_searchable_so("Query" if "KeyConditions" in request or "KeyConditionExpression" in request else "Scan")
         raise errors.no_such_index(index_name)
     if index.is_global and request.get("ConsistentRead"):
         raise errors.validation("Consistent reads are not supported on global secondary indexes")

@@ -67,6 +67,7 @@ def _add(call: Call, tx: Any, table: TableDefinition, region: str, spec: Request
         table_id=call.new_id(),
         created_ms=call.now_ms,
         indexes=tuple(index.replace(index_number=place.sequence(NUMBERS)) for index in table.indexes),
+        vectors=tuple(index.replace(index_number=place.sequence(NUMBERS)) for index in table.vectors),
         stream_view=None,
         stream_label=None,
         stream_number=0,

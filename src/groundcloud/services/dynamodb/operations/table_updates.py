@@ -27,15 +27,16 @@ BACKFILL_TIMER = "dynamodb.backfill"
 
 _CHANGES = (
     "ProvisionedThroughput", "BillingMode", "GlobalSecondaryIndexUpdates", "StreamSpecification", "SSESpecification", "TableClass",
-    "DeletionProtectionEnabled", "OnDemandThroughput", "WarmThroughput", "ReplicaUpdates",
+    "DeletionProtectionEnabled", "OnDemandThroughput", "WarmThroughput", "ReplicaUpdates", "VectorIndexUpdates",
 )  # fmt: skip
 _NOT_IMPLEMENTED = (
     "GlobalTableWitnessUpdates",
     "GlobalTableSettingsReplicationMode",
-    "VectorIndexUpdates",
 )
 
-_SHARED = ("TableName", "BillingMode", "ProvisionedThroughput", "AttributeDefinitions", "GlobalSecondaryIndexUpdates")
+_SHARED = (
+    "TableName", "BillingMode", "ProvisionedThroughput", "AttributeDefinitions", "GlobalSecondaryIndexUpdates", "VectorIndexUpdates",
+)  # fmt: skip
 """What a change of one replica changes in all."""
 
 
@@ -50,7 +51,7 @@ def update_table(call: Call, request: Request) -> dict[str, Any]:
             "At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, GlobalSecondaryIndexUpdates or SSESpecification or "
             "ReplicaUpdates is required"
         )
-    _check_index_updates(request.get("GlobalSecondaryIndexUpdates") or [])
+    _check_index_updates(request.get("GlobalSecondaryIndexUpdates") or [], request.get("VectorIndexUpdates") or [])
     tx, table = load(call, request["TableName"])
     check_settled(table)
     changed = _changed(call, tx, table, request)
@@ -70,6 +71,7 @@ def _changed(call: Call, tx: Any, table: TableDefinition, request: Request) -> T
     changed = _with_capacity(call, table, request)
     changed = _with_stream(call, tx, changed, request)
     changed = _with_indexes(call, tx, changed, request)
+    changed = _with_vectors(call, tx, changed, request)
     if "DeletionProtectionEnabled" in request:
         changed = changed.replace(deletion_protection=request["DeletionProtectionEnabled"])
     if "TableClass" in request:
@@ -83,7 +85,7 @@ def _changed(call: Call, tx: Any, table: TableDefinition, request: Request) -> T
     )
 
 
-def _check_index_updates(updates: list[Request]) -> None:
+def _check_index_updates(updates: list[Request], vector_updates: list[Request]) -> None:
     seen: set[str] = set()
     for update in updates:
         given = [update[kind] for kind in ("Update", "Create", "Delete") if kind in update]
@@ -99,8 +101,15 @@ def _check_index_updates(updates: list[Request]) -> None:
         seen.add(index_name)
         if "ProvisionedThroughput" in given[0]:
             schema.check_units(given[0]["ProvisionedThroughput"], index_name)
-    if sum("Create" in update or "Delete" in update for update in updates) > 1:
-        raise errors.limit_exceeded("Subscriber limit exceeded: Only 1 online index can be created or deleted simultaneously per table")
+    for update in vector_updates:
+        if sum(kind in update for kind in ("Create", "Delete")) != 1:
+            raise errors.invalid_parameters("One of VectorIndexUpdate.Create, VectorIndexUpdate.Delete must not be null")
+    if sum("Create" in update or "Delete" in update for update in (*updates, *vector_updates)) > 1:
+        raise _one_at_a_time()
+
+
+def _one_at_a_time() -> errors.AwsError:
+    return errors.limit_exceeded("Subscriber limit exceeded: Only 1 online index can be created or deleted simultaneously per table")
 
 
 def _with_capacity(call: Call, table: TableDefinition, request: Request) -> TableDefinition:
@@ -114,6 +123,8 @@ def _with_capacity(call: Call, table: TableDefinition, request: Request) -> Tabl
             )
     if billing_mode != table.billing_mode:
         if billing_mode == "PROVISIONED":
+            if table.vectors:
+                schema.check_vectors_billed(billing_mode)
             if throughput is None:
                 raise errors.invalid_parameters("ProvisionedThroughput must be specified when BillingMode is PROVISIONED")
             units = {"read_units": throughput["ReadCapacityUnits"], "write_units": throughput["WriteCapacityUnits"]}
@@ -168,8 +179,7 @@ def _with_indexes(call: Call, tx: Any, table: TableDefinition, request: Request)
         if "Create" in update:
             created = _created(tx, table, update["Create"], types, indexes)
             indexes[created.index_name] = created
-            payload = {"table_name": table.table_name, "table_number": table.table_number, "index_number": created.index_number}
-            call.schedule(call.now_ms, BACKFILL_TIMER, payload, tx=tx)
+            _backfill(call, tx, table, created.index_number)
         elif "Delete" in update:
             index = indexes.pop(update["Delete"]["IndexName"], None)
             if index is None or not index.is_global:
@@ -182,16 +192,63 @@ def _with_indexes(call: Call, tx: Any, table: TableDefinition, request: Request)
                 raise errors.resource_not_found()
             indexes[index.index_name] = _updated(index, spec)
     found = tuple(indexes.values())
-    used = {name for name, _ in table.key} | {name for index in found for name, _ in (*index.partition_keys, *index.sort_keys)}
+    others = _searched(table, request)
+    used = {name for name, _ in table.key} | {name for index in found for name, _ in (*index.partition_keys, *index.sort_keys)} | others
     unused = [name for name, _ in schema.definitions_of(request) if name not in used]
     if unused:
-        schema.check_all_used(types, table.key, list(found))
+        schema.check_all_used(types, table.key, list(found), others)
     attributes = tuple((name, kind) for name, kind in types.items() if name in used)
     return table.replace(indexes=found, attributes=attributes)  # type: ignore[no-any-return]
 
 
+def _with_vectors(call: Call, tx: Any, table: TableDefinition, request: Request) -> TableDefinition:
+    """One vector index made or deleted. AWS: what its search schema names must be defined in this very request."""
+    found, attributes = table.vectors, dict(table.attributes)
+    for update in request.get("VectorIndexUpdates") or []:
+        if "Create" in update:
+            if table.is_filling_index:
+                raise _one_at_a_time()
+            index_name = update["Create"]["IndexName"]
+            if table.index(index_name) is not None or table.vector_index(index_name) is not None:
+                raise errors.validation("Attempting to create an index which already exists")
+            schema.check_vectors_billed(table.billing_mode)
+            if len(found) >= schema.VECTOR_INDEXES_MAX:
+                raise errors.limit_exceeded(
+                    f"Subscriber limit exceeded: Number of vector secondary indexes exceeds per-table limit of {schema.VECTOR_INDEXES_MAX}"
+                )
+            types = dict(schema.definitions_of(request))
+            index = schema.read_vector_index(update["Create"], table.key, types, set(), found, lambda: tx.sequence(NUMBERS))
+            attributes.update({name: kind for name, _, kind in index.search_schema})
+            found = (*found, index.replace(status="CREATING"))
+            _backfill(call, tx, table, index.index_number)
+        else:
+            gone = table.vector_index(update["Delete"]["IndexName"])
+            if gone is None:
+                raise errors.resource_not_found()
+            found = tuple(index for index in found if index is not gone)
+            call.schedule(call.now_ms, PURGE_TIMER, {"tables": [], "indexes": [], "vectors": [gone.index_number]}, tx=tx)
+            keys_used = {name for name, _ in table.key}
+            keys_used |= {name for index in table.indexes for name, _ in (*index.partition_keys, *index.sort_keys)}
+            keys_used |= {name for index in found for name, _, _ in index.search_schema}
+            attributes = {name: kind for name, kind in attributes.items() if name in keys_used}
+    return table.replace(vectors=found, attributes=tuple(attributes.items()))  # type: ignore[no-any-return]
+
+
+def _searched(table: TableDefinition, request: Request) -> set[str]:
+    """What the search schemas name, of vector indexes that are there and those that the request makes."""
+    asked = [update["Create"] for update in request.get("VectorIndexUpdates") or () if "Create" in update]
+    return schema.searched(asked) | {name for index in table.vectors for name, _, _ in index.search_schema}
+
+
+def _backfill(call: Call, tx: Any, table: TableDefinition, index_number: int) -> None:
+    payload = {"table_name": table.table_name, "table_number": table.table_number, "index_number": index_number}
+    call.schedule(call.now_ms, BACKFILL_TIMER, payload, tx=tx)
+
+
 def _created(tx: Any, table: TableDefinition, spec: Request, types: dict[str, str], indexes: dict[str, Index]) -> Index:
-    if spec["IndexName"] in indexes:
+    if table.is_filling_index:
+        raise _one_at_a_time()
+    if spec["IndexName"] in indexes or table.vector_index(spec["IndexName"]) is not None:
         raise errors.validation("Attempting to create an index which already exists")
     if sum(index.is_global for index in indexes.values()) >= schema.GLOBAL_INDEXES_MAX:
         raise errors.invalid_parameters(f"GlobalSecondaryIndex count exceeds the per-table limit of {schema.GLOBAL_INDEXES_MAX}")

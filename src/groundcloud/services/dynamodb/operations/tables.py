@@ -33,7 +33,7 @@ PURGE_TIMER = "dynamodb.purge"
 NUMBERS = "dynamodb/numbers"
 """The sequence that numbers tables, indexes and streams."""
 
-_NOT_IMPLEMENTED = ("VectorIndexes", "GlobalTableSourceArn", "GlobalTableSettingsReplicationMode")
+_NOT_IMPLEMENTED = ("GlobalTableSourceArn", "GlobalTableSettingsReplicationMode")
 
 
 def _access_to_create(call: Call, request: Request) -> list[Access]:
@@ -62,9 +62,10 @@ def create_table(call: Call, request: Request) -> dict[str, Any]:
     key = schema.read_table_key(request)
     tx, table_name = access.place(call, request["TableName"])
     found = schema.read_indexes(request, key, lambda: tx.sequence(NUMBERS))
+    vectors = schema.read_vector_indexes(request, key, found, lambda: tx.sequence(NUMBERS))
     if state.find_table(tx, table_name) is not None:
         raise errors.table_exists(table_name)
-    table = new_table(call, tx, table_name, request, key).replace(indexes=found)
+    table = new_table(call, tx, table_name, request, key).replace(indexes=found, vectors=vectors)
     view = read_stream_view(request)
     if view is not None:
         table = changes.open_stream(call, tx, table, view)
@@ -107,6 +108,10 @@ def delete_table(call: Call, request: Request) -> dict[str, Any]:
     shapes.check("DeleteTable", named(request))
     tx, table = load(call, request["TableName"])
     check_settled(table)
+    if table.is_filling_index:
+        raise errors.table_in_use(
+            "Attempt to change a resource which is still in use: Cannot delete table while indexes are being created, updated, or deleted."
+        )
     if table.copies:
         raise errors.table_in_use(f"Attempt to change a resource which is still in use: Table is being backed up: {table.table_name}")
     if table.deletion_protection:
@@ -165,7 +170,11 @@ def remove(call: Call, tx: Any, table: TableDefinition) -> None:
     tags.forget(tx, arn)
     policies.forget(tx, arn)
     state.delete_table(tx, table.table_name)
-    payload = {"tables": [table.table_number], "indexes": [index.index_number for index in table.indexes]}
+    payload = {
+        "tables": [table.table_number],
+        "indexes": [index.index_number for index in table.indexes],
+        "vectors": [index.index_number for index in table.vectors],
+    }
     call.schedule(call.now_ms, PURGE_TIMER, payload, tx=tx)
 
 

@@ -101,16 +101,15 @@ def import_table(call: Call, request: Request) -> dict[str, Any]:
     if request.get("InputCompressionType") == "ZSTD":
         raise errors.not_implemented("imports into DynamoDB compressed with ZSTD")
     wanted = request["TableCreationParameters"]
-    if "VectorIndexes" in wanted:
-        raise errors.not_implemented("VectorIndexes of ImportTable")
     schema.check_billing(wanted)
     key = schema.read_table_key(wanted)
     table_name = wanted["TableName"]
     tx = call.tx
     indexes = schema.read_indexes(wanted, key, lambda: tx.sequence(NUMBERS))
+    vectors = schema.read_vector_indexes(wanted, key, indexes, lambda: tx.sequence(NUMBERS))
     if state.find_table(tx, table_name) is not None:
         raise errors.table_exists(table_name)
-    table = new_table(call, tx, table_name, wanted, key).replace(indexes=indexes, status="CREATING")
+    table = new_table(call, tx, table_name, wanted, key).replace(indexes=indexes, vectors=vectors, status="CREATING")
     state.put_table(tx, table)
     made = Import(
         table_name=table_name,

@@ -8,6 +8,7 @@ import msgspec
 
 from groundcloud.base.errors import AwsError
 from groundcloud.kernel.resource import Created, ResourceRequest, ResourceType, coerced, resource_type
+from groundcloud.services.dynamodb import state
 from groundcloud.services.dynamodb import tags as tags_of_tables
 from groundcloud.wire import model as models
 
@@ -16,9 +17,12 @@ if TYPE_CHECKING:
 
 Properties = dict[str, Any]
 
+INDEX_LOOK_MS = 60_000
+"""After so long without a word of an index that is made, its table is looked at again."""
+
 _TABLE = (
     "AttributeDefinitions", "KeySchema", "BillingMode", "ProvisionedThroughput", "LocalSecondaryIndexes", "GlobalSecondaryIndexes",
-    "TableClass", "DeletionProtectionEnabled", "OnDemandThroughput", "WarmThroughput",
+    "VectorIndexes", "TableClass", "DeletionProtectionEnabled", "OnDemandThroughput", "WarmThroughput",
 )  # fmt: skip
 """Properties that CreateTable takes as they are."""
 
@@ -58,6 +62,7 @@ class TableResource(ResourceType):
         table_name, properties, old = resource.physical_id, resource.properties, resource.old_properties
         arn = resource.attributes.get("Arn") or call.arn("dynamodb", f"table/{table_name}")
         for request in _updates(properties, old):
+            await self._indexes_made(call, table_name)
             await call.request("dynamodb", "UpdateTable", {"TableName": table_name, **_typed("UpdateTable", request)})
         await self._settings(call, table_name, arn, properties, old)
         wanted = _tags(resource, properties)
@@ -78,6 +83,7 @@ class TableResource(ResourceType):
         return await self.describe(call, table_name)
 
     async def delete(self, call: Call, resource: ResourceRequest) -> None:
+        await self._indexes_made(call, resource.physical_id)
         try:
             await call.request("dynamodb", "DeleteTable", {"TableName": resource.physical_id})
         except AwsError as error:
@@ -91,6 +97,14 @@ class TableResource(ResourceType):
         if "LatestStreamArn" in table:
             attributes["StreamArn"] = table["LatestStreamArn"]
         return Created(table_name, attributes)
+
+    async def _indexes_made(self, call: Call, table_name: str) -> None:
+        """Waits while an index is made: AWS makes one at a time, and deletes no table meanwhile."""
+        while True:
+            table = state.find_table(call.reading(), table_name)
+            if table is None or not table.is_filling_index:
+                return
+            await call.wait(state.watch_table(call, table_name), until_ms=call.clock.now_ms() + INDEX_LOOK_MS)
 
     def _mark(self, call: Call, arn: str, resource: ResourceRequest) -> None:
         with call.transaction() as tx:
@@ -182,6 +196,16 @@ def _updates(properties: Properties, old: Properties) -> list[Properties]:
             definitions = [definition for definition in properties["AttributeDefinitions"] if definition["AttributeName"] in used]
             create = {part: value for part, value in index.items() if part != "ContributorInsightsSpecification"}
             calls.append({"AttributeDefinitions": definitions, "GlobalSecondaryIndexUpdates": [{"Create": create}]})
+    old_vectors = {index["IndexName"]: index for index in old.get("VectorIndexes") or ()}
+    vectors = {index["IndexName"]: index for index in properties.get("VectorIndexes") or ()}
+    for name, before in old_vectors.items():
+        if vectors.get(name) != before:
+            calls.append({"VectorIndexUpdates": [{"Delete": {"IndexName": name}}]})
+    for name, index in vectors.items():
+        if old_vectors.get(name) != index:
+            used = {element["AttributeName"] for element in index.get("SearchSchema") or ()}
+            definitions = [definition for definition in properties["AttributeDefinitions"] if definition["AttributeName"] in used]
+            calls.append({"AttributeDefinitions": definitions, "VectorIndexUpdates": [{"Create": index}]})
     return calls
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from groundcloud.kernel.service import timer
-from groundcloud.services.dynamodb import changes, expiry, history, indexes, items, replication, state
+from groundcloud.services.dynamodb import changes, expiry, history, indexes, items, replication, state, vectors
 from groundcloud.services.dynamodb.operations.table_updates import BACKFILL_TIMER
 from groundcloud.services.dynamodb.operations.tables import PURGE_TIMER
 from groundcloud.services.dynamodb.operations.time_to_live import SURVEY_TIMER
@@ -47,6 +47,7 @@ def purge(call: Call, payload: dict[str, Any]) -> None:
     rows = (
         (payload["tables"], (state.ITEMS, state.EXPIRY, state.COLLECTIONS)),
         (payload["indexes"], (state.ENTRIES,)),
+        (payload.get("vectors", ()), (state.VECTORS,)),
     )
     for numbers, tables in rows:
         for number in numbers:
@@ -101,7 +102,8 @@ def backfill(call: Call, payload: dict[str, Any]) -> None:
     number = payload["table_number"]
     if table is None or table.table_number != number:
         return
-    index = next((index for index in table.indexes if index.index_number == payload["index_number"]), None)
+    both: tuple[state.Index | state.VectorIndex, ...] = (*table.indexes, *table.vectors)
+    index = next((index for index in both if index.index_number == payload["index_number"]), None)
     if index is None:
         return
     after = payload.get("after")
@@ -110,9 +112,14 @@ def backfill(call: Call, payload: dict[str, Any]) -> None:
         looked_at += 1
         partition, sort = key[1:]
         payload["after"] = [partition, sort]
-        entry = indexes.entry_of(index, table, (partition, sort), state.unpack_item(raw), state.item_size(raw))
-        if entry is not None and not state.ENTRIES.has(tx, *entry.key):
-            state.ENTRIES.put(tx, *entry.key, entry.raw)
+        item = state.unpack_item(raw)
+        entry: indexes.Entry | vectors.Entry | None
+        if isinstance(index, state.VectorIndex):
+            entry, rows = vectors.entry_of(index, table, (partition, sort), item), state.VECTORS
+        else:
+            entry, rows = indexes.entry_of(index, table, (partition, sort), item, state.item_size(raw)), state.ENTRIES
+        if entry is not None and not rows.has(tx, *entry.key):
+            rows.put(tx, *entry.key, entry.raw)
             count += 1
             size += entry.size
     if count:
@@ -120,8 +127,14 @@ def backfill(call: Call, payload: dict[str, Any]) -> None:
     if looked_at == BITE:
         call.schedule(call.now_ms, BACKFILL_TIMER, payload)
         return
-    found = tuple(index.replace(status="ACTIVE") if index.index_number == payload["index_number"] else index for index in table.indexes)
-    state.put_table(tx, table.replace(indexes=found))
+    done = index.replace(status="ACTIVE")
+    state.put_table(
+        tx,
+        table.replace(
+            indexes=tuple(done if one is index else one for one in table.indexes),
+            vectors=tuple(done if one is index else one for one in table.vectors),
+        ),
+    )
 
 
 @timer(changes.TRIM_TIMER)
