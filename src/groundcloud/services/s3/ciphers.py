@@ -9,12 +9,14 @@ from __future__ import annotations
 import hmac
 import os
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 CHUNK_BYTES = 64 * 1024
 TAG_BYTES = 16
 KEY_BYTES = 32
 SALT_BYTES = 16
+OPENERS_MAX = 1024
 _FIRST = bytes(12)
 
 
@@ -93,6 +95,12 @@ def sealed_bytes(size_bytes: int, layers: int = 1) -> int:
 
 def new_salt() -> bytes:
     return os.urandom(SALT_BYTES)
+
+
+@lru_cache(maxsize=OPENERS_MAX)
+def opener(keys: tuple[bytes, ...]) -> Cipher:
+    """The cipher of content that is read, which may soon be read again."""
+    return Cipher(keys)
 
 
 def derive(root: bytes, salt: bytes) -> bytes:

@@ -16,7 +16,7 @@ from typing import Any
 from groundcloud.base.errors import AwsError
 from groundcloud.kernel.call import Call
 from groundcloud.services.s3 import checksums, encryption, errors
-from groundcloud.services.s3.ciphers import CHUNK_BYTES, Cipher, derive, new_salt
+from groundcloud.services.s3.ciphers import CHUNK_BYTES, Cipher, derive, new_salt, opener
 from groundcloud.services.s3.encryption import Keys, Sealing
 from groundcloud.services.s3.state import CONTENTS, PART_CONTENTS, PARTS, SMALL_BYTES_MAX, Part, Version
 from groundcloud.store import Blob, Content, Transaction
@@ -308,7 +308,7 @@ def read(
         keys = encryption.server_keys(call, version.seal) if version.seal is not None else ()
     if version.upload_id and version.blob is None:
         return _FileStream(call, _pieces_of(call, tx, bucket_name, version.upload_id, start, stop, keys))
-    cipher = Cipher(keys) if keys else None
+    cipher = opener(keys) if keys else None
     if version.blob is not None:
         try:
             return _FileStream(call, [_File(call, version.blob, start, stop, version.size_bytes, cipher)])

@@ -16,6 +16,7 @@ import hashlib
 import hmac
 import json
 from base64 import b64decode, b64encode
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from groundcloud.auth import sigv2
@@ -176,7 +177,12 @@ def check_complete(request: dict[str, Any], upload: Upload) -> None:
 
 def server_keys(call: Call, seal: Seal) -> Keys:
     """Of content that the server's key opens."""
-    return (ciphers.derive(_server_key(call), seal.salt),)
+    return _server_keys(_server_key(call), seal.salt)
+
+
+@lru_cache(maxsize=ciphers.OPENERS_MAX)
+def _server_keys(server_key: bytes, salt: bytes) -> Keys:
+    return (ciphers.derive(server_key, salt),)
 
 
 async def keys_of(call: Call, bucket: Bucket, seal: Seal | None, customer: bytes | None = None) -> Keys:
