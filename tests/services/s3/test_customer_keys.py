@@ -175,7 +175,8 @@ def test_a_bucket_may_take_no_customers_keys(s3: Any, bucket: str, account: str,
         "blocked upload requests that specify Server Side Encryption with Customer provided keys (SSE-C). Please specify a different server-side "
         "encryption type"
     )
-    refused("AccessDenied", 403, s3.create_multipart_upload, Bucket=bucket, Key="k", **KEY)
+    error = refused("AccessDenied", 403, s3.create_multipart_upload, Bucket=bucket, Key="k", **KEY)
+    assert "is not authorized to perform: s3:PutObject on" in error["Message"]
     refused("AccessDenied", 403, s3.copy_object, Bucket=bucket, Key="k", CopySource=f"{bucket}/before", **source(KEY), **KEY)
     assert s3.get_object(Bucket=bucket, Key="before", **KEY)["Body"].read() == b"x"
     unblock = {"Rules": [{"BlockedEncryptionTypes": {"EncryptionType": ["NONE"]}}]}

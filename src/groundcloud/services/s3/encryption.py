@@ -262,8 +262,9 @@ def customer_key_of_read(request: dict[str, Any], seal: Seal | None, members: tu
 def check_not_blocked(call: Call, request: dict[str, Any], bucket: Bucket) -> None:
     """Raises AccessDenied where the bucket takes no customer's keys. AWS: "Troubleshoot access denied (403 Forbidden) errors in Amazon S3"."""
     if CUSTOMER in bucket.blocked_encryption:
+        action = "CopyObject" if call.operation == "CopyObject" else "PutObject"
         raise errors.access_denied_because(
-            f"User: {call.principal.arn or 'anonymous'} is not authorized to perform: s3:{call.operation or 'PutObject'} on resource: "
+            f"User: {call.principal.arn or 'anonymous'} is not authorized to perform: s3:{action} on resource: "
             f'"arn:aws:s3:::{bucket.bucket_name}/{request["Key"]}" because this bucket has blocked upload requests that specify Server Side Encryption '
             "with Customer provided keys (SSE-C). Please specify a different server-side encryption type"
         )
