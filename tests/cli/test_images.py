@@ -1,7 +1,6 @@
 """`ground deploy` of functions with a Dockerfile."""
 
 import json
-import subprocess
 
 import pytest
 from tests.cli.test_deploy import project, run  # noqa: F401  (project is a fixture)
@@ -25,7 +24,7 @@ def engine(tmp_path, monkeypatch):
     made.compiled(BASE, "base")
     yield made
     names = made.run("images", "--format", "{{.Repository}}:{{.Tag}}").split()
-    subprocess.run([made.path, "rmi", "--force", BASE, *[name for name in names if "ground-contained" in name]], capture_output=True)
+    made.remove(*[name for name in names if "ground-contained" in name])
 
 
 @pytest.mark.slow

@@ -27,7 +27,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[images.Engine]:
         made = images.engine(tmp_path_factory.mktemp("containers"), monkeypatch)
         made.compiled(IMAGE, "runtime")
         yield made
-        subprocess.run([made.path, "rmi", "--force", IMAGE], capture_output=True)
+        made.remove()
 
 
 def contained(house: Any, key: str, **options: Any) -> ContainerFunctionSpec:
@@ -83,7 +83,9 @@ def test_an_engine_that_carries_the_output_itself_brings_it_in_time(house: Any, 
     finally:
         house.pool.containers._engine = found
     assert [result.kind for result in results] == ["ok", "ok", "ok"]
-    assert house.lines == [("begin", None), ('event {"n": 1}', "1"), ('event {"n": 2}', "2"), ('event {"n": 3}', "3")]
+    # What the initialisation printed may come once the first invocation has begun.
+    assert house.lines[0][0] == "begin"
+    assert house.lines[1:] == [('event {"n": 1}', "1"), ('event {"n": 2}', "2"), ('event {"n": 3}', "3")]
 
 
 @pytest.mark.slow

@@ -93,6 +93,7 @@ class Engine:
 
     def __init__(self, path: str, directory: Path) -> None:
         self.path, self.directory = path, directory
+        self._made: list[str] = []
 
     def run(self, *arguments: str) -> str:
         done = subprocess.run([self.path, *arguments], capture_output=True, text=True)
@@ -114,7 +115,13 @@ class Engine:
     def imported(self, archive: Path, reference: str, *changes: str) -> str:
         self.run("import", *(word for change in changes for word in ("-c", change)), str(archive), reference)
         archive.unlink()
+        self._made.append(self.run("image", "inspect", "--format", "{{.Id}}", reference))
         return self.run("image", "inspect", "--format", "{{.Digest}}", reference).removeprefix("sha256:")
+
+    def remove(self, *references: str) -> None:
+        """Everything that was imported, whatever its name is now, and more."""
+        for image in (*references, *self._made):
+            subprocess.run([self.path, "rmi", "--force", image], capture_output=True)
 
     def python(self, reference: str, packages: Path) -> str:
         """An image of the interpreter that runs the tests, AWS's runtime interface client and HANDLER."""

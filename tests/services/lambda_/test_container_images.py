@@ -31,7 +31,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[images.Engine]:
     with pytest.MonkeyPatch.context() as monkeypatch:
         made = images.engine(tmp_path_factory.mktemp("images"), monkeypatch)
         yield made
-        subprocess.run([made.path, "rmi", "--force", IMAGE, SECOND, PYTHON], capture_output=True)
+        made.remove()
 
 
 @pytest.fixture(scope="module")
