@@ -101,3 +101,84 @@ def test_an_export_to_a_bucket_that_is_not_there_fails(dynamodb: Any, make_table
     clock.settle()
     export = dynamodb.describe_export(ExportArn=started["ExportArn"])["ExportDescription"]
     assert (export["ExportStatus"], export["FailureCode"]) == ("FAILED", "S3NoSuchBucket")
+
+
+def test_what_changed_in_a_window_is_exported(dynamodb: Any, make_table: Any, bucket: tuple[Any, str], clock: Any) -> None:
+    s3, bucket_name = bucket
+    make_table("changing", "pk")
+    arn = dynamodb.describe_table(TableName="changing")["Table"]["TableArn"]
+    dynamodb.update_continuous_backups(TableName="changing", PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True})
+
+    def put(key: str, number: int) -> None:
+        dynamodb.put_item(TableName="changing", Item={"pk": {"S": key}, "n": {"N": str(number)}})
+
+    for key in ("kept", "changed", "deleted"):
+        put(key, 1)
+    clock.advance("1h")
+    begin = clock.now_s()
+    clock.advance("1m")
+    put("changed", 2)
+    put("made", 3)
+    put("made and deleted", 4)
+    dynamodb.delete_item(TableName="changing", Key={"pk": {"S": "made and deleted"}})
+    dynamodb.delete_item(TableName="changing", Key={"pk": {"S": "deleted"}})
+    clock.advance("1m")
+    put("changed", 5)
+    clock.advance("20m")
+    end = clock.now_s()
+    clock.advance("1m")
+    put("made", 9)
+    window = {"ExportFromTime": begin, "ExportToTime": end}
+
+    def export(**more: Any) -> tuple[dict[str, Any], list[bytes]]:
+        request = {"TableArn": arn, "S3Bucket": bucket_name, "ExportType": "INCREMENTAL_EXPORT", **more}
+        begun = dynamodb.export_table_to_point_in_time(**request)["ExportDescription"]
+        clock.settle()
+        found = dynamodb.describe_export(ExportArn=begun["ExportArn"])["ExportDescription"]
+        assert (found["ExportStatus"], found["ItemCount"]) == ("COMPLETED", 3), found
+        summary = json.loads(s3.get_object(Bucket=bucket_name, Key=found["ExportManifest"])["Body"].read())
+        (entry,) = s3.get_object(Bucket=bucket_name, Key=summary["manifestFilesS3Key"])["Body"].read().splitlines()
+        data = s3.get_object(Bucket=bucket_name, Key=json.loads(entry)["dataFileS3Key"])["Body"].read()
+        return summary, gzip.decompress(data).splitlines()
+
+    summary, lines = export(IncrementalExportSpecification=window)
+    assert (summary["exportType"], summary["outputView"]) == ("INCREMENTAL_EXPORT", "NEW_AND_OLD_IMAGES")
+    records = {record["Keys"]["pk"]["S"]: record for record in map(json.loads, lines)}
+    images = {key: tuple(record.get(image, {}).get("n") for image in ("OldImage", "NewImage")) for key, record in records.items()}
+    one, three, five = {"N": "1"}, {"N": "3"}, {"N": "5"}
+    assert images == {"changed": (one, five), "made": (None, three), "deleted": (one, None)}
+    assert begin < int(records["changed"]["Metadata"]["WriteTimestampMicros"]["N"]) / 1e6 < end
+    _, lines = export(IncrementalExportSpecification={**window, "ExportViewType": "NEW_IMAGE"}, ExportFormat="ION")
+    assert any(b'Keys:{pk:"changed"},NewImage:{pk:"changed",n:5.}' in line and b"OldImage" not in line for line in lines)
+    short = {"ExportFromTime": begin, "ExportToTime": begin + 60}
+    request = {"TableArn": arn, "S3Bucket": bucket_name, "ExportType": "INCREMENTAL_EXPORT", "IncrementalExportSpecification": short}
+    assert "15 minutes" in refusal(dynamodb.export_table_to_point_in_time, **request)[1]
+
+
+def test_a_table_goes_through_ion(dynamodb: Any, make_table: Any, bucket: tuple[Any, str], clock: Any) -> None:
+    _, bucket_name = bucket
+    make_table("there", "pk")
+    item = {"pk": {"S": 'quo"te'}, "s": {"SS": ["a", "b"]}, "m": {"M": {"a b": {"L": [{"N": "1.50"}, {"NULL": True}]}}}, "b": {"B": b"x"}}
+    dynamodb.put_item(TableName="there", Item=item)
+    dynamodb.update_continuous_backups(TableName="there", PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True})
+    arn = dynamodb.describe_table(TableName="there")["Table"]["TableArn"]
+    begun = dynamodb.export_table_to_point_in_time(TableArn=arn, S3Bucket=bucket_name, S3Prefix="ion", ExportFormat="ION")[
+        "ExportDescription"
+    ]
+    clock.settle()
+    export = dynamodb.describe_export(ExportArn=begun["ExportArn"])["ExportDescription"]
+    made = dynamodb.import_table(
+        S3BucketSource={"S3Bucket": bucket_name, "S3KeyPrefix": "/".join(export["ExportManifest"].split("/")[:-1]) + "/data/"},
+        InputFormat="ION",
+        InputCompressionType="GZIP",
+        TableCreationParameters={
+            "TableName": "again",
+            "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
+            "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}],
+            "BillingMode": "PAY_PER_REQUEST",
+        },
+    )["ImportTableDescription"]
+    clock.settle()
+    assert dynamodb.describe_import(ImportArn=made["ImportArn"])["ImportTableDescription"]["ErrorCount"] == 0
+    (found,) = dynamodb.scan(TableName="again")["Items"]
+    assert found == {**item, "m": {"M": {"a b": {"L": [{"N": "1.5"}, {"NULL": True}]}}}}

@@ -9,7 +9,7 @@ from groundcloud.base.errors import AwsError
 from groundcloud.kernel.service import Access, operation
 from groundcloud.services.dynamodb import access, errors, history, schema, shapes, state
 from groundcloud.services.dynamodb.operations.tables import NUMBERS, new_table
-from groundcloud.services.dynamodb.transfers import EXPORTS, IMPORT_TIMER, IMPORTS, Export, Import
+from groundcloud.services.dynamodb.transfers import EXPORTS, IMPORT_TIMER, IMPORTS, Export, Import, zstd_file
 
 if TYPE_CHECKING:
     from groundcloud.kernel.call import Call
@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 Request = dict[str, Any]
 
 PAGE_MAX = 25
-_EXPORT_MEMBERS = ("ClientToken", "S3Bucket", "S3BucketOwner", "S3Prefix", "S3SseAlgorithm", "S3SseKmsKeyId")
+WINDOW_MS_MIN, WINDOW_MS_MAX = 15 * 60_000, 24 * 3_600_000
+"""Of an incremental export. Source: Developer Guide, "Requesting a table export in DynamoDB"."""
+_EXPORT_MEMBERS = (
+    "ClientToken", "S3Bucket", "S3BucketOwner", "S3Prefix", "S3SseAlgorithm", "S3SseKmsKeyId", "ExportFormat",
+    "IncrementalExportSpecification",
+)  # fmt: skip
 _IMPORT_MEMBERS = ("ClientToken", "S3BucketSource", "InputFormat", "InputFormatOptions", "InputCompressionType", "TableCreationParameters")
 
 
@@ -42,19 +47,13 @@ def _access_to_import(call: Call, request: Request) -> list[Access]:
 def export_table_to_point_in_time(call: Call, request: Request) -> dict[str, Any]:
     """Point-in-time recovery must be on. The work is done in the background, with the caller's permissions on the bucket."""
     shapes.check("ExportTableToPointInTime", request)
-    if request.get("ExportType", "FULL_EXPORT") != "FULL_EXPORT":
-        raise errors.not_implemented("incremental exports of DynamoDB")
-    if request.get("ExportFormat", "DYNAMODB_JSON") != "DYNAMODB_JSON":
-        raise errors.not_implemented("exports of DynamoDB in the format ION")
     tx, table_name = access.place(call, request["TableArn"])
     table = state.find_table(tx, table_name)
     if table is None:
         raise errors.backup_table_not_found(table_name)
     if not table.point_in_time_since_ms:
         raise AwsError("PointInTimeRecoveryUnavailableException", f"Point in time recovery is not enabled for table '{table_name}'")
-    as_of_ms = int(request["ExportTime"] * 1000) if "ExportTime" in request else call.now_ms
-    if not table.point_in_time_since_ms <= as_of_ms <= call.now_ms:
-        raise AwsError("InvalidExportTimeException", "The specified ExportTime is outside of the point in time recovery window.")
+    from_ms, as_of_ms = _window(call, table, request)
     export = Export(
         table_name=table_name,
         export_id=f"{call.now_ms:014d}-{call.token(8)}",
@@ -63,6 +62,7 @@ def export_table_to_point_in_time(call: Call, request: Request) -> dict[str, Any
         started_ms=call.now_ms,
         as_of_ms=as_of_ms,
         items_number=tx.sequence(NUMBERS),
+        from_ms=from_ms,
     )
     EXPORTS.put(tx, export)
     state.put_table(tx, table.replace(copies=table.copies + 1))
@@ -70,6 +70,32 @@ def export_table_to_point_in_time(call: Call, request: Request) -> dict[str, Any
         call, tx, export.items_number, table.table_number, table_name, as_of_ms=as_of_ms, export=(table_name, export.export_id)
     )
     return {"ExportDescription": _describe_export(tx, export)}
+
+
+def _window(call: Call, table: state.TableDefinition, request: Request) -> tuple[int, int]:
+    """(from, as of): of a full export `from` is 0; of an incremental one `as of` is the last moment before its end."""
+    earliest_ms, now_ms = table.point_in_time_since_ms, call.now_ms
+    if request.get("ExportType", "FULL_EXPORT") == "FULL_EXPORT":
+        if "IncrementalExportSpecification" in request:
+            raise errors.validation("IncrementalExportSpecification can only be specified when ExportType is INCREMENTAL_EXPORT")
+        as_of_ms = int(request["ExportTime"] * 1000) if "ExportTime" in request else now_ms
+        if not earliest_ms <= as_of_ms <= now_ms:
+            raise AwsError("InvalidExportTimeException", "The specified ExportTime is outside of the point in time recovery window.")
+        return 0, as_of_ms
+    if "ExportTime" in request:
+        raise errors.validation("ExportTime can only be specified when ExportType is FULL_EXPORT")
+    specification = request.get("IncrementalExportSpecification") or {}
+    if "ExportFromTime" not in specification:
+        raise errors.validation("ExportFromTime must be specified when ExportType is INCREMENTAL_EXPORT")
+    from_ms = int(specification["ExportFromTime"] * 1000)
+    to_ms = int(specification["ExportToTime"] * 1000) if "ExportToTime" in specification else now_ms
+    if not earliest_ms <= from_ms < to_ms <= now_ms:
+        raise AwsError(
+            "InvalidExportTimeException", "The specified ExportFromTime or ExportToTime is outside of the point in time recovery window."
+        )
+    if not WINDOW_MS_MIN <= to_ms - from_ms <= WINDOW_MS_MAX:
+        raise errors.validation("The window of an incremental export must be at least 15 minutes and at most 24 hours")
+    return from_ms, to_ms - 1
 
 
 @operation(raw=True, resource=_one_by_arn("ExportArn"))
@@ -87,7 +113,11 @@ def list_exports(call: Call, request: Request) -> dict[str, Any]:
     shapes.check("ListExports", request)
     tx, prefix = _within(call, request)
     found = [
-        {"ExportArn": _arn(tx, export.table_name, "export", export.export_id), "ExportStatus": export.status, "ExportType": "FULL_EXPORT"}
+        {
+            "ExportArn": _arn(tx, export.table_name, "export", export.export_id),
+            "ExportStatus": export.status,
+            "ExportType": _type_of(export),
+        }
         for export in EXPORTS.scan(tx, *prefix)
     ]
     return _paged("ExportSummaries", found, request, request.get("MaxResults", PAGE_MAX))
@@ -96,10 +126,8 @@ def list_exports(call: Call, request: Request) -> dict[str, Any]:
 @operation(raw=True, access=_access_to_import)
 def import_table(call: Call, request: Request) -> dict[str, Any]:
     """Makes the table and fills it in the background; until then it is CREATING."""
-    if request["InputFormat"] == "ION":
-        raise errors.not_implemented("imports into DynamoDB in the format ION")
     if request.get("InputCompressionType") == "ZSTD":
-        raise errors.not_implemented("imports into DynamoDB compressed with ZSTD")
+        zstd_file()
     wanted = request["TableCreationParameters"]
     schema.check_billing(wanted)
     key = schema.read_table_key(wanted)
@@ -192,12 +220,20 @@ def _describe_export(tx: Any, export: Export) -> dict[str, Any]:
         "StartTime": export.started_ms / 1000,
         "TableArn": state.table_arn(tx, export.table_name),
         "TableId": export.table_id,
-        "ExportTime": export.as_of_ms / 1000,
         "S3SseAlgorithm": "AES256",
         "ExportFormat": "DYNAMODB_JSON",
-        "ExportType": "FULL_EXPORT",
+        "ExportType": _type_of(export),
         **export.request,
     }
+    if export.is_incremental:
+        specification = export.request["IncrementalExportSpecification"]
+        answer["IncrementalExportSpecification"] = {
+            "ExportFromTime": export.from_ms / 1000,
+            "ExportToTime": (export.as_of_ms + 1) / 1000,
+            "ExportViewType": specification.get("ExportViewType", "NEW_AND_OLD_IMAGES"),
+        }
+    else:
+        answer["ExportTime"] = export.as_of_ms / 1000
     if export.ended_ms:
         answer["EndTime"] = export.ended_ms / 1000
     if export.status == "COMPLETED":
@@ -207,6 +243,10 @@ def _describe_export(tx: Any, export: Export) -> dict[str, Any]:
     if export.status == "FAILED":
         answer["FailureCode"], answer["FailureMessage"] = export.failure
     return answer
+
+
+def _type_of(export: Export) -> str:
+    return "INCREMENTAL_EXPORT" if export.is_incremental else "FULL_EXPORT"
 
 
 def _describe_import(tx: Any, made: Import) -> dict[str, Any]:

@@ -10,17 +10,20 @@ import msgspec
 
 from groundcloud.base.errors import AwsError
 from groundcloud.kernel.service import timer
-from groundcloud.services.dynamodb import indexes, items, keys, state, values
+from groundcloud.services.dynamodb import history, indexes, items, keys, state, values
 from groundcloud.services.dynamodb.operations.tables import PURGE_TIMER
 from groundcloud.services.dynamodb.transfers import (
+    CHANGED,
     EXPORT_TIMER,
     EXPORTS,
     IMPORT_TIMER,
     IMPORTS,
     PART_ITEMS_MAX,
+    Changed,
     Export,
     Import,
     read_items,
+    write_changes,
     write_items,
 )
 from groundcloud.wire.message import Body
@@ -39,7 +42,8 @@ async def export(call: Call, payload: dict[str, Any]) -> None:
     if found is None or found.status != "IN_PROGRESS":
         return
     try:
-        done = await _write_out(call, found)
+        await _put(call, found, f"{found.folder}/_started", b"")
+        done = await (_write_changes if found.is_incremental else _write_out)(call, found)
     except AwsError as error:
         done = found.replace(status="FAILED", failure=("S3" + error.code, error.message))
     with call.transaction() as tx:
@@ -59,35 +63,110 @@ async def _write_out(call: Call, export: Export) -> Export:
             after = rows[-1][0][1:]
             size += sum(state.item_size(raw) for _, raw in rows)
             count += len(rows)
-            content = await call.in_thread(write_items, [raw[4:] for _, raw in rows])
-            key = f"{export.folder}/data/{call.token(26)}.json.gz"
-            etag = await _put(call, export, key, content)
-            checksum = b64encode(md5(content, usedforsecurity=False).digest()).decode()
-            files.append({"itemCount": len(rows), "md5Checksum": checksum, "etag": etag, "dataFileS3Key": key})
+            content = await call.in_thread(write_items, [raw for _, raw in rows], _format(export))
+            files.append(await _put_data(call, export, content, len(rows)))
         if len(rows) < PART_ITEMS_MAX:
             break
+    return await _put_manifests(call, export, files, count, size)
+
+
+async def _write_changes(call: Call, export: Export) -> Export:
+    """What changed in the window: found in the old images, then written out with the copy as of its end."""
+    with call.transaction() as tx:
+        table = state.find_table(tx, export.table_name)
+    if table is None or table.table_id != export.table_id:
+        raise AwsError("TableDeleted", "The table was deleted while it was exported.")
+    after: Any = None
+    while True:
+        with call.transaction() as tx:
+            images = list(history.IMAGES.items(tx, table.table_number, after=after, limit=history.BITE))
+            for key, image in images:
+                after = key[1]
+                if not export.from_ms <= image.made_ms <= export.as_of_ms:
+                    continue
+                place = (export.items_number, image.partition, image.sort)
+                known = CHANGED.get(tx, *place)
+                CHANGED.put(tx, *place, Changed(image.raw if known is None else known.old_raw, image.made_ms))
+        if len(images) < history.BITE:
+            break
+    view = (export.request.get("IncrementalExportSpecification") or {}).get("ExportViewType", "NEW_AND_OLD_IMAGES")
+    files: list[dict[str, Any]] = []
+    count = size = 0
+    while True:
+        with call.transaction() as tx:
+            rows = list(CHANGED.items(tx, export.items_number, limit=PART_ITEMS_MAX))
+            found = [(change, state.ITEMS.get(tx, *key)) for key, change in rows]
+        found = [(change, new) for change, new in found if change.old_raw is not None or new is not None]
+        if found:
+            count += len(found)
+            size += sum(len(change.old_raw or b"") + len(new or b"") for change, new in found)
+            content = await call.in_thread(write_changes, found, table.key, view, _format(export))
+            files.append(await _put_data(call, export, content, len(found)))
+        with call.transaction() as tx:
+            for key, _ in rows:
+                CHANGED.delete(tx, *key)
+        if len(rows) < PART_ITEMS_MAX:
+            break
+    return await _put_manifests(call, export, files, count, size)
+
+
+def _format(export: Export) -> str:
+    return str(export.request.get("ExportFormat", "DYNAMODB_JSON"))
+
+
+async def _put_data(call: Call, export: Export, content: bytes, count: int) -> dict[str, Any]:
+    """Writes a data file; its line in the manifest of files."""
+    key = f"{export.data_folder}/{call.token(26)}.{'ion' if _format(export) == 'ION' else 'json'}.gz"
+    etag = await _put(call, export, key, content)
+    return {"itemCount": count, "md5Checksum": _checksum(content), "etag": etag, "dataFileS3Key": key}
+
+
+def _checksum(content: bytes) -> str:
+    return b64encode(md5(content, usedforsecurity=False).digest()).decode()
+
+
+def _moment(at_ms: int) -> str:
+    from datetime import UTC, datetime
+
+    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{at_ms % 1000:03d}Z"
+
+
+async def _put_manifests(call: Call, export: Export, files: list[dict[str, Any]], count: int, size: int) -> Export:
     listing = b"".join(msgspec.json.encode(entry) + b"\n" for entry in files)
-    await _put(call, export, f"{export.folder}/manifest-files.json", listing)
+    view = (export.request.get("IncrementalExportSpecification") or {}).get("ExportViewType", "NEW_AND_OLD_IMAGES")
+    window: dict[str, Any] = {"exportTime": _moment(export.as_of_ms)}
+    if export.is_incremental:
+        window = {"exportFromTime": _moment(export.from_ms), "exportToTime": _moment(export.as_of_ms + 1), "outputView": view}
     summary = {
-        "version": "2020-06-30",
+        "version": "2023-08-01" if export.is_incremental else "2020-06-30",
         "exportArn": f"{call.arn('dynamodb', f'table/{export.table_name}')}/export/{export.export_id}",
+        "startTime": _moment(export.started_ms),
+        "endTime": _moment(call.clock.now_ms()),
         "tableArn": call.arn("dynamodb", f"table/{export.table_name}"),
         "tableId": export.table_id,
+        **window,
         "s3Bucket": export.request["S3Bucket"],
         "s3Prefix": export.request.get("S3Prefix"),
-        "s3SseAlgorithm": "AES256",
+        "s3SseAlgorithm": export.request.get("S3SseAlgorithm", "AES256"),
+        "s3SseKmsKeyId": export.request.get("S3SseKmsKeyId"),
         "manifestFilesS3Key": f"{export.folder}/manifest-files.json",
         "billedSizeBytes": size,
         "itemCount": count,
-        "outputFormat": "DYNAMODB_JSON",
-        "exportType": "FULL_EXPORT",
+        "outputFormat": _format(export),
+        "exportType": "INCREMENTAL_EXPORT" if export.is_incremental else "FULL_EXPORT",
     }
-    await _put(call, export, f"{export.folder}/manifest-summary.json", msgspec.json.encode(summary))
+    for name, content in (("manifest-files", listing), ("manifest-summary", msgspec.json.encode(summary))):
+        await _put(call, export, f"{export.folder}/{name}.json", content)
+        await _put(call, export, f"{export.folder}/{name}.checksum", _checksum(content).encode())
     return export.replace(status="COMPLETED", item_count=count, size_bytes=size)  # type: ignore[no-any-return]
 
 
 async def _put(call: Call, export: Export, key: str, content: bytes) -> str:
-    request = {"Bucket": export.request["S3Bucket"], "Key": key, "Body": Body(None, len(content), content)}
+    request: dict[str, Any] = {"Bucket": export.request["S3Bucket"], "Key": key, "Body": Body(None, len(content), content)}
+    if export.request.get("S3SseAlgorithm") == "KMS":
+        request["ServerSideEncryption"] = "aws:kms"
+        if "S3SseKmsKeyId" in export.request:
+            request["SSEKMSKeyId"] = export.request["S3SseKmsKeyId"]
     answer = await call.request("s3", "PutObject", request)
     return str(answer["ETag"]).strip('"')
 
@@ -115,7 +194,7 @@ async def _read_in(call: Call, found: Import) -> Import:
     listing: dict[str, Any] = {"Bucket": source["S3Bucket"], "Prefix": source.get("S3KeyPrefix", "")}
     while True:
         page = await call.request("s3", "ListObjectsV2", listing)
-        for entry in page.get("Contents", ()):
+        for entry in page.get("Contents") or ():
             if not entry["Key"].endswith("/"):
                 found = await _read_object(call, found, source["S3Bucket"], entry["Key"])
         if not page.get("IsTruncated"):
