@@ -1,4 +1,4 @@
-"""Large bodies: objects, code, payloads. Content is named by its SHA-256 and is on disk before a transaction names it.
+"""Large bodies: objects, code, payloads. Content is named by its SHA-256 (encrypted content by chance) and is on disk before a transaction names it.
 
 Small content rests in the store itself, beside the references (one commit, no file); larger content in a file below `directory`.
 A reference count in the same transaction says how many records name a digest; content that nobody names is removed after the commit
@@ -27,7 +27,7 @@ READ_BYTES = 256 * 1024
 
 
 class Blob(Record):
-    """A named content. `digest` is SHA-256 in hex; `inline` says that it rests in the store."""
+    """A named content. `digest` is SHA-256 in hex, or chance; `inline` says that it rests in the store."""
 
     digest: str
     size_bytes: int
@@ -78,9 +78,12 @@ class Blobs:
             self._protect(digest)
         return self.link(tx, Content(digest, len(data), None))
 
-    def writer(self, observers: tuple[Callable[[bytes], Any], ...] = ()) -> BlobWriter:
-        """`observers` (`md5.update`, a checksum's) see every byte in order, in a thread beside the one that writes."""
-        return BlobWriter(self, observers)
+    def writer(self, observers: tuple[Callable[[bytes], Any], ...] = (), *, unique: bool = False) -> BlobWriter:
+        """`observers` (`md5.update`, a checksum's) see every byte in order, in a thread beside the one that writes.
+
+        `unique`: no other content is the same (it is encrypted), so it is named by chance and not hashed.
+        """
+        return BlobWriter(self, observers, unique)
 
     def link(self, tx: Transaction, content: Content | Blob) -> Blob:
         """Names content once more, in the transaction that stores the name. Raises KeyError for a blob that is gone."""
@@ -224,9 +227,9 @@ _OBSERVING = ThreadPoolExecutor(max_workers=2, thread_name_prefix="blob-observer
 class BlobWriter:
     """Takes a stream of bytes; holds at most twice WRITE_BYTES of it: one piece that comes in while the other is written. `finish` or `abort` ends it."""
 
-    def __init__(self, blobs: Blobs, observers: tuple[Callable[[bytes], Any], ...]) -> None:
+    def __init__(self, blobs: Blobs, observers: tuple[Callable[[bytes], Any], ...], unique: bool) -> None:
         self._blobs = blobs
-        self._digest = hashlib.sha256()
+        self._digest = None if unique else hashlib.sha256()
         self._observers = observers
         self._buffer: list[bytes] = []
         self._buffered = 0
@@ -250,12 +253,13 @@ class BlobWriter:
         if self._flushing is None and self.size_bytes <= INLINE_BYTES_MAX:
             data = b"".join(self._buffer)
             self._observe(data)
-            self._digest.update(data)
-            return Content(self._digest.hexdigest(), len(data), data)
+            if self._digest is not None:
+                self._digest.update(data)
+            return Content(self._name(), len(data), data)
         await self._settle()
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(None, self._close)
-        digest = self._digest.hexdigest()
+        digest = self._name()
         path, self._path = self._path, None
         assert path is not None
         self._blobs._protect(digest)
@@ -303,6 +307,9 @@ class BlobWriter:
             self._path.unlink(missing_ok=True)
             self._path = None
 
+    def _name(self) -> str:
+        return self._digest.hexdigest() if self._digest is not None else secrets.token_hex(32)
+
     def _observe(self, data: bytes) -> None:
         for observer in self._observers:
             observer(data)
@@ -315,7 +322,8 @@ class BlobWriter:
         # MD5 takes as long as the SHA-256 and the write together, and none of them holds the interpreter's lock.
         observed = _OBSERVING.submit(self._observe, data) if self._observers else None
         try:
-            self._digest.update(data)
+            if self._digest is not None:
+                self._digest.update(data)
             view = memoryview(data)
             while view:
                 view = view[os.write(self._descriptor, view) :]

@@ -139,7 +139,7 @@ async def receive(
     if signed_digest is not None:
         updates.append(signed_digest.update)
     aside = _Aside(call.own("hashes", _Threads), (digest.update,), tuple(updates))
-    async with call.blobs.writer() as writer:
+    async with call.blobs.writer(unique=cipher is not None) as writer:
         size_bytes = await _pass(source, cipher, aside, writer, size_bytes_max)
         content = await writer.finish()
         try:
