@@ -76,19 +76,48 @@ def test_the_last_writer_wins_everywhere(dynamodb: Any, europe: Any, make_table:
     assert items(dynamodb, "contested") == items(europe, "contested") == {"a": "2", "b": "2"}
 
 
-def test_strong_consistency_has_no_lag(dynamodb: Any, europe: Any, asia: Any, make_table: Any, clock: Any) -> None:
+def test_strong_consistency_has_no_lag(client: Any, dynamodb: Any, make_table: Any, clock: Any) -> None:
+    ohio, oregon = client("dynamodb", region="us-east-2"), client("dynamodb", region="us-west-2")
     make_table("strong", "pk")
     assert (
-        refusal(dynamodb.update_table, TableName="strong", MultiRegionConsistency="STRONG", ReplicaUpdates=create("eu-west-1"))[0]
+        refusal(dynamodb.update_table, TableName="strong", MultiRegionConsistency="STRONG", ReplicaUpdates=create("us-east-2"))[0]
         == "ValidationException"
     )
-    dynamodb.update_table(TableName="strong", MultiRegionConsistency="STRONG", ReplicaUpdates=create("eu-west-1", "ap-south-1"))
+    far = refusal(
+        dynamodb.update_table, TableName="strong", MultiRegionConsistency="STRONG", ReplicaUpdates=create("us-east-2", "eu-west-1")
+    )
+    assert "Region set" in far[1]
+    dynamodb.update_table(TableName="strong", MultiRegionConsistency="STRONG", ReplicaUpdates=create("us-east-2", "us-west-2"))
     clock.settle()
-    europe.put_item(TableName="strong", Item=item("a", 1))
-    assert items(dynamodb, "strong") == items(asia, "strong") == {"a": "1"}
-    failed = refusal(asia.put_item, TableName="strong", Item=item("a", 2), ConditionExpression="attribute_not_exists(pk)")
+    ohio.put_item(TableName="strong", Item=item("a", 1))
+    assert items(dynamodb, "strong") == items(oregon, "strong") == {"a": "1"}
+    failed = refusal(oregon.put_item, TableName="strong", Item=item("a", 2), ConditionExpression="attribute_not_exists(pk)")
     assert failed[0] == "ConditionalCheckFailedException"
     assert dynamodb.describe_table(TableName="strong")["Table"]["MultiRegionConsistency"] == "STRONG"
+
+
+def test_two_replicas_and_a_witness(client: Any, dynamodb: Any, make_table: Any, clock: Any) -> None:
+    ohio = client("dynamodb", region="us-east-2")
+    make_table("witnessed", "pk")
+    witness = [{"Create": {"RegionName": "us-west-2"}}]
+    strong = {"TableName": "witnessed", "MultiRegionConsistency": "STRONG", "GlobalTableWitnessUpdates": witness}
+    assert refusal(dynamodb.update_table, **strong, ReplicaUpdates=create("us-west-2"))[0] == "ValidationException"
+    dynamodb.update_table(**strong, ReplicaUpdates=create("us-east-2"))
+    clock.settle()
+    for place in (dynamodb, ohio):
+        table = place.describe_table(TableName="witnessed")["Table"]
+        assert table["GlobalTableWitnesses"] == [{"RegionName": "us-west-2", "WitnessStatus": "ACTIVE"}]
+        assert len(table["Replicas"]) == 1
+    ohio.put_item(TableName="witnessed", Item=item("a", 1))
+    assert items(dynamodb, "witnessed") == {"a": "1"}
+    there = client("dynamodb", region="us-west-2")
+    assert refusal(there.describe_table, TableName="witnessed")[0] == "ResourceNotFoundException"
+    gone = [{"Delete": {"RegionName": "us-west-2"}}]
+    assert refusal(dynamodb.update_table, TableName="witnessed", GlobalTableWitnessUpdates=gone)[0] == "ValidationException"
+    leave = [{"Delete": {"RegionName": "us-east-2"}}]
+    dynamodb.update_table(TableName="witnessed", GlobalTableWitnessUpdates=gone, ReplicaUpdates=leave)
+    table = dynamodb.describe_table(TableName="witnessed")["Table"]
+    assert not {"GlobalTableWitnesses", "Replicas", "MultiRegionConsistency"} & set(table)
 
 
 def test_replicas_share_indexes_and_expiry_and_leave(dynamodb: Any, europe: Any, make_table: Any, clock: Any) -> None:

@@ -1,10 +1,11 @@
-"""Amazon DynamoDB and DynamoDB Streams: tables, items, expressions, indexes, time to live.
+"""Amazon DynamoDB and DynamoDB Streams: tables, items, expressions, indexes (of vectors too), time to live.
 
 Differs: a table or index is ACTIVE as soon as it is made, and an expired item goes as soon as the clock has passed its moment.
 SSESpecification is kept and shown; items rest as the store keeps them. AWS::DynamoDB::GlobalTable takes of auto scaling what it begins
 with. Tags of a table switch what AWS has no switch for: `groundcloud:throttling` = `on`, `groundcloud:replication-lag-ms`.
-Missing, and refused by name: vector indexes, witnesses, bulk operations, replica auto scaling, settings of global
-tables of 2017, incremental exports, the format ION, compression with ZSTD.
+Settings of auto scaling and the pace of a bulk operation are kept and shown, without effect.
+Missing, and refused by name: global tables across accounts (GlobalTableSourceArn, GlobalTableSettingsReplicationMode), disassociation
+of replicas, binary Ion, ZSTD where neither Python 3.14 nor the package zstandard is there.
 """
 
 from groundcloud.kernel.service import Service

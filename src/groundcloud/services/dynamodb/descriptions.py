@@ -63,6 +63,8 @@ def describe(tx: Any, table: TableDefinition, status: str | None = None) -> dict
         answer["Replicas"] = [{"RegionName": region, "ReplicaStatus": _replica_status(tx, table, region)} for region in table.replicas]
         if table.consistency == "STRONG":
             answer["MultiRegionConsistency"] = "STRONG"
+        if table.witness:
+            answer["GlobalTableWitnesses"] = [{"RegionName": table.witness, "WitnessStatus": "ACTIVE"}]
     answer["WarmThroughput"] = _warm(table.billing_mode, table, status)
     return answer
 

@@ -97,6 +97,8 @@ class TableDefinition(Record, frozen=True, kw_only=True):
     kinesis: tuple[str, str] | None = None
     """Where changes go to a Kinesis stream: generation and precision of the destination, see `destinations`."""
     vectors: tuple[VectorIndex, ...] = ()
+    witness: str = ""
+    """The region that stands for a third replica of a strongly consistent table; it holds nothing that can be read."""
 
     def index(self, index_name: str) -> Index | None:
         return next((index for index in self.indexes if index.index_name == index_name), None)

@@ -16,18 +16,30 @@ if TYPE_CHECKING:
 Request = dict[str, Any]
 
 LIST_MAX = 100
+STRONG_REGIONS = (
+    frozenset(("us-east-1", "us-east-2", "us-west-2")),
+    frozenset(("eu-west-1", "eu-west-2", "eu-west-3", "eu-central-1")),
+    frozenset(("ap-northeast-1", "ap-northeast-2", "ap-northeast-3")),
+)
+"""Source: API_CreateGlobalTableWitnessGroupMemberAction."""
 
 
 def change_replicas(call: Call, tx: Any, table: TableDefinition, request: Request) -> TableDefinition:
     """ReplicaUpdates and MultiRegionConsistency of UpdateTable."""
     updates = request.get("ReplicaUpdates") or []
     consistency = request.get("MultiRegionConsistency", table.consistency)
+    witness_update = (request.get("GlobalTableWitnessUpdates") or [{}])[0]
+    witness = witness_update.get("Create", {}).get("RegionName", "")
     if consistency != table.consistency:
         if table.replicas or state.counts(tx, table.table_number)[0]:
             raise errors.validation("MultiRegionConsistency can only be set while replicas are added to an empty table without replicas")
-        if consistency == "STRONG" and sum("Create" in update for update in updates) != 2:
-            raise errors.validation("A table with MultiRegionConsistency STRONG has exactly three regions")
-        table = table.replace(consistency=consistency)
+        if consistency == "STRONG":
+            _check_regions(tx, updates, witness)
+        table = table.replace(consistency=consistency, witness=witness)
+    elif witness:
+        raise errors.validation("A witness can only be added together with a replica when MultiRegionConsistency STRONG is set")
+    if "Delete" in witness_update and (table.witness != witness_update["Delete"]["RegionName"] or not _leaves_none(table, updates)):
+        raise errors.validation("A witness can only be deleted together with the other replica of its table")
     for update in updates:
         given = [kind for kind in ("Create", "Update", "Delete") if kind in update]
         if len(given) != 1:
@@ -48,7 +60,28 @@ def change_replicas(call: Call, tx: Any, table: TableDefinition, request: Reques
             table = _remove(call, tx, table, region)
         else:
             _override(tx, table, region, spec)
+    if "Delete" in witness_update:
+        table = table.replace(witness="", consistency="EVENTUAL")
     return table
+
+
+def _check_regions(tx: Any, updates: list[Request], witness: str) -> None:
+    """Three regions of one set: three replicas, or two and a witness."""
+    regions = [tx.region, *(update["Create"]["RegionName"] for update in updates if "Create" in update)]
+    if witness:
+        regions.append(witness)
+    if len(regions) != 3 or len(set(regions)) != 3:
+        raise errors.validation(
+            "A global table with MultiRegionConsistency STRONG must have exactly three replicas, or two replicas and one witness"
+        )
+    if not any(set(regions) <= one for one in STRONG_REGIONS):
+        raise errors.validation(
+            f"The Regions of a global table with MultiRegionConsistency STRONG must be of one Region set: {', '.join(regions)}"
+        )
+
+
+def _leaves_none(table: TableDefinition, updates: list[Request]) -> bool:
+    return {update["Delete"]["RegionName"] for update in updates if "Delete" in update} >= set(table.replicas)
 
 
 def _add(call: Call, tx: Any, table: TableDefinition, region: str, spec: Request) -> TableDefinition:
@@ -122,11 +155,11 @@ def _override(tx: Any, table: TableDefinition, region: str, spec: Request) -> No
 # --- the operations of 2017 ---------------------------------------------------------------------------------------------------------
 
 
-def _global_table(call: Call, request: Request) -> str:
+def global_table_of_request(call: Call, request: Request) -> str:
     return f"arn:aws:dynamodb::{call.account}:global-table/{request.get('GlobalTableName', '*')}"
 
 
-@operation(raw=True, resource=_global_table)
+@operation(raw=True, resource=global_table_of_request)
 def create_global_table(call: Call, request: Request) -> dict[str, Any]:
     """Joins tables of one name that are there already, empty and with streams."""
     shapes.check("CreateGlobalTable", request)
@@ -150,10 +183,10 @@ def create_global_table(call: Call, request: Request) -> dict[str, Any]:
     return {"GlobalTableDescription": _describe(call, name, "CREATING", regions)}
 
 
-@operation(raw=True, resource=_global_table)
+@operation(raw=True, resource=global_table_of_request)
 def describe_global_table(call: Call, request: Request) -> dict[str, Any]:
     shapes.check("DescribeGlobalTable", request)
-    table = _joined(call, request["GlobalTableName"])
+    table = load_global_table(call, request["GlobalTableName"])
     return {"GlobalTableDescription": _describe(call, table.table_name, "ACTIVE", [call.region, *table.replicas])}
 
 
@@ -173,16 +206,16 @@ def list_global_tables(call: Call, request: Request) -> dict[str, Any]:
     return answer
 
 
-@operation(raw=True, resource=_global_table)
+@operation(raw=True, resource=global_table_of_request)
 def update_global_table(call: Call, request: Request) -> dict[str, Any]:
     shapes.check("UpdateGlobalTable", request)
-    table = _joined(call, request["GlobalTableName"])
+    table = load_global_table(call, request["GlobalTableName"])
     changed = change_replicas(call, call.tx, table, {"ReplicaUpdates": request["ReplicaUpdates"]})
     state.put_table(call.tx, changed)
     return {"GlobalTableDescription": _describe(call, table.table_name, "UPDATING", [call.region, *changed.replicas])}
 
 
-def _joined(call: Call, name: str) -> TableDefinition:
+def load_global_table(call: Call, name: str) -> TableDefinition:
     table = state.find_table(call.tx, name)
     if table is None or not table.replicas:
         raise AwsError("GlobalTableNotFoundException", f"Global table with name: '{name}' does not exist.")

@@ -28,11 +28,9 @@ BACKFILL_TIMER = "dynamodb.backfill"
 _CHANGES = (
     "ProvisionedThroughput", "BillingMode", "GlobalSecondaryIndexUpdates", "StreamSpecification", "SSESpecification", "TableClass",
     "DeletionProtectionEnabled", "OnDemandThroughput", "WarmThroughput", "ReplicaUpdates", "VectorIndexUpdates",
-)  # fmt: skip
-_NOT_IMPLEMENTED = (
     "GlobalTableWitnessUpdates",
-    "GlobalTableSettingsReplicationMode",
-)
+)  # fmt: skip
+_NOT_IMPLEMENTED = ("GlobalTableSettingsReplicationMode",)
 
 _SHARED = (
     "TableName", "BillingMode", "ProvisionedThroughput", "AttributeDefinitions", "GlobalSecondaryIndexUpdates", "VectorIndexUpdates",

@@ -28,7 +28,7 @@ _OF_REPLICA = (
 class GlobalTableResource(ResourceType):
     properties = {
         *_SHARED, "GlobalSecondaryIndexes", "Replicas", "WriteProvisionedThroughputSettings", "WriteOnDemandThroughputSettings",
-        "ReadOnDemandThroughputSettings", "ReadProvisionedThroughputSettings", "MultiRegionConsistency",
+        "ReadOnDemandThroughputSettings", "ReadProvisionedThroughputSettings", "MultiRegionConsistency", "GlobalTableWitnesses",
     }  # fmt: skip
     required = {"KeySchema", "AttributeDefinitions", "Replicas"}
     replaces = {"TableName", "KeySchema", "LocalSecondaryIndexes"}
@@ -40,6 +40,9 @@ class GlobalTableResource(ResourceType):
             request: Properties = {"ReplicaUpdates": [{"Create": {"RegionName": region}} for region in regions]}
             if "MultiRegionConsistency" in resource.properties:
                 request["MultiRegionConsistency"] = resource.properties["MultiRegionConsistency"]
+            if resource.properties.get("GlobalTableWitnesses"):
+                witnesses = [{"Create": {"RegionName": witness["Region"]}} for witness in resource.properties["GlobalTableWitnesses"]]
+                request["GlobalTableWitnessUpdates"] = witnesses
             await call.request("dynamodb", "UpdateTable", {"TableName": created.physical_id, **request})
             await _set_up_replicas(call, created.physical_id, resource.properties)
         return await TableResource().describe(call, created.physical_id)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from groundcloud.kernel.service import timer
 from groundcloud.services.dynamodb import changes, expiry, history, indexes, items, replication, state, vectors
+from groundcloud.services.dynamodb.operations.insights import INSIGHTS
+from groundcloud.services.dynamodb.operations.scaling import SCALINGS
 from groundcloud.services.dynamodb.operations.table_updates import BACKFILL_TIMER
 from groundcloud.services.dynamodb.operations.tables import PURGE_TIMER
 from groundcloud.services.dynamodb.operations.time_to_live import SURVEY_TIMER
@@ -45,7 +47,7 @@ def purge(call: Call, payload: dict[str, Any]) -> None:
     tx = call.tx
     left = BITE * 5
     rows = (
-        (payload["tables"], (state.ITEMS, state.EXPIRY, state.COLLECTIONS)),
+        (payload["tables"], (state.ITEMS, state.EXPIRY, state.COLLECTIONS, SCALINGS, INSIGHTS)),
         (payload["indexes"], (state.ENTRIES,)),
         (payload.get("vectors", ()), (state.VECTORS,)),
     )
