@@ -13,8 +13,10 @@ from typing import Any, NamedTuple
 import msgspec
 
 from groundcloud.base import ids
+from groundcloud.base.errors import AwsError
 from groundcloud.kernel.call import Call
 from groundcloud.wire import timestamps
+from groundcloud.wire.json import check_bounds
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
@@ -39,9 +41,10 @@ def from_entry(call: Call, account: str, region: str, entry: dict[str, Any]) -> 
     """The event of a checked entry. Raises MalformedDetail unless its Detail is a JSON object."""
     raw = entry["Detail"]
     try:
+        check_bounds(raw.encode("utf-8", "surrogatepass"))
         detail = _decode(raw)
         compact = msgspec.json.format(raw, indent=-1) if isinstance(detail, dict) else ""
-    except (ValueError, RecursionError):
+    except (ValueError, AwsError):
         raise MalformedDetail from None
     if not compact:
         raise MalformedDetail
