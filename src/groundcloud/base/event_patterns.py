@@ -336,6 +336,11 @@ def _wildcard_rule(tokens: Tokens, wanted: str) -> Leaf:
         raise tokens.error(f"Invalid escape character at pos {len(wanted) - 1}")
     if len(pieces) == 1:
         return _exactly(pieces[0])
+    return pieces_in_order(pieces)
+
+
+def pieces_in_order(pieces: list[str]) -> Leaf:
+    """Texts that begin with the first piece, end with the last and hold those between in order: what a wildcard between them means."""
     head, middle, tail = pieces[0], pieces[1:-1], pieces[-1]
 
     def matches(leaf: Any) -> bool:

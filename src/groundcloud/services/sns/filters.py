@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from groundcloud.base.event_patterns import pieces_in_order
 from groundcloud.services.sns.state import Attributes
 
 Values = list[Any]
@@ -196,23 +197,8 @@ def _like(operand: str) -> Callable[[str], bool]:
     """`*` for any characters."""
     if "**" in operand:
         raise PolicyError("Consecutive wildcard characters at pos " + str(operand.index("**")))
-    first, *rest = operand.split("*")
-    if not rest:
-        return lambda value: value == operand
-    *middle, last = rest
-
-    def matches(value: str) -> bool:
-        if not value.startswith(first) or not value.endswith(last) or len(value) < len(first) + len(last):
-            return False
-        at, end = len(first), len(value) - len(last)
-        for piece in middle:
-            found = value.find(piece, at, end)
-            if found < 0:
-                return False
-            at = found + len(piece)
-        return True
-
-    return matches
+    pieces = operand.split("*")
+    return pieces_in_order(pieces) if len(pieces) > 1 else lambda value: value == operand
 
 
 def _cidr(operand: Any) -> Test:
