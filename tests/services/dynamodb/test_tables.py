@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from tests.services.dynamodb.asking import index, refusal
 
 HASH = [{"AttributeName": "pk", "KeyType": "HASH"}]
@@ -215,3 +216,43 @@ def test_limits_and_endpoints(dynamodb: Any, ground: Any) -> None:
     assert dynamodb.describe_limits()["TableMaxReadCapacityUnits"] == 40_000
     (endpoint,) = dynamodb.describe_endpoints()["Endpoints"]
     assert ground.endpoint.endswith(endpoint["Address"])
+
+
+def test_a_table_class_changes_alone(dynamodb: Any, make_table: Any) -> None:
+    make_table("classy", "pk")
+    both = {"TableClass": "STANDARD_INFREQUENT_ACCESS", "DeletionProtectionEnabled": False}
+    assert refusal(dynamodb.update_table, TableName="classy", **both) == (
+        "ValidationException",
+        INVALID + "TableClass modification must be the only operation in the request",
+    )
+    dynamodb.update_table(TableName="classy", TableClass="STANDARD_INFREQUENT_ACCESS")
+    assert dynamodb.describe_table(TableName="classy")["Table"]["TableClassSummary"]["TableClass"] == "STANDARD_INFREQUENT_ACCESS"
+
+
+def test_warm_throughput_only_grows(dynamodb: Any, make_table: Any) -> None:
+    make_table("warm", "pk")
+    dynamodb.update_table(TableName="warm", WarmThroughput={"ReadUnitsPerSecond": 13_000})
+    found = refusal(dynamodb.update_table, TableName="warm", WarmThroughput={"ReadUnitsPerSecond": 12_500})
+    assert found[1].endswith("decreasing WarmThroughput is not supported")
+    warm = dynamodb.describe_table(TableName="warm")["Table"]["WarmThroughput"]
+    assert (warm["ReadUnitsPerSecond"], warm["WriteUnitsPerSecond"]) == (13_000, 4_000)
+
+
+def test_a_table_whose_index_is_made_is_not_deleted(ground: Any, dynamodb: Any, make_table: Any, clock: Any) -> None:
+    make_table("filling", "pk")
+    for at in range(250):
+        dynamodb.put_item(TableName="filling", Item={"pk": {"S": str(at)}, "g": {"S": "x"}})
+    ground.admin("POST", "/_ground/clock", {"settle": True})
+    dynamodb.update_table(
+        TableName="filling",
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "g")],
+        GlobalSecondaryIndexUpdates=[{"Create": index("by-g", "g")}],
+    )
+    try:
+        dynamodb.delete_table(TableName="filling")
+    except ClientError as error:
+        assert error.response["Error"]["Code"] == "ResourceInUseException"
+        assert "indexes are being created" in error.response["Error"]["Message"]
+        clock.settle()
+        dynamodb.delete_table(TableName="filling")
+    assert "filling" not in dynamodb.list_tables()["TableNames"]

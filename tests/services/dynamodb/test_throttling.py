@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+from botocore.exceptions import ClientError
 from tests.services.dynamodb.asking import index, refusal
 
 ON = [{"Key": "groundcloud:throttling", "Value": "on"}]
@@ -47,6 +49,24 @@ def test_reads_are_throttled_too(dynamodb: Any, clock: Any) -> None:
     assert refusal(dynamodb.get_item, TableName="read", Key=KEY)[0] == EXCEEDED
     assert refusal(dynamodb.scan, TableName="read")[0] == EXCEEDED
     assert refusal(dynamodb.batch_get_item, RequestItems={"read": {"Keys": [KEY]}})[0] == EXCEEDED
+
+
+def test_an_on_demand_maximum_is_kept(dynamodb: Any, make_table: Any, clock: Any) -> None:
+    make_table("bounded", "pk", OnDemandThroughput={"MaxReadRequestUnits": 1, "MaxWriteRequestUnits": 1}, Tags=ON)
+    dynamodb.put_item(TableName="bounded", Item={"pk": {"S": "a"}, "x": {"S": "x" * 310 * 1024}})
+    for operation, request in (
+        (dynamodb.put_item, {"TableName": "bounded", "Item": KEY}),
+        (dynamodb.batch_write_item, {"RequestItems": {"bounded": [{"PutRequest": {"Item": KEY}}]}}),
+    ):
+        with pytest.raises(ClientError) as error:
+            operation(**request)
+        found = error.value.response
+        assert (found["Error"]["Code"], found["Error"]["Message"]) == (
+            "ThrottlingException",
+            "Throughput exceeds the maximum OnDemandThroughput configured on table or index",
+        )
+        arn = dynamodb.describe_table(TableName="bounded")["Table"]["TableArn"]
+        assert found["throttlingReasons"] == [{"reason": "TableWriteMaxOnDemandThroughputExceeded", "resource": arn}]
 
 
 def test_a_batch_leaves_what_is_not_admitted(dynamodb: Any, clock: Any) -> None:

@@ -6,7 +6,7 @@ import threading
 from typing import Any
 
 import pytest
-from tests.services.dynamodb.asking import refusal
+from tests.services.dynamodb.asking import index, refusal
 
 
 def key(pk: str) -> dict[str, Any]:
@@ -170,3 +170,18 @@ def test_concurrent_transfers_keep_the_sum(client: Any, dynamodb: Any, make_tabl
     for thread in threads:
         thread.join()
     assert not failures
+
+
+def test_a_transaction_pays_twice_for_its_tables_and_once_for_their_indexes(dynamodb: Any, make_table: Any) -> None:
+    make_table("paid", "pk", GlobalSecondaryIndexes=[index("by-g", "g")])
+    item = {"pk": {"S": "a"}, "g": {"S": "g"}, "x": {"S": "x" * 1500}}
+    request = {
+        "TransactItems": [{"Put": {"TableName": "paid", "Item": item}}],
+        "ReturnConsumedCapacity": "INDEXES",
+        "ClientRequestToken": "t",
+    }
+    (first,) = dynamodb.transact_write_items(**request)["ConsumedCapacity"]
+    assert (first["CapacityUnits"], first["WriteCapacityUnits"], first["Table"]["CapacityUnits"]) == (6.0, 6.0, 4.0)
+    assert first["GlobalSecondaryIndexes"]["by-g"] == {"CapacityUnits": 2.0, "WriteCapacityUnits": 2.0}
+    (again,) = dynamodb.transact_write_items(**request)["ConsumedCapacity"]
+    assert (again["CapacityUnits"], again["ReadCapacityUnits"]) == (2.0, 2.0)

@@ -296,6 +296,30 @@ def test_vectors_of_a_transaction_are_there_together_or_not_at_all(dynamodb: Any
     assert search(dynamodb, table, 1, 0, 0) == [("a", 0.0)]
 
 
+@pytest.mark.slow
+def test_vectors_and_a_backfill_survive_a_kill(process: Any) -> None:
+    dynamodb = process.client("dynamodb")
+    dynamodb.create_table(
+        TableName="kept",
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+        VectorIndexes=[vector_index()],
+    )
+    for start in range(0, 3000, 25):
+        writes = [{"PutRequest": {"Item": {"pk": {"S": str(at)}, "v": {"L": vector(at, 1, 0)}}}} for at in range(start, start + 25)]
+        dynamodb.batch_write_item(RequestItems={"kept": writes})
+    dynamodb.update_table(TableName="kept", VectorIndexUpdates=[{"Create": vector_index("later", distance="EUCLIDEAN")}])
+    process.kill()
+    process.start()
+    dynamodb = process.client("dynamodb")
+    process.advance("1s")
+    table = dynamodb.describe_table(TableName="kept")["Table"]
+    assert [(index["IndexStatus"], index["ItemCount"]) for index in table["VectorIndexes"]] == [("ACTIVE", 3000), ("ACTIVE", 3000)]
+    assert search(dynamodb, "kept", 1234, 1, 0, top=1, index="later") == [("1234", 0.0)]
+    assert len(search(dynamodb, "kept", 1, 0, 0, top=100)) == 100
+
+
 def test_a_score_beyond_32_bits_is_told_as_it_is() -> None:
     assert vectors.single(1e60) == 1e60
 

@@ -61,14 +61,17 @@ class Usage:
         return self.table + sum(self.indexes.values())
 
     def consumed(self, mode: str | None, *, kind: str = "", factor: float = 1.0) -> dict[str, Any] | None:
-        """The ConsumedCapacity for ReturnConsumedCapacity=`mode`; `kind` "Read" or "Write" adds that member, as transactions have it."""
+        """The ConsumedCapacity for ReturnConsumedCapacity=`mode`; `kind` "Read" or "Write" adds that member, as transactions have it.
+
+        `factor` is what a transaction pays for the table: its two phases. An index sees the second alone.
+        """
         if mode not in ("TOTAL", "INDEXES"):
             return None
-        answer: dict[str, Any] = {"TableName": self.table_name, **_units(self.total * factor, kind)}
+        answer: dict[str, Any] = {"TableName": self.table_name, **_units(self.total + self.table * (factor - 1), kind)}
         if mode == "INDEXES":
             answer["Table"] = _units(self.table * factor, kind)
             for member, is_local in (("GlobalSecondaryIndexes", False), ("LocalSecondaryIndexes", True)):
-                found = {name: _units(units * factor, kind) for name, units in self.indexes.items() if (name in self.local) is is_local}
+                found = {name: _units(units, kind) for name, units in self.indexes.items() if (name in self.local) is is_local}
                 if found:
                     answer[member] = found
             if self.vectors:
@@ -82,5 +85,5 @@ def _units(units: float, kind: str) -> dict[str, float]:
 
 def record(call: Any, metric: str, usages: Iterable[Usage], factor: float = 1.0) -> None:
     """Notes in the call's record what was consumed; the metrics are made from it."""
-    units = sum(usage.total for usage in usages)
-    call.units[metric] = call.units.get(metric, 0.0) + units * factor
+    units = sum(usage.total + usage.table * (factor - 1) for usage in usages)
+    call.units[metric] = call.units.get(metric, 0.0) + units

@@ -69,6 +69,15 @@ def describe(tx: Any, table: TableDefinition, status: str | None = None) -> dict
     return answer
 
 
+def warm_units(billing_mode: str, of: TableDefinition | Index) -> dict[str, int]:
+    """The warm throughput that was asked for, or what a table or index has of itself."""
+    on_demand = billing_mode == "PAY_PER_REQUEST"
+    return {
+        "ReadUnitsPerSecond": of.warm_throughput.get("ReadUnitsPerSecond", ON_DEMAND_READ_UNITS if on_demand else of.read_units),
+        "WriteUnitsPerSecond": of.warm_throughput.get("WriteUnitsPerSecond", ON_DEMAND_WRITE_UNITS if on_demand else of.write_units),
+    }
+
+
 def key_schema(partition_keys: KeyParts, sort_keys: KeyParts) -> list[dict[str, str]]:
     return [{"AttributeName": name, "KeyType": "HASH"} for name, _ in partition_keys] + [
         {"AttributeName": name, "KeyType": "RANGE"} for name, _ in sort_keys
@@ -147,9 +156,4 @@ def _throughput(table: TableDefinition) -> dict[str, Any]:
 
 
 def _warm(billing_mode: str, of: TableDefinition | Index, status: str) -> dict[str, Any]:
-    on_demand = billing_mode == "PAY_PER_REQUEST"
-    return {
-        "ReadUnitsPerSecond": of.warm_throughput.get("ReadUnitsPerSecond", ON_DEMAND_READ_UNITS if on_demand else of.read_units),
-        "WriteUnitsPerSecond": of.warm_throughput.get("WriteUnitsPerSecond", ON_DEMAND_WRITE_UNITS if on_demand else of.write_units),
-        "Status": "UPDATING" if status == "CREATING" else "ACTIVE",
-    }
+    return {**warm_units(billing_mode, of), "Status": "UPDATING" if status == "CREATING" else "ACTIVE"}

@@ -65,20 +65,28 @@ def policy_not_found(resource_arn: str) -> AwsError:
     return AwsError("PolicyNotFoundException", f"Resource-based policy not found for the provided ResourceArn: {resource_arn}")
 
 
-def throughput_exceeded() -> AwsError:
+def throughput_exceeded(reason: dict[str, str]) -> AwsError:
+    """`reason` is a ThrottlingReason."""
     return AwsError(
         "ProvisionedThroughputExceededException",
         "The level of configured provisioned throughput for the table was exceeded. "
         "Consider increasing your provisioning level with the UpdateTable API.",
+        fields={"ThrottlingReasons": [reason]},
     )
 
 
-def index_throughput_exceeded() -> AwsError:
+def index_throughput_exceeded(reason: dict[str, str]) -> AwsError:
     return AwsError(
         "ProvisionedThroughputExceededException",
         "The level of configured provisioned throughput for one or more global secondary indexes of the table was exceeded. "
         "Consider increasing your provisioning level for the under-provisioned global secondary indexes with the UpdateTable API",
+        fields={"ThrottlingReasons": [reason]},
     )
+
+
+def on_demand_maximum_exceeded(reason: dict[str, str]) -> AwsError:
+    sentence = "Throughput exceeds the maximum OnDemandThroughput configured on table or index"
+    return AwsError("ThrottlingException", sentence, status=400, fields={"throttlingReasons": [reason]})
 
 
 def key_does_not_match() -> AwsError:

@@ -11,7 +11,7 @@ from typing import Any
 
 from groundcloud.services.dynamodb import errors
 from groundcloud.services.dynamodb.capacity import Usage
-from groundcloud.services.dynamodb.state import Index, TableDefinition
+from groundcloud.services.dynamodb.state import Index, TableDefinition, table_arn
 
 TAG = "groundcloud:throttling"
 BURST_S = 300
@@ -38,17 +38,17 @@ class Buckets:
 
 
 def admit(call: Any, table: TableDefinition, kind: str, index: Index | None = None) -> None:
-    """Raises ProvisionedThroughputExceededException where a bucket that the request needs is empty."""
+    """Raises `exceeded` where a bucket that the request needs is empty."""
     buckets = call.own("throttling", Buckets)
     if index is None or not index.is_global:
         per_s = _per_s(table, table, kind)
         if per_s is not None and buckets.tokens((table.table_id, "", kind), per_s, call.now_ms) <= 0:
-            raise errors.throughput_exceeded()
+            raise exceeded(call, table, kind)
     indexes = [index] if index is not None else table.indexes if kind == "write" else ()
     for needed in indexes:
         per_s = _per_s(table, needed, kind) if needed.is_global else None
         if per_s is not None and buckets.tokens((table.table_id, needed.index_name, kind), per_s, call.now_ms) <= 0:
-            raise errors.index_throughput_exceeded()
+            raise exceeded(call, table, kind, needed)
 
 
 def charge(call: Any, table: TableDefinition, kind: str, usage: Usage, factor: float = 1.0) -> None:
@@ -64,6 +64,17 @@ def charge(call: Any, table: TableDefinition, kind: str, usage: Usage, factor: f
     per_s = _per_s(table, table, kind)
     if per_s is not None:
         buckets.take((table.table_id, "", kind), per_s, call.now_ms, units * factor)
+
+
+def exceeded(call: Any, table: TableDefinition, kind: str, index: Index | None = None) -> errors.AwsError:
+    """The error of a request that is not let in: of provisioned throughput, or of an on-demand maximum."""
+    arn = table_arn(call, table.table_name) + (f"/index/{index.index_name}" if index is not None else "")
+    on_demand = table.billing_mode == "PAY_PER_REQUEST"
+    limit = "MaxOnDemandThroughputExceeded" if on_demand else "ProvisionedThroughputExceeded"
+    reason = {"reason": f"{'Table' if index is None else 'Index'}{kind.capitalize()}{limit}", "resource": arn}
+    if on_demand:
+        return errors.on_demand_maximum_exceeded(reason)
+    return errors.throughput_exceeded(reason) if index is None else errors.index_throughput_exceeded(reason)
 
 
 def is_on(tags: dict[str, str]) -> bool:

@@ -80,7 +80,7 @@ def batch_get_item(call: Call, request: Request) -> dict[str, Any]:
         capacity.record(call, capacity.READ, (usage,))
         consumed.append(usage.consumed(request.get("ReturnConsumedCapacity")))
     if unprocessed and not total_bytes and not any(responses.values()):
-        raise errors.throughput_exceeded()
+        raise throttling.exceeded(call, table, "read")
     answer: dict[str, Any] = {"Responses": responses, "UnprocessedKeys": unprocessed}
     if consumed and consumed[0] is not None:
         answer["ConsumedCapacity"] = consumed
@@ -143,7 +143,7 @@ def batch_write_item(call: Call, request: Request) -> dict[str, Any]:
     capacity.record(call, capacity.WRITE, usages.values())
     consumed = [usage.consumed(request.get("ReturnConsumedCapacity")) for usage in usages.values()]
     if sum(map(len, unprocessed.values())) == len(planned):
-        raise errors.throughput_exceeded()
+        raise throttling.exceeded(call, planned[0][2], "write")
     answer: dict[str, Any] = {"UnprocessedItems": unprocessed}
     if metrics:
         answer["ItemCollectionMetrics"] = metrics

@@ -42,6 +42,8 @@ def change_replicas(call: Call, tx: Any, table: TableDefinition, request: Reques
         raise errors.validation("A witness can only be deleted together with the other replica of its table")
     for update in updates:
         given = [kind for kind in ("Create", "Update", "Delete") if kind in update]
+        if "Disassociate" in update:
+            raise errors.not_implemented("Disassociate of ReplicaUpdates")
         if len(given) != 1:
             raise errors.validation("One of Create, Update or Delete must be given in each ReplicaUpdate")
         spec = update[given[0]]

@@ -30,7 +30,7 @@ _CHANGES = (
     "DeletionProtectionEnabled", "OnDemandThroughput", "WarmThroughput", "ReplicaUpdates", "VectorIndexUpdates",
     "GlobalTableWitnessUpdates",
 )  # fmt: skip
-_NOT_IMPLEMENTED = ("GlobalTableSettingsReplicationMode",)
+_NOT_IMPLEMENTED = ("GlobalTableSettingsReplicationMode", "DisassociationProtectionEnabled")
 
 _SHARED = (
     "TableName", "BillingMode", "ProvisionedThroughput", "AttributeDefinitions", "GlobalSecondaryIndexUpdates", "VectorIndexUpdates",
@@ -49,6 +49,8 @@ def update_table(call: Call, request: Request) -> dict[str, Any]:
             "At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, GlobalSecondaryIndexUpdates or SSESpecification or "
             "ReplicaUpdates is required"
         )
+    if "TableClass" in request and sum(name in request for name in _CHANGES) > 1:
+        raise errors.invalid_parameters("TableClass modification must be the only operation in the request")
     _check_index_updates(request.get("GlobalSecondaryIndexUpdates") or [], request.get("VectorIndexUpdates") or [])
     tx, table = load(call, request["TableName"])
     check_settled(table)
@@ -77,7 +79,8 @@ def _changed(call: Call, tx: Any, table: TableDefinition, request: Request) -> T
     if "OnDemandThroughput" in request:
         changed = changed.replace(on_demand_limits=_limits(request["OnDemandThroughput"], changed.on_demand_limits))
     if "WarmThroughput" in request:
-        changed = changed.replace(warm_throughput={**changed.warm_throughput, **request["WarmThroughput"]})
+        warm = _warmer(request["WarmThroughput"], changed, changed.billing_mode, "table")
+        changed = changed.replace(warm_throughput=warm)
     return changed.replace(  # type: ignore[no-any-return]
         encryption=read_encryption(call, request.get("SSESpecification"), changed.encryption)
     )
@@ -188,7 +191,7 @@ def _with_indexes(call: Call, tx: Any, table: TableDefinition, request: Request)
             index = indexes.get(spec["IndexName"])
             if index is None or not index.is_global:
                 raise errors.resource_not_found()
-            indexes[index.index_name] = _updated(index, spec)
+            indexes[index.index_name] = _updated(index, spec, table.billing_mode)
     found = tuple(indexes.values())
     others = _searched(table, request)
     used = {name for name, _ in table.key} | {name for index in found for name, _ in (*index.partition_keys, *index.sort_keys)} | others
@@ -254,7 +257,7 @@ def _created(tx: Any, table: TableDefinition, spec: Request, types: dict[str, st
     return index.replace(status="CREATING")  # type: ignore[no-any-return]
 
 
-def _updated(index: Index, spec: Request) -> Index:
+def _updated(index: Index, spec: Request, billing_mode: str) -> Index:
     throughput = spec.get("ProvisionedThroughput")
     if throughput is not None:
         reads, writes = throughput["ReadCapacityUnits"], throughput["WriteCapacityUnits"]
@@ -270,8 +273,19 @@ def _updated(index: Index, spec: Request) -> Index:
     if "OnDemandThroughput" in spec:
         index = index.replace(on_demand_limits=_limits(spec["OnDemandThroughput"], index.on_demand_limits))
     if "WarmThroughput" in spec:
-        index = index.replace(warm_throughput={**index.warm_throughput, **spec["WarmThroughput"]})
+        index = index.replace(warm_throughput=_warmer(spec["WarmThroughput"], index, billing_mode, f"index {index.index_name}"))
     return index
+
+
+def _warmer(wanted: dict[str, int], of: TableDefinition | Index, billing_mode: str, noun: str) -> dict[str, int]:
+    """The warm throughput that is asked for. AWS: it can be increased only."""
+    for member, units in wanted.items():
+        if units < descriptions.warm_units(billing_mode, of)[member]:
+            raise errors.invalid_parameters(
+                f"Requested {member} for WarmThroughput for {noun} is lower than current WarmThroughput, "
+                "decreasing WarmThroughput is not supported"
+            )
+    return {**of.warm_throughput, **wanted}
 
 
 def _limits(wanted: dict[str, int], current: dict[str, int]) -> dict[str, int]:

@@ -88,6 +88,8 @@ def _tagged(call: Call, arn: str) -> tuple[Any, str]:
     if not arn.startswith("arn:"):
         raise errors.validation(f"Invalid TableArn: Invalid ResourceArn provided as input {arn}")
     tx, table_name = access.place(call, arn)
+    if not arn.endswith(f":table/{table_name}"):  # neither an index nor a stream has tags
+        raise errors.validation(f"Invalid TableArn: Invalid ResourceArn provided as input {arn}")
     if state.find_table(tx, table_name) is None:
         raise errors.no_resource_for_arn(arn)
     return tx, arn

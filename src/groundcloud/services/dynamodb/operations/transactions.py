@@ -202,9 +202,10 @@ def run_writes(call: Call, request: Request, parts: list[Part], token: Token | N
         if metrics:
             answer["ItemCollectionMetrics"] = metrics
     if token is not None:
-        reads = {
-            name: 2 * sum(capacity.read_units(part.new_size, True) for part in parts if part.spec["TableName"] == name) for name in usages
-        }
+        reads = dict.fromkeys(usages, 0.0)
+        for part in parts:
+            held = 0 if part.old_raw is None else state.item_size(part.old_raw)
+            reads[part.spec["TableName"]] += 2 * capacity.read_units(max(part.new_size, held), True)
         remember(call, token.replace(reads=reads))
     return answer
 

@@ -152,7 +152,7 @@ def _updates(properties: Properties, old: Properties) -> list[Properties]:
     changed = {name for name in (*_TABLE, "StreamSpecification", "SSESpecification") if properties.get(name) != old.get(name)}
     calls: list[Properties] = []
     first: Properties = {}
-    for name in ("BillingMode", "TableClass", "DeletionProtectionEnabled", "OnDemandThroughput", "WarmThroughput"):
+    for name in ("BillingMode", "DeletionProtectionEnabled", "OnDemandThroughput", "WarmThroughput"):
         if name in changed and name in properties:
             first[name] = properties[name]
     if "DeletionProtectionEnabled" in changed and "DeletionProtectionEnabled" not in properties:
@@ -179,6 +179,8 @@ def _updates(properties: Properties, old: Properties) -> list[Properties]:
         first["GlobalSecondaryIndexUpdates"] = changed_units
     if first:
         calls.append(first)
+    if "TableClass" in changed:
+        calls.append({"TableClass": properties.get("TableClass", "STANDARD")})
     old_stream, stream = old.get("StreamSpecification"), properties.get("StreamSpecification")
     if "StreamSpecification" in changed:
         if old_stream:
