@@ -85,7 +85,7 @@ HOSTILE: list[tuple[str, Any, str]] = [
     ("a moment before time", lambda: parse("logs", "PutLogEvents", "json", b'{"logEvents": 5}'), "SerializationException"),
     ("a moment that cannot be, in JSON", lambda: parse("cloudwatch", "GetMetricData", "json", b'{"StartTime": 1e300}'), "SerializationException"),
     ("words for a moment, in JSON", lambda: parse("cloudwatch", "GetMetricData", "json", b'{"StartTime": "soon"}'), "SerializationException"),
-    ("words for a moment, in a header", lambda: parse("s3", "PutObject", "rest-xml", b"", {"x-amz-object-lock-retain-until-date": "soon"}), "SerializationException"),
+    ("words for a moment, in a header", lambda: parse("s3", "PutObject", "rest-xml", b"", {"x-amz-object-lock-retain-until-date": "soon"}), "InvalidArgument"),
     ("a moment that overflows, in a form", lambda: parse("cloudwatch", "GetMetricStatistics", "query", b"StartTime=0001-01-01T00:00:00%2B99:99"), "MalformedInput"),
     ("too many fields in a form", lambda: parse("iam", "CreateUser", "query", b"a&" * 20_000), "MalformedQueryString"),
     ("a form that is not UTF-8", lambda: parse("iam", "CreateUser", "query", b"UserName=%ff%fe"), "MalformedQueryString"),

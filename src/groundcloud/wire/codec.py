@@ -242,16 +242,20 @@ class RestXmlCodec(Codec):
                 if body:
                     params[name] = body if shape["type"] == "blob" else _utf8(body)
             elif body:
-                params[name] = self._document(body, self._parser.of(reference["shape"]))
+                root = reference.get("locationName") if self.model.service == "s3" else None  # S3 looks at the root's name, too
+                params[name] = self._document(body, self._parser.of(reference["shape"]), root)
         elif self._in.body:
             body = await content_of(request)
             if body:
                 params.update(self._document(body, self._parser.structure(self._in.body)))
         return params
 
-    def _document(self, body: bytes, reader: xml.Read) -> Any:
+    def _document(self, body: bytes, reader: xml.Read, root_name: str | None = None) -> Any:
         try:
-            return reader(xml.root_of(body))
+            root = xml.root_of(body)
+            if root_name is not None and root.tag.rpartition("}")[2] != root_name:
+                raise xml.malformed()
+            return reader(root)
         except (ValueError, TypeError):
             raise xml.malformed() from None
 

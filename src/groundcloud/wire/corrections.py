@@ -26,6 +26,19 @@ TOO_LONG = {"s3": ("MaxMessageLengthExceeded", "Your request was too big.", 400)
 """What is said of a longer one: code, sentence, status. Source: S3 API Reference, "List of error codes"."""
 
 
+UNREADABLE = {
+    "s3": (
+        "InvalidArgument",
+        "Provided {name} not an integer or within integer range",
+        {
+            "partNumber": "Part number must be an integer between 1 and 10000, inclusive",
+            "x-amz-object-lock-retain-until-date": "The retain until date must be provided in ISO 8601 format",
+        },
+    )
+}
+"""What is said of a header or query parameter whose text is not of its type: code, sentence, the sentences of some; where that is not SerializationException."""
+
+
 NOT_ROUTED = {"s3": {"GetBucketLifecycle", "PutBucketLifecycle", "GetBucketNotification", "PutBucketNotification"}}
 """Deprecated operations that share method, path and query with their successors (`...Configuration`), which answer for both."""
 
@@ -41,6 +54,10 @@ def correct(service: str, raw: dict[str, Any]) -> None:
         # Present in requests though the model leaves it to the client's customisations.
         raw["shapes"].setdefault("BucketLocationConstraint", {"type": "string"}).pop("enum", None)
         raw["shapes"]["FilterRuleName"].pop("enum", None)  # taken in any case: `Prefix` too
+        raw["shapes"]["ChecksumMode"].pop("enum", None)
+        raw["shapes"]["Protocol"].pop("enum", None)  # S3 has a sentence for others
+        for name in ("GetObjectRequest", "HeadObjectRequest"):  # given back as it came
+            raw["shapes"][name]["members"]["ResponseExpires"]["shape"] = "ResponseContentType"
         for name, root in _S3_ROOTS.items():
             raw["shapes"][name]["locationName"] = root
         # The answer is the constraint itself, not a structure around it.

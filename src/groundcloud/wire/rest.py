@@ -8,7 +8,8 @@ from typing import Any
 
 import msgspec
 
-from groundcloud.wire import timestamps
+from groundcloud.base.errors import AwsError
+from groundcloud.wire import corrections, timestamps
 from groundcloud.wire.json import decode_document
 from groundcloud.wire.message import HttpRequest
 from groundcloud.wire.model import Model, Operation
@@ -56,6 +57,7 @@ class RequestReader:
 
     def __init__(self, operation: Operation, bindings: Bindings) -> None:
         model = operation.model
+        self._service = model.service
         self._labels = [(label, member, _text_reader(shape, {}, "iso8601")) for label, (member, shape) in bindings.labels.items()]
         self._named = {name for _, name, _, _ in bindings.query}
         self._query: dict[str, tuple[str, bool, Any]] = {}
@@ -112,8 +114,16 @@ class RequestReader:
                 if found:
                     out[member] = found
         except ValueError:
-            raise serialization_error(f"Invalid value for {name}") from None
+            raise self._unreadable(request, name) from None
         return out
+
+    def _unreadable(self, request: HttpRequest, name: str) -> AwsError:
+        if (refusal := corrections.UNREADABLE.get(self._service)) is None:
+            return serialization_error(f"Invalid value for {name}")
+        code, sentence, sentences = refusal
+        value = (request.query.get(name) or [request.headers.get(name, "")])[0]
+        fields = {"ArgumentName": name, "ArgumentValue": value}
+        return AwsError(code, sentences.get(name, sentence).format(name=name), status=400, fields=fields)
 
 
 def _or_none(reader: Callable[[str], Any]) -> Callable[[str], Any]:

@@ -133,7 +133,20 @@ def _rest(request: HttpRequest, signing_name: str | None) -> Route:
         found = rest.match(request)
         if found is not None:
             return Route(service, found[0].name, rest.protocol, found[1])
+    if services[0] == "s3":
+        raise _not_allowed(request)
     raise unknown_operation(f"{services[0]} has no operation at {request.method} {request.path}.")
+
+
+def _not_allowed(request: HttpRequest) -> AwsError:
+    """S3's words for a method that a resource does not have. Source: API Reference, "List of error codes"."""
+    bucket_name, _, key = request.raw_path.removeprefix("/").partition("/")
+    if request.method == "POST" and bucket_name and not key:
+        fields = {"Condition": "Bucket POST must be of the enclosure-type multipart/form-data"}
+        sentence = "At least one of the pre-conditions you specified did not hold"
+        return AwsError("PreconditionFailed", sentence, status=412, fields=fields)
+    fields = {"Method": request.method, "ResourceType": "OBJECT" if key else "BUCKET" if bucket_name else "SERVICE"}
+    return AwsError("MethodNotAllowed", "The specified method is not allowed against this resource.", status=405, fields=fields)
 
 
 @lru_cache(maxsize=1024)

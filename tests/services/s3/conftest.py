@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import itertools
 import socket
 from collections.abc import Callable
@@ -61,3 +62,34 @@ def refused() -> Callable[..., dict[str, Any]]:
         return {**response["Error"], "headers": response["ResponseMetadata"]["HTTPHeaders"]}
 
     return call
+
+
+@pytest.fixture
+def send(ground: Any, account: str) -> Callable[..., tuple[int, dict[str, str], bytes]]:
+    """`send("PUT", "/bucket/key?acl", {"x-amz-acl": "private"}, b"...")`: a request as it stands there, signed; status, headers and body of the answer."""
+    from botocore.auth import S3SigV4Auth
+    from botocore.awsrequest import AWSRequest
+    from botocore.credentials import Credentials
+
+    def request(
+        method: str, target: str, headers: dict[str, str] | None = None, body: bytes = b"", *, signed: bool = True, unsigned: Any = ()
+    ) -> tuple[int, dict[str, str], bytes]:
+        wanted = AWSRequest(method, f"{ground.endpoint}{target}", headers or {}, body)
+        if signed:
+            signer = S3SigV4Auth(Credentials(account, "test"), "s3", "us-east-1")
+            if headers and "x-amz-content-sha256" in headers:
+                signer.payload = lambda _, said=headers["x-amz-content-sha256"]: said  # type: ignore[method-assign]
+            signer.add_auth(wanted)
+        connection = http.client.HTTPConnection(ground.endpoint.partition("//")[2])
+        connection.putrequest(method, target, skip_accept_encoding=True)
+        for name, value in [*wanted.headers.items(), *unsigned]:
+            connection.putheader(name, value)
+        if body:
+            connection.putheader("content-length", str(len(body)))
+        connection.endheaders(body or None)
+        response = connection.getresponse()
+        answer = response.status, {name.lower(): value for name, value in response.getheaders()}, response.read()
+        connection.close()
+        return answer
+
+    return request

@@ -237,7 +237,7 @@ def test_object_tags(s3: Any, bucket: str, refused: Any) -> None:
     assert wrong([("a", "1"), ("a", "2")]) == "Cannot provide multiple Tags with the same key"
     assert wrong([("x" * 129, "1")]) == "The TagKey you have provided is invalid"
     assert wrong([("a", "x" * 257)]) == "The TagValue you have provided is invalid"
-    assert wrong([("aws:a", "1")]) == "System tags cannot be added/updated by requester"
+    assert wrong([("aws:a", "1")]) == "Your TagKey cannot be prefixed with aws:"
     assert wrong([(str(n), "") for n in range(11)], "BadRequest") == "Object tags cannot be greater than 10"
     refused("NoSuchKey", 404, s3.get_object_tagging, Bucket=bucket, Key="none")
 

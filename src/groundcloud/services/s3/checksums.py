@@ -107,7 +107,7 @@ def declared(request: dict[str, Any], trailer: str | None, headers: dict[str, st
         return algorithm, value
     if announced:
         return announced, ""
-    if trailer and trailer.strip().lower().startswith("x-amz-checksum-"):
+    if trailer:
         raise errors.invalid_request("The value specified in the x-amz-trailer header is not supported")
     if request.get("ChecksumAlgorithm") and headers is not None:
         raise errors.invalid_request(

@@ -70,21 +70,26 @@ def check_copy_source(conditions: Conditions, version: Version, now_s: float) ->
         raise errors.precondition_failed(name) from None
 
 
+_NOT_ACCEPTED = "We don't accept the provided value of {} header for this API"
+
+
 def check_write(request: dict[str, Any], key: str, current: Version | None) -> None:
     """If-Match and If-None-Match of PutObject, CopyObject and CompleteMultipartUpload. Raises PreconditionFailed, NoSuchKey, NotImplemented."""
     if_match, if_none_match = request.get("IfMatch"), request.get("IfNoneMatch")
     if if_match is None and if_none_match is None:
         return
     if if_match is not None and if_none_match is not None:
-        raise errors.not_implemented("If-Match" if if_none_match == "*" else "If-None-Match")
+        raise errors.not_implemented("If-Match,If-None-Match", "Multiple conditional request headers present in the request")
     exists = current is not None and not current.marker
     if if_none_match is not None:
         if if_none_match.strip() != "*":
-            raise errors.not_implemented("If-None-Match")
+            raise errors.not_implemented("If-None-Match", _NOT_ACCEPTED.format("If-None-Match"))
         if exists:
             raise errors.precondition_failed("If-None-Match")
         return
     assert if_match is not None
+    if if_match.strip() == "*":
+        raise errors.not_implemented("If-Match", _NOT_ACCEPTED.format("If-Match"))
     if not exists:
         raise errors.no_such_key(key)
     assert current is not None

@@ -96,6 +96,8 @@ async def receive(
         raise errors.invalid_digest(expected_md5)
     declared_bytes: int | None
     if isinstance(body, Body):
+        if call.http is not None and "content-length" not in headers and "x-amz-decoded-content-length" not in headers:
+            raise errors.missing_content_length()
         declared_bytes = body.decoded_size if body.decoded_size is not None else body.size_bytes
         if declared_bytes is None:
             raise errors.missing_content_length()
@@ -229,6 +231,8 @@ def _check(body: Any, algorithm: str, value: str, computed: str, expected_md5: s
         return
     if not value:
         value = body.trailers.get(checksums.HEADERS[algorithm], "")
+        if not value and body.trailers:
+            raise errors.malformed_trailer()
         checksums.check_form(algorithm, value)
     if value != computed:
         raise errors.bad_checksum(algorithm)

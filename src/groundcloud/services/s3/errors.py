@@ -26,6 +26,9 @@ _ENUM_SENTENCES = {
     "ServerSideEncryption": "The encryption method specified is not supported",
     "ObjectLockMode": "Unknown wormMode directive.",
     "ObjectLockLegalHoldStatus": "Legal Hold must be either of 'ON' or 'OFF'",
+    "BucketCannedACL": "",
+    "ObjectCannedACL": "",
+    "ObjectOwnership": "Invalid x-amz-object-ownership header: {value}",
 }
 """Shape of a header or query parameter -> what S3 says of a value that it does not know."""
 
@@ -48,9 +51,20 @@ def explain(model: Model, operation: Operation, found: list[Violation]) -> AwsEr
         if name == "CopySource":
             return invalid_copy_source(first.value)
         if first.kind == "enum" and first.path == member and reference["shape"] in _ENUM_SENTENCES:
-            return invalid_argument(_ENUM_SENTENCES[reference["shape"]], reference.get("locationName", name), first.value)
+            sentence = _ENUM_SENTENCES[reference["shape"]].format(value=first.value)
+            return invalid_argument(sentence, reference.get("locationName", name), first.value)
+        if name == "ObjectAttributes":
+            if first.kind == "missing":
+                return invalid_request(
+                    "The x-amz-object-attributes header specifying the attributes to be retrieved is either missing or empty"
+                )
+            return invalid_argument("Invalid attribute name specified.", "x-amz-object-attributes", first.value)
+        if name == "UploadId" and operation.http_method == "POST":
+            return method_not_allowed("POST", "OBJECT")
+        if name == "MaxBuckets":
+            return invalid_argument("Argument max-buckets must be an integer between 1 and 10000.", "max-buckets", first.value)
         if first.kind == "enum" and reference["shape"] == "ChecksumAlgorithm":
-            valid = ", ".join(model.shapes["ChecksumAlgorithm"]["enum"])
+            valid = ", ".join(sorted(model.shapes["ChecksumAlgorithm"]["enum"]))
             return invalid_request(f"Checksum algorithm provided is unsupported. Please try again with any of the valid types: [{valid}]")
         if where is None and "events" in first.path:
             return invalid_argument("The event is not supported for notifications", "Event", first.value)
@@ -127,6 +141,14 @@ def illegal_location_constraint(location: str) -> S3Error:
     return S3Error(
         "IllegalLocationConstraintException",
         f"The {location} location constraint is incompatible for the region specific endpoint this request was sent to.",
+        400,
+    )
+
+
+def invalid_account_id(account: str) -> S3Error:
+    return S3Error(
+        "InvalidBucketOwnerAWSAccountID",
+        f"The value of the expected bucket owner parameter must be an AWS Account ID... [{account}]",
         400,
     )
 
@@ -267,6 +289,14 @@ def missing_request_body() -> S3Error:
     return S3Error("MissingRequestBodyError", "Request body is empty.", 400)
 
 
+def malformed_trailer() -> S3Error:
+    return S3Error(
+        "MalformedTrailerError",
+        "The request contained trailing data that was not well-formed or did not conform to our published schema.",
+        400,
+    )
+
+
 def missing_content_length() -> S3Error:
     return S3Error("MissingContentLength", "You must provide the Content-Length HTTP header.", 411)
 
@@ -292,8 +322,9 @@ def no_such_configuration(code: str, sentence: str, bucket_name: str) -> S3Error
     return S3Error(code, sentence, 404, {"BucketName": bucket_name})
 
 
-def not_implemented(header: str) -> S3Error:
-    return S3Error("NotImplemented", "A header you provided implies functionality that is not implemented.", 501, {"Header": header})
+def not_implemented(header: str, more: str | None = None) -> S3Error:
+    sentence = "A header you provided implies functionality that is not implemented"
+    return S3Error("NotImplemented", sentence, 501, {"Header": header, "additionalMessage": more})
 
 
 def refused(what: str) -> S3Error:

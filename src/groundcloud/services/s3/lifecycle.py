@@ -53,8 +53,13 @@ def _check_rule(rule: dict[str, Any]) -> None:
         raise errors.malformed_xml()
     if not any(rule.get(action) for action in _ACTIONS):
         raise errors.invalid_request("At least one action needs to be specified in a rule")
+    _, tags, above, below = _filter(rule)
+    if below is not None and above >= below:
+        raise errors.invalid_request("'ObjectSizeLessThan' has to be a value greater than 'ObjectSizeGreaterThan'.")
     expiration = rule.get("Expiration")
     if expiration is not None:
+        if tags and expiration.get("ExpiredObjectDeleteMarker"):
+            raise errors.invalid_request("ExpiredObjectDeleteMarker cannot be specified with Tags.")
         if sum(name in expiration for name in ("Days", "Date", "ExpiredObjectDeleteMarker")) != 1:
             raise errors.malformed_xml()
         _check_days(expiration.get("Days"), "Expiration")
@@ -71,14 +76,42 @@ def _check_rule(rule: dict[str, Any]) -> None:
                 transition["Days"],
             )
         _check_date(transition.get("Date"))
+    _check_transitions(rule)
     noncurrent = rule.get("NoncurrentVersionExpiration")
     if noncurrent is not None:
+        if "NoncurrentDays" not in noncurrent:
+            raise errors.malformed_xml()
         _check_days(noncurrent.get("NoncurrentDays"), "NoncurrentVersionExpiration")
     abort = rule.get("AbortIncompleteMultipartUpload")
     if abort is not None:
         _check_days(abort.get("DaysAfterInitiation"), "AbortIncompleteMultipartUpload")
-        if _filter(rule)[1]:
+        if tags:
             raise errors.invalid_request("AbortIncompleteMultipartUpload cannot be specified with Tags.")
+
+
+def _check_transitions(rule: dict[str, Any]) -> None:
+    """Each class once, and none after the expiration."""
+    where = f"filter '{_shown(rule)}'"
+    seen: set[str] = set()
+    for transition in rule.get("Transitions") or ():
+        if transition["StorageClass"] in seen:
+            raise errors.invalid_request(f"'StorageClass' must be different for 'Transition' actions in same 'Rule' with {where}")
+        seen.add(transition["StorageClass"])
+        for name in ("Days", "Date"):
+            end = (rule.get("Expiration") or {}).get(name)
+            if end is not None and name in transition and end <= transition[name]:
+                sentence = f"'{name}' in the Expiration action for {where} must be greater than '{name}' in the Transition action"
+                raise errors.invalid_argument(sentence, "Prefix", prefix_of(rule))
+
+
+def _shown(rule: dict[str, Any]) -> str:
+    """A filter as S3's sentences have it: (prefix=logs/ and tag(a=b))."""
+    prefix, tags, above, below = _filter(rule)
+    parts = [f"prefix={prefix}"] if prefix or not tags else []
+    parts += [f"tag({name}={value})" for name, value in tags.items()]
+    parts += [f"objectsizegreaterthan={above}"] if above >= 0 else []
+    parts += [f"objectsizelessthan={below}"] if below is not None else []
+    return f"({' and '.join(parts)})"
 
 
 def _check_days(days: int | None, action: str) -> None:
@@ -88,7 +121,9 @@ def _check_days(days: int | None, action: str) -> None:
 
 def _check_date(date: float | None) -> None:
     if date is not None and int(date) * 1000 % DAY_MS:
-        raise errors.invalid_argument("'Date' must be at midnight GMT", "Date", date)
+        from groundcloud.wire.timestamps import iso8601_milliseconds
+
+        raise errors.invalid_argument("'Date' must be at midnight GMT", "Date", iso8601_milliseconds(date))
 
 
 def schedule(call: Call, tx: Transaction, bucket: Bucket) -> None:

@@ -105,6 +105,9 @@ def limit_of(value: int | None, name: str) -> int:
     """`max-keys` and its like. Raises InvalidArgument."""
     if value is None:
         return KEYS_MAX
+    if value > 2**31 - 1:
+        wire_name = "max-keys" if name == "maxKeys" else name
+        raise errors.invalid_argument(f"Provided {wire_name} not an integer or within integer range", wire_name, value)
     if value < 0:
         raise errors.invalid_argument(f"Argument {name} must be an integer between 0 and 2147483647", name, value)
     return min(value, KEYS_MAX)

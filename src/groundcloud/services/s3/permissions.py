@@ -60,9 +60,14 @@ def open_bucket(
     bucket = find_bucket(call, tx, request)
     expected = request.get("ExpectedBucketOwner")
     if expected is not None and expected != bucket.account:
-        raise errors.access_denied()
+        raise unexpected_owner(expected)
     require(call, bucket, action, key, context=context, grants=grants)
     return bucket
+
+
+def unexpected_owner(expected: str) -> errors.S3Error:
+    """What is said of an expected owner that is not the bucket's."""
+    return errors.access_denied() if len(expected) == 12 and expected.isdigit() else errors.invalid_account_id(expected)
 
 
 def find_bucket(call: Call, tx: Transaction, request: dict[str, Any]) -> Bucket:

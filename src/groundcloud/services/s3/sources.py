@@ -26,7 +26,7 @@ def source_of(call: Call, tx: Transaction, request: dict[str, Any]) -> Source:
     name = bucket.bucket_name
     expected = request.get("ExpectedSourceBucketOwner")
     if expected is not None and expected != bucket.account:
-        raise errors.access_denied()
+        raise permissions.unexpected_owner(expected)
     version = OBJECTS.get(tx, name, key) if version_id is None else find_version(tx, name, key, version_id)
     permissions.require(call, bucket, "s3:GetObject" if version_id is None else "s3:GetObjectVersion", key, grants=lambda: version)
     if version_id is not None:

@@ -32,7 +32,7 @@ def check_tags(tag_set: list[dict[str, Any]], *, limit: int) -> list[dict[str, s
         if name in seen:
             raise errors.invalid_tag("Cannot provide multiple Tags with the same key", TagKey=name)
         if name.startswith("aws:") and limit == OBJECT_TAGS_MAX:
-            raise errors.invalid_tag("System tags cannot be added/updated by requester", TagKey=name)
+            raise errors.invalid_tag("Your TagKey cannot be prefixed with aws:", TagKey=name)
         seen.add(name)
         kept.append({"Key": name, "Value": value})
     return kept

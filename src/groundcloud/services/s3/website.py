@@ -17,6 +17,7 @@ def checked(document: dict[str, Any]) -> dict[str, Any]:
             raise errors.invalid_argument(
                 "RedirectAllRequestsTo cannot be provided in conjunction with other Routing Rules.", "RedirectAllRequestsTo", "not null"
             )
+        _check_protocol(redirect)
         return document
     index = document.get("IndexDocument")
     if index is None:
@@ -26,8 +27,10 @@ def checked(document: dict[str, Any]) -> dict[str, Any]:
     if not index.get("Suffix") or "/" in index["Suffix"]:
         raise errors.invalid_argument("The IndexDocument Suffix is not well formed", "IndexDocument", index.get("Suffix"))
     if document.get("ErrorDocument") is not None and not document["ErrorDocument"].get("Key"):
-        raise errors.invalid_argument("The ErrorDocument Key is not well formed", "ErrorDocument", "")
+        raise errors.malformed_xml()
     rules = document.get("RoutingRules") or []
+    if "RoutingRules" in document and not rules:
+        raise errors.malformed_xml()
     if len(rules) > RULES_MAX:
         raise errors.invalid_request(
             f"{len(rules)} routing rules provided, the number of routing rules in a website configuration is limited to 50."
@@ -36,6 +39,11 @@ def checked(document: dict[str, Any]) -> dict[str, Any]:
         to = rule["Redirect"]
         if "ReplaceKeyPrefixWith" in to and "ReplaceKeyWith" in to:
             raise errors.invalid_request("You can only define ReplaceKeyPrefix or ReplaceKey but not both.")
+        if "Condition" in rule and not rule["Condition"]:
+            raise errors.invalid_request(
+                "Condition cannot be empty. To redirect all requests without a condition, the condition element shouldn't be present."
+            )
+        _check_protocol(to)
         code = to.get("HttpRedirectCode")
         if code is not None and not (code.isdigit() and 300 < int(code) < 400):
             raise errors.invalid_request(f"The provided HTTP redirect code ({code}) is not valid. Valid codes are 3XX except 300.")
@@ -43,6 +51,13 @@ def checked(document: dict[str, Any]) -> dict[str, Any]:
         if error is not None and not (error.isdigit() and 400 <= int(error) < 600):
             raise errors.invalid_request(f"The provided HTTP error code ({error}) is not valid. Valid codes are 4XX or 5XX.")
     return document
+
+
+def _check_protocol(redirect: dict[str, Any]) -> None:
+    if redirect.get("Protocol", "http") not in ("http", "https"):
+        raise errors.invalid_request(
+            "Invalid protocol, protocol can be http or https. If not defined the protocol will be selected automatically."
+        )
 
 
 def rule_for(document: dict[str, Any], key: str, status: int | None) -> dict[str, Any] | None:

@@ -96,7 +96,7 @@ def create_bucket(call: Call, request: dict[str, Any]) -> dict[str, Any]:
         # us-east-1 alone keeps the old answer; AWS: CreateBucket, BucketAlreadyOwnedByYou.
         if not (existing.region == region == "us-east-1"):
             raise errors.bucket_already_owned_by_you(name)
-        return {"Location": f"/{name}"}
+        return {"Location": f"/{name}", "BucketArn": f"arn:aws:s3:::{name}"}
     ownership = request.get("ObjectOwnership", "BucketOwnerEnforced")
     grants = grants_of_request(request, call.account, call.account)
     if grants and ownership == "BucketOwnerEnforced":

@@ -7,7 +7,7 @@ from typing import Any
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import operation
 from groundcloud.services.s3 import checksums, contents, encryption, errors, objects
-from groundcloud.services.s3.operations.objects import check_put, grants_of_write, write
+from groundcloud.services.s3.operations.objects import check_put, grants_of_write, refuse_half_a_part, write
 from groundcloud.services.s3.sources import Source, source_of
 from groundcloud.services.s3.state import CONTENTS, Bucket, Seal
 from groundcloud.store import Transaction
@@ -16,6 +16,7 @@ from groundcloud.store import Transaction
 @operation(public=True)
 async def copy_object(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     tx = call.reading()
+    refuse_half_a_part(call)
     bucket = check_put(call, tx, request)
     source = source_of(call, tx, request)
     version = source.version

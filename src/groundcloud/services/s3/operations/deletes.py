@@ -71,7 +71,7 @@ def delete_objects(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     tx = call.tx
     bucket = permissions.find_bucket(call, tx, request)
     if request.get("ExpectedBucketOwner", bucket.account) != bucket.account:
-        raise errors.access_denied()
+        raise permissions.unexpected_owner(request["ExpectedBucketOwner"])
     if call.http is not None:
         checksums.check_document(call.http.headers, call.http.body.whole or b"", required=True)
     wanted = request["Delete"].get("Objects") or []
@@ -88,8 +88,9 @@ def delete_objects(call: Call, request: dict[str, Any]) -> dict[str, Any]:
                 _check_condition(call, {"IfMatch": one["ETag"]}, bucket, key, version_id)
             done = delete_one(call, tx, bucket, key, version_id, bypass=bypass)
         except AwsError as error:
-            code = "NoSuchVersion" if error.code == "InvalidArgument" and version_id is not None else error.code
-            failed.append({"Key": key, "VersionId": version_id, "Code": code, "Message": error.message})
+            if error.code == "InvalidArgument" and version_id is not None:
+                error = errors.no_such_version(key, version_id)
+            failed.append({"Key": key, "VersionId": version_id, "Code": error.code, "Message": error.message})
             continue
         answer: dict[str, Any] = {"Key": key, "VersionId": version_id}
         if done.marker is not None:

@@ -86,6 +86,7 @@ def grants_of_write(call: Call, bucket: Bucket, request: dict[str, Any]) -> tupl
 async def put_object(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     if "WriteOffsetBytes" in request:
         raise errors.not_implemented("x-amz-write-offset-bytes")
+    refuse_half_a_part(call)
     bucket = check_put(call, call.reading(), request)
     key = request["Key"]
     headers = objects.headers_of(request)
@@ -110,6 +111,15 @@ async def put_object(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     }
     bucket, version = write(call, request, bucket.bucket_name, key, received, fields, "ObjectCreated:Put")
     return written(bucket, version, sealing)
+
+
+def refuse_half_a_part(call: Call) -> None:
+    """A part without its number, or of no upload, is no object. Raises InvalidArgument."""
+    http = call.http
+    if http is not None and http.query_string:
+        for name in ("uploadId", "partNumber"):
+            if name in http.query_string and name in http.query:
+                raise errors.invalid_argument("This operation does not accept a query-string.", "ResourceType", name)
 
 
 def write(

@@ -203,7 +203,9 @@ def complete_multipart_upload(call: Call, request: dict[str, Any]) -> dict[str, 
     names.check_key(key)
     bucket = permissions.open_bucket(call, tx, request, "s3:PutObject", key)
     name = bucket.bucket_name
-    wanted = (request.get("MultipartUpload") or {}).get("Parts")
+    if "MultipartUpload" not in request:
+        raise errors.invalid_request("You must specify at least one part")
+    wanted = request["MultipartUpload"].get("Parts")
     if not wanted:
         raise errors.malformed_xml()
     current = OBJECTS.get(tx, name, key)
@@ -333,7 +335,9 @@ def abort(call: Call, tx: Transaction, upload: Upload) -> None:
 
 
 def _person(arn: str, account: str) -> dict[str, str]:
-    return {"ID": arn or canonical_id(account), "DisplayName": arn.rpartition("/")[2] or arn.rpartition(":")[2]}
+    if not arn or arn.endswith(":root"):
+        return {"ID": canonical_id(account)}
+    return {"ID": arn, "DisplayName": arn.rpartition("/")[2] or arn.rpartition(":")[2]}
 
 
 @operation(public=True)

@@ -1,0 +1,75 @@
+"""What S3 says of requests that SDKs do not make: its code, status, sentence and fields, over the bare wire."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+_PRECONDITION = "At least one of the pre-conditions you specified did not hold"
+_NOT_ALLOWED = "The specified method is not allowed against this resource."
+_HEADER = "A header you provided implies functionality that is not implemented"
+_RANGE = "not an integer or within integer range"
+
+REFUSED: list[tuple[str, str, dict[str, str], bytes, int, str, str, dict[str, str]]] = [
+    ("PUT", "/", {}, b"", 405, "MethodNotAllowed", _NOT_ALLOWED, {"Method": "PUT", "ResourceType": "SERVICE"}),
+    ("PATCH", "/{b}", {}, b"", 405, "MethodNotAllowed", _NOT_ALLOWED, {"Method": "PATCH", "ResourceType": "BUCKET"}),
+    ("POST", "/{b}/k", {}, b"", 405, "MethodNotAllowed", _NOT_ALLOWED, {"Method": "POST", "ResourceType": "OBJECT"}),
+    ("POST", "/{b}", {}, b"", 412, "PreconditionFailed", _PRECONDITION, {"Condition": "Bucket POST must be of the enclosure-type multipart/form-data"}),
+    ("GET", "/{b}?max-keys=a", {}, b"", 400, "InvalidArgument", f"Provided max-keys {_RANGE}", {"ArgumentName": "max-keys", "ArgumentValue": "a"}),
+    ("GET", "/{b}?max-keys=2147483648", {}, b"", 400, "InvalidArgument", f"Provided max-keys {_RANGE}", {"ArgumentName": "max-keys"}),
+    ("GET", "/?max-buckets=0", {}, b"", 400, "InvalidArgument", "Argument max-buckets must be an integer between 1 and 10000.", {"ArgumentValue": "0"}),
+    ("GET", "/{b}/k?partNumber=x", {}, b"", 400, "InvalidArgument", "Part number must be an integer between 1 and 10000, inclusive", {"ArgumentValue": "x"}),
+    ("PUT", "/{b}/k?uploadId=u", {}, b"x", 400, "InvalidArgument", "This operation does not accept a query-string.", {"ArgumentName": "ResourceType"}),
+    ("PUT", "/{b}/k?partNumber=1", {}, b"x", 400, "InvalidArgument", "This operation does not accept a query-string.", {"ArgumentValue": "partNumber"}),
+    ("PUT", "/{b}/k", {"x-amz-acl": "none"}, b"x", 400, "InvalidArgument", "", {"ArgumentName": "x-amz-acl", "ArgumentValue": "none"}),
+    ("PUT", "/{b}", {"x-amz-object-ownership": "No"}, b"", 400, "InvalidArgument", "Invalid x-amz-object-ownership header: No", {}),
+    ("PUT", "/{b}/k", {"if-none-match": "x"}, b"x", 501, "NotImplemented", _HEADER, {"Header": "If-None-Match"}),
+    ("PUT", "/{b}/k", {"if-match": "*"}, b"x", 501, "NotImplemented", _HEADER, {"Header": "If-Match"}),
+    ("PUT", "/{b}/k", {"if-match": "x", "if-none-match": "*"}, b"x", 501, "NotImplemented", _HEADER, {"Header": "If-Match,If-None-Match"}),
+    ("PUT", "/{b}/k", {"x-amz-expected-bucket-owner": "me"}, b"x", 400, "InvalidBucketOwnerAWSAccountID",
+     "The value of the expected bucket owner parameter must be an AWS Account ID... [me]", {}),
+    ("PUT", "/{b}/k", {"x-amz-trailer": "x-other"}, b"x", 400, "InvalidRequest", "The value specified in the x-amz-trailer header is not supported", {}),
+    ("GET", "/{b}/k?attributes", {}, b"", 400, "InvalidRequest",
+     "The x-amz-object-attributes header specifying the attributes to be retrieved is either missing or empty", {}),
+    ("GET", "/{b}/k?attributes", {"x-amz-object-attributes": "Age"}, b"", 400, "InvalidArgument", "Invalid attribute name specified.", {"ArgumentValue": "Age"}),
+    ("PUT", "/{b}?versioning", {}, b"<Versioning><Status>Enabled</Status></Versioning>", 400, "MalformedXML",
+     "The XML you provided was not well-formed or did not validate against our published schema", {}),
+    ("POST", "/{b}/k?uploadId=u", {}, b"", 400, "InvalidRequest", "You must specify at least one part", {}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", REFUSED, ids=lambda case: f"{case[0]} {case[1]} {' '.join(case[2])}")
+def test_what_s3_refuses_and_how(send: Any, bucket: str, case: Any) -> None:
+    method, target, headers, body, status, code, sentence, fields = case
+    got, _, answer = send(method, target.format(b=bucket), headers, body)
+    said = dict(re.findall(r"<(\w+)>([^<]*)</", answer.decode()))
+    assert (got, said["Code"], said["Message"]) == (status, code, sentence)
+    assert {name: said[name] for name in fields} == fields
+
+
+def test_a_put_says_how_long_it_is(send: Any, bucket: str) -> None:
+    status, _, body = send("PUT", f"/{bucket}/k")
+    assert (status, b"<Code>MissingContentLength</Code>" in body) == (411, True)
+    assert send("PUT", f"/{bucket}/k", unsigned=[("content-length", "0")])[0] == 200
+
+
+def test_a_trailer_is_the_one_that_was_announced(send: Any, bucket: str) -> None:
+    headers = {
+        "x-amz-content-sha256": "STREAMING-UNSIGNED-PAYLOAD-TRAILER",
+        "x-amz-decoded-content-length": "1",
+        "x-amz-trailer": "x-amz-checksum-sha1",
+    }
+    status, _, body = send("PUT", f"/{bucket}/k", headers, b"1\r\na\r\n0\r\nx-amz-checksum-crc32:6Le+Qw==\r\n\r\n")
+    assert (status, b"<Code>MalformedTrailerError</Code>" in body) == (400, True)
+
+
+def test_expires_of_the_answer_is_what_the_request_says(send: Any, bucket: str, s3: Any) -> None:
+    s3.put_object(Bucket=bucket, Key="k", Body=b"1")
+    assert send("GET", f"/{bucket}/k?response-expires=soon")[1]["expires"] == "soon"
+
+
+def test_checksums_are_shown_to_whoever_asks_in_any_case(send: Any, bucket: str, s3: Any) -> None:
+    s3.put_object(Bucket=bucket, Key="k", Body=b"1", ChecksumAlgorithm="CRC32")
+    assert send("HEAD", f"/{bucket}/k", {"x-amz-checksum-mode": "enabled"})[1]["x-amz-checksum-crc32"] == "g9zvtw=="
