@@ -89,3 +89,20 @@ def test_a_timeout_says_so_in_the_log(function: Callable[..., str], lambda_: Any
     lines = Reader(client, clock).messages(f"/aws/lambda/{name}")
     assert any(re.fullmatch(rf"\S+Z {request_id} Task timed out after 1\.00 seconds\n\n", line) for line in lines)
     assert lines[-1].endswith("Status: timeout\n")
+
+
+def test_a_line_of_many_batches_arrives_whole(function: Callable[..., str], lambda_: Any, client: Any, clock: Any) -> None:
+    name = function("def handler(event, context): print('y' * 3_000_000)")
+    lambda_.invoke(FunctionName=name)
+    clock.settle()
+    logs, group_name = client("logs"), f"/aws/lambda/{name}"
+    (stream,) = logs.describe_log_streams(logGroupName=group_name)["logStreams"]
+    token, pieces = None, []
+    while True:
+        more = {"nextToken": token} if token else {}
+        page = logs.get_log_events(logGroupName=group_name, logStreamName=stream["logStreamName"], startFromHead=True, **more)
+        pieces += [event["message"].rstrip("\n") for event in page["events"]]
+        if page["nextForwardToken"] == token:
+            break
+        token = page["nextForwardToken"]
+    assert "".join(piece for piece in pieces if set(piece) == {"y"}) == "y" * 3_000_000

@@ -27,11 +27,11 @@ FLUSH_AFTER_S = 0.02
 PENDING_BYTES_MAX = 16 * 1024 * 1024
 """Of one stream; what is beyond is dropped, and a line says so."""
 
-# AWS: PutLogEvents: a batch holds at most 10,000 events and 1,048,576 bytes, each event counting 26 bytes more than its text; an event at most 256 KB.
+# AWS: PutLogEvents: a batch holds at most 10,000 events and 1,048,576 bytes, each event counting 26 bytes more than its text.
+# An event may hold as much; the runtime cuts lines at 256 KB.
 BATCH_EVENTS_MAX = 10_000
 BATCH_BYTES_MAX = 1_048_576
-EVENT_OVERHEAD_BYTES = 26
-EVENT_BYTES_MAX = 262_144 - EVENT_OVERHEAD_BYTES
+EVENT_OVERHEAD_BYTES = 26 + len("\n")
 
 _log = logging.getLogger("groundcloud.lambda")
 
@@ -83,7 +83,7 @@ class Stream:
         """A line of the function's."""
         if self.opening is not None:
             self.open()
-        self.line(line[:EVENT_BYTES_MAX].decode("utf-8", "replace"))
+        self.line(line.decode("utf-8", "replace"))
 
     def told(self, event: str, record: Mapping[str, Any], at_ms: int) -> None:
         """What the platform says of the initialisation."""
@@ -106,7 +106,7 @@ class Stream:
             self.pending_bytes -= len(text) + EVENT_OVERHEAD_BYTES
             size += bytes_here
             events.append({"timestamp": at_ms, "message": f"{text}\n"})
-        if not pending and self.dropped:
+        if not events and self.dropped:  # a batch of its own: the last one may be full
             events.append({"timestamp": self._writer.now_ms(), "message": f"Groundcloud dropped {self.dropped} lines: they came too fast."})
             self.dropped = 0
         return events
