@@ -9,7 +9,7 @@ from base64 import b64decode
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
@@ -18,6 +18,15 @@ from groundcloud.cli.connection import Connection, NoServer, explained
 from groundcloud.cli.sources import Sources
 
 POLL_S = 0.25
+
+
+class Line(NamedTuple):
+    """`name` is the function's."""
+
+    timestamp: int
+    group: str
+    name: str
+    message: str
 
 
 def invoke(
@@ -82,23 +91,23 @@ def logs(connection: Connection, function: str | None, tail: bool, stack: str | 
     client = connection.client("logs")
     sources = Sources(connection)
     try:
-        groups = _groups(connection, client, function, stack)
+        names, groups = _groups(connection, client, function, stack)
         printed: dict[str, set[str]] = {group: set() for group in groups}
         start_ms = now_ms - back_ms
         while True:
-            lines: list[tuple[int, str, str]] = []
+            lines: list[Line] = []
             for group in groups:
                 lines += _fresh(client, group, start_ms, pattern, printed[group])
-            for timestamp, group, message in sorted(lines, key=lambda line: line[0]):
-                message = sources.named(group.rpartition("/")[2], message)
-                _print(timestamp, group, message, len(groups) > 1, as_json)
+            for line in sorted(lines, key=lambda line: line.timestamp):
+                if names is None or line.name in names:
+                    _print(line._replace(message=sources.named(line.name, line.message)), not function, as_json)
             if not tail:
                 return
             time.sleep(POLL_S)
             if not function:
-                for group in _groups(connection, client, function, stack):
+                names, groups = _groups(connection, client, function, stack)
+                for group in groups:
                     printed.setdefault(group, set())
-                groups = list(printed)
     except ClientError as error:
         raise click.ClickException(explained(error)) from None
     except BotoCoreError:
@@ -138,18 +147,28 @@ def resolve(connection: Connection, function: str, stack: str | None) -> str:
     raise click.ClickException(f"There is no function {function!r}; there are: {', '.join(names) or 'none'}.")
 
 
-def _groups(connection: Connection, client: Any, function: str | None, stack: str | None) -> list[str]:
+def _groups(connection: Connection, client: Any, function: str | None, stack: str | None) -> tuple[set[str] | None, list[str]]:
+    """Names of the functions whose lines are wanted (None: of all), and the groups that these are in, a function's own choice of one included."""
+    lambda_ = connection.client("lambda")
     if function:
-        return [f"/aws/lambda/{resolve(connection, function, stack)}"]
+        config = lambda_.get_function_configuration(FunctionName=resolve(connection, function, stack))
+        return {config["FunctionName"]}, [config["LoggingConfig"]["LogGroup"]]
     prefix = f"/aws/lambda/{stack}-" if stack else "/aws/lambda/"
-    return [
-        group["logGroupName"]
+    groups = {
+        group["logGroupName"]: None  # of functions that are gone too
         for page in client.get_paginator("describe_log_groups").paginate(logGroupNamePrefix=prefix)
         for group in page["logGroups"]
-    ]
+    }
+    names = {group.removeprefix("/aws/lambda/") for group in groups}
+    for page in lambda_.get_paginator("list_functions").paginate():
+        for config in page["Functions"]:
+            if not stack or config["FunctionName"].startswith(f"{stack}-"):
+                names.add(config["FunctionName"])
+                groups[config["LoggingConfig"]["LogGroup"]] = None
+    return names if stack else None, list(groups)
 
 
-def _fresh(client: Any, group: str, start_ms: int, pattern: str, printed: set[str]) -> list[tuple[int, str, str]]:
+def _fresh(client: Any, group: str, start_ms: int, pattern: str, printed: set[str]) -> list[Line]:
     from botocore.exceptions import ClientError
 
     found = []
@@ -159,24 +178,26 @@ def _fresh(client: Any, group: str, start_ms: int, pattern: str, printed: set[st
             for event in page["events"]:
                 if event["eventId"] not in printed:
                     printed.add(event["eventId"])
-                    found.append((event["timestamp"], group, event["message"]))
+                    # In a group of the function's choice streams are named 2026/11/21/FUNCTION[VERSION]ID, in its own 2026/11/21/[VERSION]ID.
+                    name = event["logStreamName"].rpartition("/")[2].partition("[")[0] or group.rpartition("/")[2]
+                    found.append(Line(event["timestamp"], group, name, event["message"]))
     except ClientError as error:
         if error.response["Error"]["Code"] != "ResourceNotFoundException":  # a function that has not run yet has no group
             raise
     return found
 
 
-def _print(timestamp: int, group: str, message: str, many: bool, as_json: bool) -> None:
+def _print(line: Line, many: bool, as_json: bool) -> None:
+    text = line.message.rstrip("\n")
     if as_json:
-        click.echo(json.dumps({"timestamp": timestamp, "group": group, "message": message.rstrip("\n")}))
+        click.echo(json.dumps({"timestamp": line.timestamp, "group": line.group, "message": text}))
         return
-    moment = time.strftime("%H:%M:%S", time.gmtime(timestamp / 1000)) + f".{timestamp % 1000:03d}"
-    text = message.rstrip("\n")
+    moment = time.strftime("%H:%M:%S", time.gmtime(line.timestamp / 1000)) + f".{line.timestamp % 1000:03d}"
     if text.startswith(("START ", "END ", "REPORT ", "INIT_START ")):
         text = click.style(text, dim=True)
     elif "[ERROR]" in text or '"level": "ERROR"' in text or "Task timed out" in text:
         text = click.style(text, fg="red")
-    name = f"{click.style(group.rpartition('/')[2], fg='cyan')}  " if many else ""
+    name = f"{click.style(line.name, fg='cyan')}  " if many else ""
     click.echo(f"{click.style(moment, dim=True)}  {name}{text}")
 
 
