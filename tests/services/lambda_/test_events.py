@@ -194,6 +194,17 @@ def test_an_event_older_than_its_maximum_age_is_given_up(post: Post) -> None:
     assert record["requestContext"]["approximateInvokeCount"] == 2
 
 
+def test_events_of_a_function_that_is_switched_off_are_given_up_at_once(post: Post) -> None:
+    url, arn = post.queue("off")
+    name = post.function()
+    post.lambda_.put_function_event_invoke_config(FunctionName=name, DestinationConfig={"OnFailure": {"Destination": arn}})
+    post.lambda_.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=0)
+    post.invoke(name, {"n": 1})
+    (record,) = (json.loads(message["Body"]) for message in post.take(url))
+    assert record["requestContext"]["condition"] == "ZeroReservedConcurrency"
+    assert record["requestContext"]["approximateInvokeCount"] == 0
+
+
 def test_a_throttled_event_waits_for_its_turn(post: Post) -> None:
     name = post.function("import time\n" + "def handler(event, context): time.sleep(0.2); return 1")
     post.lambda_.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=1)

@@ -125,7 +125,9 @@ async def _try(call: Call, name: FunctionName, event: Event) -> None:
     event = event.replace(tries=event.tries + 1, attempts=event.attempts + (outcome is not None))
     if outcome is None:
         wait_ms = min(THROTTLED_FIRST_MS << min(event.tries - event.attempts - 1, 20), THROTTLED_MS_MAX)
-        if function_cannot_ever_run(target) or (error is not None and error.code == "RecursiveInvocationException"):
+        if function_cannot_ever_run(target):
+            _end(call, target, config, event, None, "ZeroReservedConcurrency")
+        elif error is not None and error.code == "RecursiveInvocationException":
             _end(call, target, config, event, None, "RetriesExhausted")
         else:
             _again(call, target, config, event, wait_ms, age_ms_max, None)
