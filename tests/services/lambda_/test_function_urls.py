@@ -185,7 +185,9 @@ def test_a_stream_may_begin_with_its_status_and_headers(lambda_: Any, role: str,
 
 def test_a_streamed_invocation_comes_in_the_pieces_that_the_function_wrote(lambda_: Any, role: str, ground: Any) -> None:
     streaming_door(lambda_, role, ground, "one", "text/plain")
-    events = list(lambda_.invoke_with_response_stream(FunctionName="streams")["EventStream"])
+    response = lambda_.invoke_with_response_stream(FunctionName="streams")
+    assert response["ResponseStreamContentType"] == "application/vnd.amazon.eventstream"
+    events = list(response["EventStream"])
     assert b"".join(event["PayloadChunk"]["Payload"] for event in events[:-1]) == b"onetwo"
     assert len(events) >= 3
     assert events[-1] == {"InvokeComplete": {}}

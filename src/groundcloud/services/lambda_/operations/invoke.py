@@ -75,7 +75,6 @@ async def invoke_with_response_stream(call: Call, request: dict[str, Any]) -> di
     return {
         "StatusCode": 200,
         "ExecutedVersion": target.version.text,
-        "ResponseStreamContentType": "application/vnd.amazon.eventstream",
         "EventStream": _pieces(stream, request.get("LogType") == "Tail"),
     }
 
