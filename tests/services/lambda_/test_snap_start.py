@@ -107,7 +107,7 @@ def test_what_has_no_snap_start_is_refused_by_an_update(lambda_: Any, function: 
     with pytest.raises(ClientError, match="ephemeral storage greater than 512"):
         lambda_.update_function_configuration(FunctionName=large, SnapStart=ON["SnapStart"])
     started = function("def handler(e, c): return 1", **ON)
-    with pytest.raises(ClientError, match="python3.11 is not supported for SnapStart enabled functions"):
+    with pytest.raises(ClientError, match=r"python3\.11 is not supported for SnapStart enabled functions"):
         lambda_.update_function_configuration(FunctionName=started, Runtime="python3.11")
 
 
