@@ -160,3 +160,31 @@ def test_what_a_stream_refuses(dynamodb: Any, make_table: Any, streams: Any) -> 
     shard_id = shards_of(streams, arn)[0]["ShardId"]
     code, sentence = refusal(streams.get_shard_iterator, StreamArn=arn, ShardId=shard_id, ShardIteratorType="SOON")
     assert (code, "Member must satisfy enum value set" in sentence) == ("ValidationException", True)
+
+
+def test_a_shard_is_read_from_a_moment_on(dynamodb: Any, streams: Any, make_table: Any, clock: Any) -> None:
+    arn = streamed(dynamodb, make_table, "moments")
+    moments = []
+    for at in range(6):
+        moments.append(clock.now_s())
+        dynamodb.put_item(TableName="moments", Item=key(str(at)))
+        clock.advance("10s")
+    (shard,) = shards_of(streams, arn)
+
+    def names(moment: float) -> list[str]:
+        return [record["dynamodb"]["Keys"]["pk"]["S"] for record in read(streams, arn, shard["ShardId"], "AT_TIMESTAMP", Timestamp=moment)]
+
+    assert names(moments[0] - 100) == list("012345")
+    assert names(moments[3] - 5) == list("345")
+    assert names(moments[5] + 5) == []
+    found = refusal(streams.get_shard_iterator, StreamArn=arn, ShardId=shard["ShardId"], ShardIteratorType="AT_TIMESTAMP")
+    assert found == ("ValidationException", "ShardIteratorType AT_TIMESTAMP requires Timestamp")
+
+
+def test_limits_that_the_model_says_in_words(dynamodb: Any, streams: Any, make_table: Any) -> None:
+    arn = streamed(dynamodb, make_table, "bounded")
+    (shard,) = shards_of(streams, arn)
+    iterator = streams.get_shard_iterator(StreamArn=arn, ShardId=shard["ShardId"], ShardIteratorType="LATEST")["ShardIterator"]
+    assert refusal(streams.get_records, ShardIterator=iterator, Limit=1001)[1].endswith("Member must have value less than or equal to 1000")
+    assert refusal(streams.list_streams, Limit=101)[1].endswith("Member must have value less than or equal to 100")
+    assert refusal(streams.describe_stream, StreamArn=arn, Limit=101)[1].endswith("Member must have value less than or equal to 100")

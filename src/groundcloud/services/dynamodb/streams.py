@@ -57,6 +57,7 @@ def _stream_of_iterator(call: Call, request: Request) -> str:
 @operation(raw=True)
 def list_streams(call: Call, request: Request) -> dict[str, Any]:
     shapes.check_streams("ListStreams", request)
+    _check_limit(request, STREAMS_MAX)
     table_name = request.get("TableName")
     if table_name is not None and table_name.startswith("arn:"):
         table_name = table_name.partition("/")[2]
@@ -80,6 +81,7 @@ def list_streams(call: Call, request: Request) -> dict[str, Any]:
 @operation(raw=True, resource=_stream_of_request)
 def describe_stream(call: Call, request: Request) -> dict[str, Any]:
     shapes.check_streams("DescribeStream", request)
+    _check_limit(request, SHARDS_MAX)
     tx, stream = _load(call, request["StreamArn"])
     shards = list(SHARDS.scan(tx, stream.stream_number))
     wanted = request.get("ShardFilter")
@@ -130,6 +132,10 @@ def get_shard_iterator(call: Call, request: Request) -> dict[str, Any]:
         raise errors.validation(f"SequenceNumber may not be specified with ShardIteratorType {kind}")
     elif kind == "TRIM_HORIZON":
         sequence = shard.first
+    elif kind == "AT_TIMESTAMP":
+        if "Timestamp" not in request:
+            raise errors.validation("ShardIteratorType AT_TIMESTAMP requires Timestamp")
+        sequence = _sequence_at(tx, shard, int(request["Timestamp"] * 1000))
     else:
         sequence = _next_sequence(tx, shard)
     return {"ShardIterator": _write_iterator(Iterator(request["StreamArn"], shard.shard_id, sequence, call.now_ms))}
@@ -138,6 +144,7 @@ def get_shard_iterator(call: Call, request: Request) -> dict[str, Any]:
 @operation(raw=True, resource=_stream_of_iterator)
 def get_records(call: Call, request: Request) -> dict[str, Any]:
     """Records from the iterator on. NextShardIterator is missing once a closed shard is read to its end."""
+    _check_limit(request, RECORDS_MAX)
     place = _read_iterator(request["ShardIterator"])
     if call.now_ms - place.issued_ms > ITERATOR_LIFE_MS:
         raise AwsError(
@@ -203,6 +210,28 @@ def _next_sequence(tx: Any, shard: Shard) -> int:
     """Above everything written so far."""
     last = next(CHANGES.keys(tx, shard.stream_number, shard.shard_index, reverse=True, limit=1), None)
     return shard.first if last is None else int(last[2]) + 1
+
+
+def _sequence_at(tx: Any, shard: Shard, at_ms: int) -> int:
+    """Of the first record that is not older; above everything where all are. Records of a shard are in the order of their time."""
+    low, high = shard.first, _next_sequence(tx, shard)
+    while low < high:
+        middle = (low + high) // 2
+        found = next(CHANGES.items(tx, shard.stream_number, shard.shard_index, start=middle, limit=1), None)
+        if found is None or changes.made_ms(found[1]) >= at_ms:
+            high = middle
+        else:
+            low = int(found[0][2]) + 1
+    return low
+
+
+def _check_limit(request: Request, most: int) -> None:
+    """The model says this in words alone."""
+    limit = request.get("Limit", 1)
+    if limit > most:
+        raise shapes.complaint(
+            [f"Value '{limit}' at 'limit' failed to satisfy constraint: Member must have value less than or equal to {most}"]
+        )
 
 
 def _no_such_shard(shard_id: str) -> AwsError:
