@@ -21,6 +21,7 @@ Kind = Literal[
     "unsupported",  # authorization: some other scheme
     "two-mechanisms",  # authorization
     "sigv2",  # AWS's older scheme
+    "malformed-sigv2",  # authorization
     "host-not-signed",
     "headers-not-signed",  # headers: the names, joined by ", "
     "wrong-date",  # scope_date, timestamp
@@ -120,7 +121,7 @@ def _query(kind: Kind, detail: Mapping[str, str]) -> tuple[str, str, int]:
             return "IncompleteSignature", f"{sentence}'{detail['authorization'].split(' ', 1)[0]}'.", 400
         case "two-mechanisms":
             return "IncompleteSignature", "Both an Authorization header and signing query parameters are present; give one.", 400
-        case "sigv2":
+        case "sigv2" | "malformed-sigv2":
             return "IncompleteSignature", "AWS Signature Version 2 is not supported. Please use AWS4-HMAC-SHA256.", 400
         case "host-not-signed":
             return "SignatureDoesNotMatch", "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.", 403
@@ -251,6 +252,12 @@ _S3: dict[Kind, Callable[[Mapping[str, str]], Refusal]] = {
     "two-mechanisms": _s3_two_mechanisms,
     "sigv2": lambda detail: Refusal(
         "InvalidRequest", "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.", 400, {}
+    ),
+    "malformed-sigv2": lambda detail: Refusal(
+        "InvalidArgument",
+        "AWS authorization header is invalid.  Expected AwsAccessKeyId:signature",
+        400,
+        {"ArgumentName": "Authorization", "ArgumentValue": detail["authorization"]},
     ),
     "host-not-signed": lambda detail: Refusal(
         "AccessDenied", "There were headers present in the request which were not signed", 403, {"HeadersNotSigned": "host"}

@@ -84,7 +84,7 @@ class Signature(NamedTuple):
 def parse_authorization(headers: Mapping[str, str], raw_query: str) -> Signature | None:
     """The signature that a request carries, or None if it carries none. Raises SignatureError."""
     authorization = headers.get("authorization")
-    if authorization is None:
+    if not authorization:
         if "X-Amz-" in raw_query:
             return _parse_presigned(headers, raw_query)
         if "AWSAccessKeyId=" in raw_query and "Signature=" in raw_query:
@@ -264,9 +264,14 @@ def _lacks(missing: list[str], authorization: str) -> SignatureError:
     )
 
 
+_TOO_LONG = "X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be less than 604800 seconds"
+
+
 def _reordered(authorization: str) -> tuple[str, str]:
     """A header whose signature does not stand last, or lacks, as (everything else, signature)."""
     algorithm, _, rest = authorization.partition(" ")
+    if algorithm == "AWS" and ":" not in rest:
+        raise SignatureError("malformed-sigv2", authorization=authorization[:256])
     if algorithm not in (HMAC, ECDSA):
         raise SignatureError("sigv2") if algorithm == "AWS" else SignatureError("unsupported", authorization=authorization[:256])
     if len(authorization) > AUTHORIZATION_CHARS_MAX:
@@ -367,7 +372,7 @@ def _expires_s(text: str) -> int:
     if expires_s < 0:
         raise SignatureError("malformed-query", message="X-Amz-Expires must be non-negative")
     if expires_s > EXPIRES_S_MAX:
-        raise SignatureError("malformed-query", message="X-Amz-Expires must be less than a week (in seconds) that is 604800")
+        raise SignatureError("malformed-query", message=_TOO_LONG)
     return expires_s
 
 

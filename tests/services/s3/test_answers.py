@@ -73,3 +73,22 @@ def test_expires_of_the_answer_is_what_the_request_says(send: Any, bucket: str, 
 def test_checksums_are_shown_to_whoever_asks_in_any_case(send: Any, bucket: str, s3: Any) -> None:
     s3.put_object(Bucket=bucket, Key="k", Body=b"1", ChecksumAlgorithm="CRC32")
     assert send("HEAD", f"/{bucket}/k", {"x-amz-checksum-mode": "enabled"})[1]["x-amz-checksum-crc32"] == "g9zvtw=="
+
+
+@pytest.mark.parametrize(
+    ("authorization", "status", "code", "sentence"),
+    [
+        ("", 403, "AccessDenied", "Access Denied"),
+        ("AWS nonsense", 400, "InvalidArgument", "AWS authorization header is invalid.  Expected AwsAccessKeyId:signature"),
+        (
+            "AWS key:signature",
+            400,
+            "InvalidRequest",
+            "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.",
+        ),
+        ("Bearer me", 400, "InvalidArgument", "Unsupported Authorization Type"),
+    ],
+)
+def test_authorizations_that_are_none(send: Any, bucket: str, authorization: str, status: int, code: str, sentence: str) -> None:
+    got, _, body = send("GET", f"/{bucket}", {"authorization": authorization}, signed=False)
+    assert (got, f"<Code>{code}</Code><Message>{sentence}</Message>" in body.decode()) == (status, True)

@@ -280,3 +280,40 @@ def test_tags_of_aws_are_nobodys_to_give(s3: Any, bucket: str, refused: Any) -> 
     tags = {"TagSet": [{"Key": "aws:cloudformation:stack-name", "Value": "x"}]}
     found = refused("InvalidTag", 400, s3.put_bucket_tagging, Bucket=bucket, Tagging=tags)
     assert found["Message"] == "System tags cannot be added/updated by requester"
+
+
+@pytest.mark.parametrize(
+    ("rules", "code", "sentence"),
+    [
+        (
+            {"Expiration": {"Days": 5}, "Transitions": [{"Days": 5, "StorageClass": "GLACIER"}]},
+            "InvalidArgument",
+            "'Days' in the Expiration action for filter '(prefix=a/)' must be greater than 'Days' in the Transition action",
+        ),
+        (
+            {"Transitions": [{"Days": 5, "StorageClass": "GLACIER"}, {"Days": 6, "StorageClass": "GLACIER"}]},
+            "InvalidRequest",
+            "'StorageClass' must be different for 'Transition' actions in same 'Rule' with filter '(prefix=a/)'",
+        ),
+        ({"NoncurrentVersionExpiration": {"NewerNoncurrentVersions": 2}}, "MalformedXML", ""),
+        (
+            {
+                "Expiration": {"Days": 5},
+                "Filter": {"And": {"ObjectSizeGreaterThan": 10, "ObjectSizeLessThan": 5}},
+            },
+            "InvalidRequest",
+            "'ObjectSizeLessThan' has to be a value greater than 'ObjectSizeGreaterThan'.",
+        ),
+        (
+            {"Expiration": {"ExpiredObjectDeleteMarker": True}, "Filter": {"Tag": {"Key": "a", "Value": "b"}}},
+            "InvalidRequest",
+            "ExpiredObjectDeleteMarker cannot be specified with Tags.",
+        ),
+    ],
+)
+def test_lifecycle_rules_that_contradict_themselves(
+    s3: Any, bucket: str, refused: Any, rules: dict[str, Any], code: str, sentence: str
+) -> None:
+    rule = {"ID": "a", "Status": "Enabled", "Filter": {"Prefix": "a/"}, **rules}
+    said = refused(code, 400, s3.put_bucket_lifecycle_configuration, Bucket=bucket, LifecycleConfiguration={"Rules": [rule]})
+    assert not sentence or said["Message"] == sentence

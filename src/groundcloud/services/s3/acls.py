@@ -78,11 +78,11 @@ def grants_of_document(document: dict[str, Any]) -> Grants:
                 "MalformedACLError", "The XML you provided was not well-formed or did not validate against our published schema", 400
             )
         if grantee.get("ID"):
-            found.append((_checked(f"id:{grantee['ID']}"), permission))
+            found.append((_checked(f"id:{grantee['ID']}", "CanonicalUser/ID"), permission))
         elif grantee.get("URI"):
-            found.append((_checked(f"uri:{grantee['URI']}"), permission))
+            found.append((_checked(f"uri:{grantee['URI']}", "Group/URI"), permission))
         elif grantee.get("EmailAddress"):
-            found.append((_checked(f"email:{grantee['EmailAddress']}"), permission))
+            found.append((_checked(f"email:{grantee['EmailAddress']}", ""), permission))
         else:
             raise errors.S3Error(
                 "MalformedACLError", "The XML you provided was not well-formed or did not validate against our published schema", 400
@@ -128,16 +128,16 @@ def _of_header(member: str, text: str) -> Grants:
         name = _GRANTEE_KINDS.get(kind.strip().lower())
         if not equals or name is None:
             raise errors.invalid_argument("Argument format not recognized", f"x-amz-grant-{member[5:].lower()}", text)
-        found.append((_checked(f"{name}:{value.strip().strip(chr(34))}"), _HEADERS[member]))
+        found.append((_checked(f"{name}:{value.strip().strip(chr(34))}", name), _HEADERS[member]))
     return tuple(found)
 
 
-def _checked(grantee: str) -> str:
+def _checked(grantee: str, argument_name: str) -> str:
     kind, _, name = grantee.partition(":")
     if kind == "uri" and grantee not in GROUPS:
-        raise errors.invalid_argument("Invalid group uri", "uri", name)
+        raise errors.invalid_argument("Invalid group uri", argument_name, name)
     if kind == "id" and not (len(name) == 64 and all(digit in "0123456789abcdef" for digit in name)):
-        raise errors.invalid_argument("Invalid id", "CanonicalUser/ID", name)
+        raise errors.invalid_argument("Invalid id", argument_name, name)
     if kind == "email":
         raise errors.S3Error(
             "UnresolvableGrantByEmailAddress",

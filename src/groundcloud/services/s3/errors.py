@@ -273,6 +273,12 @@ def invalid_argument(sentence: str, name: str, value: Any) -> S3Error:
     return S3Error("InvalidArgument", sentence, 400, {"ArgumentName": name, "ArgumentValue": value})
 
 
+def retention_is_over(name: str, until_s: float) -> S3Error:
+    from groundcloud.wire.timestamps import iso8601
+
+    return invalid_argument("The retain until date must be in the future!", name, iso8601(until_s))
+
+
 def invalid_request(sentence: str) -> S3Error:
     return S3Error("InvalidRequest", sentence, 400)
 

@@ -118,16 +118,7 @@ class Form:
 
 def check_policy(text: str, fields: dict[str, str], bucket_name: str, clock: Clock) -> tuple[int, int] | None:
     """Holds the form against its policy; the range of sizes that it sets. Raises AccessDenied, InvalidPolicyDocument."""
-    try:
-        policy = json.loads(b64decode(text, validate=False))
-        expiration = timestamps.parse(policy["expiration"])
-        conditions = policy["conditions"]
-        if not isinstance(conditions, list):
-            raise ValueError
-    except (ValueError, KeyError, TypeError):
-        raise errors.S3Error(
-            "InvalidPolicyDocument", "The content of the form does not meet the conditions specified in the policy document.", 400
-        ) from None
+    expiration, conditions = _read_policy(text)
     if expiration < clock.aged_s(expiration - DOCUMENT_LIFETIME_S):
         raise _refused("Policy expired.")
     given = {**fields, "bucket": bucket_name}
@@ -144,15 +135,36 @@ def check_policy(text: str, fields: dict[str, str], bucket_name: str, clock: Clo
             else:
                 seen.add(_expect(operator, str(condition[1]).removeprefix("$"), condition[2], given, condition))
         else:
-            raise errors.S3Error(
-                "InvalidPolicyDocument",
-                "Invalid Policy: Invalid Simple-Condition: Simple-Conditions must have exactly one property specified.",
-                400,
-            )
+            raise _invalid("Invalid Simple-Condition: Simple-Conditions must have exactly one property specified.")
     for name in fields:
         if name not in seen and name not in _UNCONDITIONED and not name.startswith("x-ignore-"):
             raise _refused(f"Extra input fields: {name}")
     return sizes
+
+
+def _read_policy(text: str) -> tuple[float, list[Any]]:
+    """Expiration and conditions. Raises InvalidPolicyDocument."""
+    try:
+        policy = json.loads(b64decode(text, validate=False))
+    except ValueError:
+        raise _invalid("Invalid JSON.") from None
+    if not isinstance(policy, dict):
+        raise _invalid("Invalid JSON.")
+    if "expiration" not in policy:
+        raise _invalid("Policy missing expiration.")
+    try:
+        expiration = timestamps.parse(policy["expiration"])
+    except (ValueError, TypeError):
+        raise _invalid(f"Invalid 'expiration' value: '{policy['expiration']}'") from None
+    if "conditions" not in policy:
+        raise _invalid("Policy missing conditions.")
+    if not isinstance(policy["conditions"], list):
+        raise _invalid("Invalid 'conditions' value: must be a List.")
+    return expiration, policy["conditions"]
+
+
+def _invalid(sentence: str) -> errors.S3Error:
+    return errors.S3Error("InvalidPolicyDocument", f"Invalid Policy: {sentence}", 400)
 
 
 def _expect(operator: str, name: str, wanted: Any, given: dict[str, str], condition: Any) -> str:
@@ -160,7 +172,7 @@ def _expect(operator: str, name: str, wanted: Any, given: dict[str, str], condit
     value, wanted = given.get(lower, ""), str(wanted)
     right = value == wanted if operator == "eq" else value.startswith(wanted) if operator == "starts-with" else None
     if right is None:
-        raise errors.S3Error("InvalidPolicyDocument", f"Invalid Policy: Invalid Condition operator: {operator}", 400)
+        raise _invalid(f"Invalid Condition operator: {operator}")
     if operator == "starts-with" and lower == "content-type" and not right:
         right = all(part.strip().startswith(wanted) for part in value.split(",")) if value else False
     if not right:

@@ -94,7 +94,7 @@ def lock_of(request: dict[str, Any], bucket: Bucket, now_s: int) -> tuple[tuple[
         )
     if mode is not None and until is not None:
         if int(until) <= now_s:
-            raise errors.invalid_argument("The retain until date must be in the future!", "x-amz-object-lock-retain-until-date", until)
+            raise errors.retention_is_over("x-amz-object-lock-retain-until-date", until)
         return (mode, int(until)), hold == "ON"
     default_mode, days, years = bucket.object_lock
     if default_mode:

@@ -67,7 +67,7 @@ def put_object_retention(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     if mode is None or until is None:
         raise errors.malformed_xml()
     if int(until) <= call.now_s:
-        raise errors.invalid_argument("The retain until date must be in the future!", "RetainUntilDate", until)
+        raise errors.retention_is_over("RetainUntilDate", until)
     locks.check_loosened(call, bucket, request["Key"], version, mode, int(until), bypass=bypass)
     _change(call, bucket, request["Key"], version.replace(retention=(mode, int(until))))
     return {}
