@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -432,3 +433,47 @@ def test_the_sdk_is_fetched_once_and_found_by_both_kinds_of_modules(tmp_path: An
             assert house.answer(node(house, module, "index.mjs", timeout_s=30, memory_mb=512)) == "function"
     finally:
         node_sdk.directory.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("source", "brought", "wants"),
+    [
+        ("const { S3Client } = require('@aws-sdk/client-s3')", (), True),
+        ('import{S3Client}from"@aws-sdk/client-s3"', (), True),
+        ("const sdk = await import('@aws-sdk/client-s3')", (), True),
+        ("const AWS = require('aws-sdk')", (), True),
+        ("const S3 = require('aws-sdk/clients/s3')", (), True),
+        ("const AWS = require('aws-sdk')", ("@aws-sdk",), True),
+        ("const { S3Client } = require('@aws-sdk/client-s3')", ("@aws-sdk",), False),
+        ("// node_modules/@aws-sdk/client-s3/dist-es/index.js", (), False),
+        ("exports.handler = async () => 'aws-sdk'", (), False),
+        ("const own = require('./aws-sdk')", (), False),
+    ],
+)
+def test_an_import_of_what_is_not_in_the_package_wants_the_sdk(tmp_path: Path, source: str, brought: tuple[str, ...], wants: bool) -> None:
+    from groundcloud.runtime import node_sdk
+
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "index.mjs").write_text(source)
+    for name in brought:
+        (tmp_path / "node_modules" / name).mkdir(parents=True)
+    assert node_sdk.wanted(tmp_path, ()) is wants
+    if wants:
+        layer = tmp_path / "layer"
+        for name in ("@aws-sdk", "aws-sdk"):
+            (layer / "nodejs" / "node_modules" / name).mkdir(parents=True)
+        assert node_sdk.wanted(tmp_path, (layer,)) is False
+
+
+@pytest.mark.slow
+def test_a_function_without_the_sdk_says_why(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tests.runtime.conftest import open_house
+
+    from groundcloud.runtime import node_sdk
+
+    monkeypatch.setattr(node_sdk, "directory", lambda: tmp_path / "node-sdk" / "node_modules")
+    monkeypatch.setattr(node_sdk.shutil, "which", lambda name: None)
+    for house in open_house(tmp_path, fetch_node_sdk=True):
+        house.invoke(node(house, "require('@aws-sdk/client-sqs'); exports.handler = async () => 1"))
+        first = "Groundcloud: the function imports AWS's SDK for JavaScript, which is not here: npm is not installed"
+        assert any(line.startswith(first) for line, _ in house.lines)

@@ -27,8 +27,8 @@
 - `Pool.acquire` raises `PoolFull`, `RuntimeNotAvailable`, `ZygoteFailed`. Concurrency limits are the caller's.
 - `resolve_runtime(identifier, strict=False)` says which interpreter is used, with a warning for the user where it is another version; strict: refuses,
   saying how to get it. It asks interpreters for their version once: call it in a thread.
-- `PoolSettings.fetch_node_sdk=True` lets the pool fetch AWS's SDK for JavaScript with npm when the machine has none (the first Node.js function
-  waits for it); `node_sdk.present()` tells.
+- `PoolSettings.fetch_node_sdk=True` lets the pool fetch AWS's SDK for JavaScript with npm when the machine has none and a function imports
+  it that does not bring it (it waits; its log says why if npm failed).
 - `pool.capabilities()` says what the sandboxes of this machine do without, and why.
 - `unpack(zip, directory)` makes a `code_path`.
 

@@ -123,7 +123,7 @@ class PoolSettings:
     node_workers: int = 3
     """Node.js processes that wait for a function; each holds about 12 MB of its own, once a Node.js function exists."""
     fetch_node_sdk: bool = False
-    """Fetch AWS's SDK for JavaScript with npm when the first Node.js function comes and the machine has none; that function waits for it."""
+    """Fetch AWS's SDK for JavaScript with npm when a function imports it, does not bring it and the machine has none; that function waits for it."""
     plain: bool = False
     """Use no namespaces even where there are some."""
     control_groups: bool = True

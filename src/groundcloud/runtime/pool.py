@@ -60,7 +60,7 @@ class Pool:
         self._own_users = len(users) > 1  # each sandbox has one
         self._users_taken: set[int] = set()
         self._templates = Templates(self._start_template)
-        self._sdk_fetch: asyncio.Task[str | None] | None = None
+        self._sdk = node_sdk.Supply()
         self._workers = Workers(self._start_new, self.settings.node_workers)
         self.containers = Containers()
         self._closed = False
@@ -87,10 +87,8 @@ class Pool:
         """Starts the zygote for that runtime, so that the first acquire does not wait for it."""
         choice = await asyncio.to_thread(resolve_runtime, runtime)
         zygote = await self._zygote(choice)
-        if choice.language == "node":
-            if zygote.hello.namespaces:
-                self._workers.refill(choice)
-            self._fetch_node_sdk()
+        if choice.language == "node" and zygote.hello.namespaces:
+            self._workers.refill(choice)
 
     def capabilities(self) -> Capabilities:
         """Of the zygotes started so far (`prewarm` first)."""
@@ -172,8 +170,7 @@ class Pool:
         """Kills every sandbox and every zygote, and waits for their end."""
         self._closed = True
         self._workers.close()
-        if self._sdk_fetch is not None:
-            self._sdk_fetch.cancel()
+        self._sdk.close()
         for timer in (self._sweeper, self._freezer):
             if timer is not None:
                 timer.cancel()
@@ -206,8 +203,8 @@ class Pool:
         if isinstance(spec, ContainerFunctionSpec):
             return await self._start_container(spec, prepare)
         choice = resolve_runtime(spec.runtime)
-        if choice.language == "node" and (fetching := self._fetch_node_sdk()) is not None:
-            await asyncio.shield(fetching)
+        if choice.language == "node" and self.settings.fetch_node_sdk and (lack := await self._sdk.bring(spec.code_path, spec.layers)):
+            prepare = _saying(prepare, f"Groundcloud: the function imports AWS's SDK for JavaScript, which is not here: {lack}")
         if choice.language == "node" and spec.network == "host" and (worker := self._workers.take(spec, choice)) is not None:
             if await self._employ(worker, spec, prepare, choice):
                 return worker
@@ -225,14 +222,6 @@ class Pool:
         self._all[sandbox_id] = sandbox
         sandbox.on_death = self._forget
         return sandbox
-
-    def _fetch_node_sdk(self) -> asyncio.Task[str | None] | None:
-        """The task that fetches it, if it is wanted and not there yet."""
-        if not self.settings.fetch_node_sdk:
-            return None
-        if self._sdk_fetch is None:
-            self._sdk_fetch = asyncio.get_running_loop().create_task(node_sdk.fetch())
-        return None if self._sdk_fetch.done() else self._sdk_fetch
 
     async def _start_template(self, spec: FunctionSpec, prepare: PrepareStart | None) -> Sandbox:
         choice = await asyncio.to_thread(resolve_runtime, spec.runtime)
@@ -441,6 +430,20 @@ class Pool:
     def _sweep_again(self) -> None:
         self.sweep()
         self._sweeper = asyncio.get_running_loop().call_later(_SWEEP_S, self._sweep_again)
+
+
+def _saying(prepare: PrepareStart | None, line: str) -> PrepareStart | None:
+    """The same start, with a line of ours in the function's log first."""
+    if prepare is None:
+        return None
+
+    def say(sandbox_id: str) -> SandboxStart:
+        start = prepare(sandbox_id)
+        if start.on_log is not None:
+            start.on_log(line.encode(), None)
+        return start
+
+    return say
 
 
 def _host_uids() -> range | list[int]:

@@ -99,7 +99,7 @@ class Executor:
     """The pool of one server, with what is kept at hand for each version."""
 
     def __init__(self, call: Call) -> None:
-        self.pool = Pool(PoolSettings(wall_ms=call.clock.now_ms))
+        self.pool = Pool(PoolSettings(wall_ms=call.clock.now_ms, fetch_node_sdk=True))
         self.writer: logs.LogWriter = call.own("log-writer", lambda: logs.LogWriter(call.ground))
         self.gates = concurrency.of_server(call)
         self._packages = packages.of_server(call)
