@@ -96,6 +96,37 @@ def test_strong_consistency_has_no_lag(client: Any, dynamodb: Any, make_table: A
     assert dynamodb.describe_table(TableName="strong")["Table"]["MultiRegionConsistency"] == "STRONG"
 
 
+def test_a_replica_has_settings_of_its_own(dynamodb: Any, europe: Any, make_table: Any, clock: Any) -> None:
+    make_table("own", "pk", GlobalSecondaryIndexes=[index("by-g", "g")])
+    key = "arn:aws:kms:eu-west-1:111122223333:key/own"
+    of_index = {"IndexName": "by-g", "OnDemandThroughputOverride": {"MaxReadRequestUnits": 7}}
+    spec = {
+        "RegionName": "eu-west-1",
+        "KMSMasterKeyId": key,
+        "TableClassOverride": "STANDARD_INFREQUENT_ACCESS",
+        "OnDemandThroughputOverride": {"MaxReadRequestUnits": 9},
+        "GlobalSecondaryIndexes": [of_index],
+    }
+    dynamodb.update_table(TableName="own", ReplicaUpdates=[{"Create": spec}])
+    clock.settle()
+    assert dynamodb.describe_table(TableName="own")["Table"]["Replicas"] == [
+        {
+            "RegionName": "eu-west-1",
+            "ReplicaStatus": "ACTIVE",
+            "KMSMasterKeyId": key,
+            "OnDemandThroughputOverride": {"MaxReadRequestUnits": 9},
+            "GlobalSecondaryIndexes": [of_index],
+            "ReplicaTableClassSummary": {"TableClass": "STANDARD_INFREQUENT_ACCESS"},
+        }
+    ]
+    there = europe.describe_table(TableName="own")["Table"]
+    assert there["SSEDescription"]["KMSMasterKeyArn"] == key
+    assert there["OnDemandThroughput"] == {"MaxReadRequestUnits": 9}
+    assert there["GlobalSecondaryIndexes"][0]["OnDemandThroughput"] == {"MaxReadRequestUnits": 7}
+    dynamodb.update_table(TableName="own", ReplicaUpdates=[{"Update": {**spec, "OnDemandThroughputOverride": {"MaxReadRequestUnits": 3}}}])
+    assert europe.describe_table(TableName="own")["Table"]["OnDemandThroughput"] == {"MaxReadRequestUnits": 3}
+
+
 def test_two_replicas_and_a_witness(client: Any, dynamodb: Any, make_table: Any, clock: Any) -> None:
     ohio = client("dynamodb", region="us-east-2")
     make_table("witnessed", "pk")

@@ -57,10 +57,10 @@ def describe(tx: Any, table: TableDefinition, status: str | None = None) -> dict
     if table.on_demand_limits:
         answer["OnDemandThroughput"] = dict(table.on_demand_limits)
     if table.restored_from:
-        answer["RestoreSummary"] = dict(table.restored_from)
+        answer["RestoreSummary"] = {**table.restored_from, "RestoreInProgress": status == "CREATING"}
     if table.replicas:
         answer["GlobalTableVersion"] = "2019.11.21"
-        answer["Replicas"] = [{"RegionName": region, "ReplicaStatus": _replica_status(tx, table, region)} for region in table.replicas]
+        answer["Replicas"] = [_replica(tx, table, region) for region in table.replicas]
         if table.consistency == "STRONG":
             answer["MultiRegionConsistency"] = "STRONG"
         if table.witness:
@@ -139,9 +139,14 @@ def _vector_index(tx: Any, table_arn: str, index: VectorIndex, status: str | Non
     return {**answer, "IndexSizeBytes": size, "ItemCount": count, "IndexArn": f"{table_arn}/index/{index.index_name}"}
 
 
-def _replica_status(tx: Any, table: TableDefinition, region: str) -> str:
+def _replica(tx: Any, table: TableDefinition, region: str) -> dict[str, Any]:
     replica = state.find_table(tx.at(tx.account, region), table.table_name)
-    return "DELETING" if replica is None else replica.status
+    if replica is None:
+        return {"RegionName": region, "ReplicaStatus": "DELETING"}
+    answer = {"RegionName": region, "ReplicaStatus": replica.status, **replica.overrides}
+    if answer.pop("TableClassOverride", None) is not None:
+        answer["ReplicaTableClassSummary"] = {"TableClass": replica.table_class}
+    return answer
 
 
 def _throughput(table: TableDefinition) -> dict[str, Any]:

@@ -97,6 +97,8 @@ class TableDefinition(Record, frozen=True, kw_only=True):
     kinesis: tuple[str, str] | None = None
     """Where changes go to a Kinesis stream: generation and precision of the destination, see `destinations`."""
     vectors: tuple[VectorIndex, ...] = ()
+    overrides: dict[str, Any] = {}
+    """What a replica has otherwise than the other regions, as UpdateTable was asked for it."""
     witness: str = ""
     """The region that stands for a third replica of a strongly consistent table; it holds nothing that can be read."""
 

@@ -107,6 +107,8 @@ def _check_vector(index: VectorIndex, value: values.Value) -> None:
 
 def read_search_vector(elements: list[Any]) -> Vector:
     """The vector of SearchVectors. Raises ValidationException."""
+    if not all(isinstance(element, dict) for element in elements):
+        raise errors.serialization("Unexpected value type in payload")
     found = _numbers(elements)
     if found is None:
         raise errors.validation(

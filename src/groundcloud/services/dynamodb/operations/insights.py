@@ -87,7 +87,10 @@ def list_contributor_insights(call: Call, request: Request) -> dict[str, Any]:
         found = list(INSIGHTS.scan(tx, table.table_number))
     else:
         found = list(INSIGHTS.scan(call.tx))
-    start, limit = int(request.get("NextToken", 0)), request.get("MaxResults", 100)
+    token = request.get("NextToken", "0")
+    if not token.isdecimal():
+        raise errors.validation("Invalid NextToken")
+    start, limit = int(token), request.get("MaxResults", 100)
     summaries = []
     for insight in found[start : start + limit]:
         summary = {"TableName": insight.table_name, "ContributorInsightsStatus": "ENABLED", "ContributorInsightsMode": insight.mode}

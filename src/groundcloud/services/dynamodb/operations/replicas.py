@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from groundcloud.base.errors import AwsError
 from groundcloud.kernel.service import operation
 from groundcloud.services.dynamodb import changes, errors, history, shapes, state
-from groundcloud.services.dynamodb.operations.tables import NUMBERS, remove
+from groundcloud.services.dynamodb.operations.tables import NUMBERS, read_encryption, remove
 from groundcloud.services.dynamodb.state import TableDefinition
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ def change_replicas(call: Call, tx: Any, table: TableDefinition, request: Reques
     updates = request.get("ReplicaUpdates") or []
     consistency = request.get("MultiRegionConsistency", table.consistency)
     witness_update = (request.get("GlobalTableWitnessUpdates") or [{}])[0]
+    if "GlobalTableWitnessUpdates" in request and len(witness_update) != 1:
+        raise errors.validation("One of Create or Delete must be given in each GlobalTableWitnessUpdate")
     witness = witness_update.get("Create", {}).get("RegionName", "")
     if consistency != table.consistency:
         if table.replicas or state.counts(tx, table.table_number)[0]:
@@ -61,7 +63,7 @@ def change_replicas(call: Call, tx: Any, table: TableDefinition, request: Reques
         if given[0] == "Delete":
             table = _remove(call, tx, table, region)
         else:
-            _override(tx, table, region, spec)
+            _override(call, tx, table, region, spec)
     if "Delete" in witness_update:
         table = table.replace(witness="", consistency="EVENTUAL")
     return table
@@ -110,11 +112,12 @@ def _add(call: Call, tx: Any, table: TableDefinition, region: str, spec: Request
         status="CREATING",
         copies=0,
         deletion_protection=bool(spec.get("DeletionProtectionEnabled")),
-        table_class=spec.get("TableClassOverride", table.table_class),
-        read_units=spec.get("ProvisionedThroughputOverride", {}).get("ReadCapacityUnits", table.read_units),
         point_in_time_since_ms=0,
         restored_from={},
+        kinesis=None,
+        overrides={},
     )
+    replica = _overridden(call, replica, spec)
     replica = changes.open_stream(call, place, replica, "NEW_AND_OLD_IMAGES")
     state.put_table(place, replica)
     for other in table.replicas:
@@ -143,15 +146,34 @@ def _relist(place: Any, table_name: str, everyone: tuple[str, ...]) -> None:
         state.put_table(place, replica.replace(replicas=tuple(other for other in everyone if other != place.region)))
 
 
-def _override(tx: Any, table: TableDefinition, region: str, spec: Request) -> None:
+def _override(call: Call, tx: Any, table: TableDefinition, region: str, spec: Request) -> None:
     place = tx.at(tx.account, region)
     replica = state.find_table(place, table.table_name)
     if replica is not None:
-        changed = replica.replace(
-            table_class=spec.get("TableClassOverride", replica.table_class),
-            read_units=spec.get("ProvisionedThroughputOverride", {}).get("ReadCapacityUnits", replica.read_units),
+        state.put_table(place, _overridden(call, replica, spec))
+
+
+def _overridden(call: Call, replica: TableDefinition, spec: Request) -> TableDefinition:
+    """A replica with what it has otherwise than the others; `overrides` keeps it as it was asked for."""
+    changed = replica.replace(
+        table_class=spec.get("TableClassOverride", replica.table_class),
+        read_units=spec.get("ProvisionedThroughputOverride", {}).get("ReadCapacityUnits", replica.read_units),
+        on_demand_limits={**replica.on_demand_limits, **spec.get("OnDemandThroughputOverride", {})},
+        overrides={**replica.overrides, **{name: value for name, value in spec.items() if name != "RegionName"}},
+    )
+    if "KMSMasterKeyId" in spec:
+        key = {"Enabled": True, "KMSMasterKeyId": spec["KMSMasterKeyId"]}
+        changed = changed.replace(encryption=read_encryption(call, key, changed.encryption))
+    indexes = {index.index_name: index for index in changed.indexes}
+    for own in spec.get("GlobalSecondaryIndexes") or ():
+        index = indexes.get(own["IndexName"])
+        if index is None or not index.is_global:
+            raise errors.resource_not_found()
+        indexes[index.index_name] = index.replace(
+            read_units=own.get("ProvisionedThroughputOverride", {}).get("ReadCapacityUnits", index.read_units),
+            on_demand_limits={**index.on_demand_limits, **own.get("OnDemandThroughputOverride", {})},
         )
-        state.put_table(place, changed)
+    return changed.replace(indexes=tuple(indexes.values()))  # type: ignore[no-any-return]
 
 
 # --- the operations of 2017 ---------------------------------------------------------------------------------------------------------
