@@ -150,9 +150,62 @@ def test_what_changed_in_a_window_is_exported(dynamodb: Any, make_table: Any, bu
     assert begin < int(records["changed"]["Metadata"]["WriteTimestampMicros"]["N"]) / 1e6 < end
     _, lines = export(IncrementalExportSpecification={**window, "ExportViewType": "NEW_IMAGE"}, ExportFormat="ION")
     assert any(b'Keys:{pk:"changed"},NewImage:{pk:"changed",n:5.}' in line and b"OldImage" not in line for line in lines)
+    newer = {"FilterExpression": "n >= :n", "ProjectionExpression": "n", "ExpressionAttributeValues": {":n": {"N": "4"}}}
+    request = {"TableArn": arn, "S3Bucket": bucket_name, "ExportType": "INCREMENTAL_EXPORT", "IncrementalExportSpecification": window}
+    begun = dynamodb.export_table_to_point_in_time(**request, FilterSpecification=newer)["ExportDescription"]
+    clock.settle()
+    (record,) = exported(dynamodb, s3, bucket_name, begun["ExportArn"])
+    assert {name: record[name] for name in ("Keys", "OldImage", "NewImage")} == {
+        "Keys": {"pk": {"S": "changed"}},
+        "OldImage": {"n": one},
+        "NewImage": {"n": five},
+    }
     short = {"ExportFromTime": begin, "ExportToTime": begin + 60}
     request = {"TableArn": arn, "S3Bucket": bucket_name, "ExportType": "INCREMENTAL_EXPORT", "IncrementalExportSpecification": short}
     assert "15 minutes" in refusal(dynamodb.export_table_to_point_in_time, **request)[1]
+
+
+def exported(dynamodb: Any, s3: Any, bucket_name: str, export_arn: str) -> list[dict[str, Any]]:
+    """The records of an export that is complete."""
+    found = dynamodb.describe_export(ExportArn=export_arn)["ExportDescription"]
+    assert found["ExportStatus"] == "COMPLETED", found
+    summary = json.loads(s3.get_object(Bucket=bucket_name, Key=found["ExportManifest"])["Body"].read())
+    records = []
+    for entry in s3.get_object(Bucket=bucket_name, Key=summary["manifestFilesS3Key"])["Body"].read().splitlines():
+        data = s3.get_object(Bucket=bucket_name, Key=json.loads(entry)["dataFileS3Key"])["Body"].read()
+        records += [json.loads(line) for line in gzip.decompress(data).splitlines()]
+    assert len(records) == found["ItemCount"]
+    return records
+
+
+def test_an_export_keeps_what_its_filter_says(dynamodb: Any, make_table: Any, bucket: tuple[Any, str], clock: Any) -> None:
+    s3, bucket_name = bucket
+    make_table("filtered", "pk", "n")
+    arn = dynamodb.describe_table(TableName="filtered")["Table"]["TableArn"]
+    dynamodb.update_continuous_backups(TableName="filtered", PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True})
+    for at in range(12):
+        item = {"pk": {"S": "ab"[at % 2]}, "n": {"N": str(at)}, "kind": {"S": "xyz"[at % 3]}, "rest": {"S": "r"}}
+        dynamodb.put_item(TableName="filtered", Item=item)
+
+    def keys(**specification: Any) -> list[tuple[str, ...]]:
+        request = {"TableArn": arn, "S3Bucket": bucket_name, "FilterSpecification": specification}
+        begun = dynamodb.export_table_to_point_in_time(**request)["ExportDescription"]
+        assert begun["FilterSpecification"] == specification
+        clock.settle()
+        records = exported(dynamodb, s3, bucket_name, begun["ExportArn"])
+        return sorted(tuple(next(iter(value.values())) for value in record["Item"].values()) for record in records)
+
+    values = {":p": {"S": "a"}, ":n": {"N": "4"}, ":k": {"S": "x"}}
+    assert keys(
+        KeyConditionExpression="pk = :p AND n > :n",
+        FilterExpression="kind = :k",
+        ProjectionExpression="n, kind",
+        ExpressionAttributeValues=values,
+    ) == [("6", "x")]
+    assert len(keys(FilterExpression="pk = :p AND n < :n", ExpressionAttributeValues={":p": {"S": "a"}, ":n": {"N": "4"}})) == 2
+    wrong = {"KeyConditionExpression": "kind = :k", "ExpressionAttributeValues": {":k": {"S": "x"}}}
+    found = refusal(dynamodb.export_table_to_point_in_time, TableArn=arn, S3Bucket=bucket_name, FilterSpecification=wrong)
+    assert found == ("ValidationException", "Query condition missed key schema element: pk")
 
 
 def test_a_table_goes_through_ion(dynamodb: Any, make_table: Any, bucket: tuple[Any, str], clock: Any) -> None:
@@ -182,3 +235,30 @@ def test_a_table_goes_through_ion(dynamodb: Any, make_table: Any, bucket: tuple[
     assert dynamodb.describe_import(ImportArn=made["ImportArn"])["ImportTableDescription"]["ErrorCount"] == 0
     (found,) = dynamodb.scan(TableName="again")["Items"]
     assert found == {**item, "m": {"M": {"a b": {"L": [{"N": "1.5"}, {"NULL": True}]}}}}
+
+
+def test_a_client_token_begins_one_transfer(dynamodb: Any, make_table: Any, bucket: tuple[Any, str], clock: Any) -> None:
+    _, bucket_name = bucket
+    make_table("once", "pk")
+    arn = dynamodb.describe_table(TableName="once")["Table"]["TableArn"]
+    dynamodb.update_continuous_backups(TableName="once", PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True})
+    request = {"TableArn": arn, "S3Bucket": bucket_name, "ClientToken": "one"}
+    first = dynamodb.export_table_to_point_in_time(**request)["ExportDescription"]["ExportArn"]
+    assert dynamodb.export_table_to_point_in_time(**request)["ExportDescription"]["ExportArn"] == first
+    assert refusal(dynamodb.export_table_to_point_in_time, **request, S3Prefix="other")[0] == "ExportConflictException"
+    clock.advance("9h")
+    assert dynamodb.export_table_to_point_in_time(**request)["ExportDescription"]["ExportArn"] != first
+    new = {
+        "S3BucketSource": {"S3Bucket": bucket_name, "S3KeyPrefix": "nothing/"},
+        "InputFormat": "DYNAMODB_JSON",
+        "ClientToken": "one",
+        "TableCreationParameters": {
+            "TableName": "made-once",
+            "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
+            "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}],
+            "BillingMode": "PAY_PER_REQUEST",
+        },
+    }
+    made = dynamodb.import_table(**new)["ImportTableDescription"]["ImportArn"]
+    assert dynamodb.import_table(**new)["ImportTableDescription"]["ImportArn"] == made
+    assert refusal(dynamodb.import_table, **{**new, "InputFormat": "CSV"})[0] == "ImportConflictException"

@@ -22,7 +22,6 @@ from groundcloud.services.dynamodb.transfers import unpacked
 from groundcloud.store import Record, Table
 
 TIMER = "dynamodb.bulk"
-TOKEN_LIFE_MS = 8 * 3_600_000
 LISTED_MS = 90 * 86_400_000
 ENDED = frozenset(("COMPLETED", "COMPLETED_WITH_ERRORS", "FAILED", "CANCELLED"))
 
@@ -48,17 +47,7 @@ class Bulk(Record, frozen=True, kw_only=True):
     failure: tuple[str, str] = ("", "")
 
 
-class Token(Record, frozen=True):
-    """A ClientToken: for which request, and which operation it started."""
-
-    token: str
-    digest: bytes
-    operation_id: str
-    expires_ms: int
-
-
 BULKS = Table("dynamodb/bulks", Bulk, key=("operation_id",))
-TOKENS = Table("dynamodb/bulk-tokens", Token, key=("token",))
 REPORTS = Table("dynamodb/bulk-reports", bytes, key=3)
 """(operation id, ERROR or CONDITION_CHECK_FAILURE, number) -> a line of the report."""
 

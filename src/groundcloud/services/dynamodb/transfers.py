@@ -10,12 +10,14 @@ import gzip
 import io
 import zlib
 from collections.abc import Callable, Iterator
+from hashlib import blake2b
 from typing import Any
 
 import msgspec
 
 from groundcloud.base.errors import AwsError, not_implemented
 from groundcloud.services.dynamodb import ion
+from groundcloud.services.dynamodb.filters import ExportFilter
 from groundcloud.services.dynamodb.state import KeyParts, unpack_item
 from groundcloud.services.dynamodb.values import Item
 from groundcloud.store import Record, Table
@@ -24,6 +26,7 @@ EXPORT_TIMER = "dynamodb.export"
 IMPORT_TIMER = "dynamodb.import"
 PART_ITEMS_MAX = 10_000
 """Items in one data file of an export."""
+TOKEN_LIFE_MS = 8 * 3_600_000
 INFLATED_BYTES_MAX = 1 << 30
 """A compressed object may not unpack to more."""
 
@@ -43,6 +46,7 @@ class Export(Record, frozen=True, kw_only=True):
     item_count: int = 0
     size_bytes: int = 0
     failure: tuple[str, str] = ("", "")
+    key: KeyParts = ()
     from_ms: int = 0
     """Where an incremental export begins; 0 for a full one. It ends after `as_of_ms`."""
 
@@ -59,6 +63,16 @@ class Export(Record, frozen=True, kw_only=True):
     def folder(self) -> str:
         prefix = self.request.get("S3Prefix", "").strip("/")
         return f"{prefix + '/' if prefix else ''}AWSDynamoDB/{self.export_id}"
+
+
+class ClientToken(Record, frozen=True):
+    """A ClientToken that was used: for which request, and what that one began. `kind` is the operation's name."""
+
+    kind: str
+    token: str
+    digest: bytes
+    begun_id: str
+    expires_ms: int
 
 
 class Changed(Record, frozen=True):
@@ -85,11 +99,33 @@ class Import(Record, frozen=True, kw_only=True):
 
 EXPORTS = Table("dynamodb/exports", Export, key=("table_name", "export_id"))
 IMPORTS = Table("dynamodb/imports", Import, key=("table_name", "import_id"))
+TOKENS = Table("dynamodb/client-tokens", ClientToken, key=("kind", "token"))
 CHANGED: Table[Changed] = Table("dynamodb/changed", Changed, key=3)
 """(export's items number, partition, sort) -> what an incremental export has found of an item so far."""
 
 _encode_line = msgspec.json.Encoder().encode
 _decode_line = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+def begun_before(call: Any, tx: Any, request: dict[str, Any], conflict: str) -> str | None:
+    """What the same request began with the same ClientToken within eight hours. Raises the error `conflict` where it was another request."""
+    text = request.get("ClientToken")
+    known = None if text is None else TOKENS.get(tx, call.operation, text)
+    if known is None or known.expires_ms <= call.now_ms:
+        return None
+    if known.digest != _digest(request):
+        raise AwsError(conflict, "Request with the same client token was made before with other parameters.")
+    return known.begun_id
+
+
+def remember(call: Any, tx: Any, request: dict[str, Any], begun_id: str) -> None:
+    """Keeps the request's ClientToken, if it has one."""
+    if "ClientToken" in request:
+        TOKENS.put(tx, ClientToken(call.operation, request["ClientToken"], _digest(request), begun_id, call.now_ms + TOKEN_LIFE_MS))
+
+
+def _digest(request: dict[str, Any]) -> bytes:
+    return blake2b(msgspec.json.encode(request, order="deterministic"), digest_size=16).digest()
 
 
 def write_items(raw_items: list[bytes], format_: str) -> bytes:
@@ -101,7 +137,9 @@ def write_items(raw_items: list[bytes], format_: str) -> bytes:
     return gzip.compress(lines, 6, mtime=0)
 
 
-def write_changes(changes: list[tuple[Changed, bytes | None]], key: KeyParts, view: str, format_: str) -> bytes:
+def write_changes(
+    changes: list[tuple[Changed, bytes | None]], key: KeyParts, view: str, format_: str, chosen: ExportFilter | None = None
+) -> bytes:
     """Items that changed, each with its (stored) new image, as an incremental export has them."""
     lines = []
     for change, new_raw in changes:
@@ -115,9 +153,9 @@ def write_changes(changes: list[tuple[Changed, bytes | None]], key: KeyParts, vi
             "Keys": {name: known[name] for name, _ in key},
         }
         if old is not None and view == "NEW_AND_OLD_IMAGES":
-            record["OldImage"] = old
+            record["OldImage"] = old if chosen is None else chosen.part(old)
         if new is not None:
-            record["NewImage"] = new
+            record["NewImage"] = new if chosen is None else chosen.part(new)
         lines.append(ion.write_record(record) if format_ == "ION" else _encode_line(record) + b"\n")
     return gzip.compress(b"".join(lines), 6, mtime=0)
 

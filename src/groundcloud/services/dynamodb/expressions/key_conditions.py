@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from groundcloud.services.dynamodb import errors
+from groundcloud.services.dynamodb import errors, keys
 from groundcloud.services.dynamodb.expressions.conditions import COMPARATORS, Logic, Node
 from groundcloud.services.dynamodb.expressions.operands import FunctionOperand, Operand, PathOperand, ValueOperand
 from groundcloud.services.dynamodb.expressions.tokens import InvalidExpression
-from groundcloud.services.dynamodb.values import Value
+from groundcloud.services.dynamodb.values import Value, order_key
 
 Values = dict[str, Value]
 
@@ -118,3 +118,18 @@ def _check_types(test: KeyTest, kind: str, values: Values) -> None:
     for placeholder in test.placeholders:
         if kind not in values[placeholder]:
             raise errors.invalid_parameters("Condition parameter type does not match schema type")
+
+
+def holds(operator: str, value: Value, operands: list[Value]) -> bool:
+    """Whether a sort key's value meets a condition."""
+    if operator == "begins_with":
+        kind = next(iter(value))
+        return keys.scalar(kind, value[kind]).startswith(keys.scalar(kind, operands[0][kind]))
+    ours, bounds = order_key(value), [order_key(operand) for operand in operands]
+    if operator == "BETWEEN":
+        return bool(bounds[0] <= ours <= bounds[1])
+    if operator == "=":
+        return bool(ours == bounds[0])
+    if operator[0] == "<":
+        return bool(ours < bounds[0] or (operator == "<=" and ours == bounds[0]))
+    return bool(ours > bounds[0] or (operator == ">=" and ours == bounds[0]))

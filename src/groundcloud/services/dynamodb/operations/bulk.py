@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
-
-import msgspec
 
 from groundcloud.base import arn as arns
 from groundcloud.base.errors import AwsError
 from groundcloud.kernel.service import operation
 from groundcloud.services.dynamodb import access, bulk, errors, shapes, state
-from groundcloud.services.dynamodb.bulk import BULKS, TOKENS, Bulk, Token
+from groundcloud.services.dynamodb.bulk import BULKS, Bulk
 from groundcloud.services.dynamodb.operations.tables import check_settled
-from groundcloud.services.dynamodb.transfers import zstd_file
+from groundcloud.services.dynamodb.transfers import begun_before, remember, zstd_file
 
 if TYPE_CHECKING:
     from groundcloud.kernel.call import Call
@@ -41,17 +38,10 @@ def start_bulk_put_items(call: Call, request: Request) -> dict[str, Any]:
     if source.get("InputCompressionType") == "ZSTD":
         zstd_file()
     tx, table_name = access.place(call, request["TableName"])
-    digest = blake2b(msgspec.json.encode({**request, "ClientToken": None}, order="sorted"), digest_size=16).digest()
-    text = request.get("ClientToken")
-    known = None if text is None else TOKENS.get(tx, text)
-    if known is not None and known.expires_ms > call.now_ms:
-        if known.digest != digest:
-            raise AwsError(
-                "IdempotentParameterMismatchException", "Request with the same client token was made before with other parameters."
-            )
-        before = BULKS.get(tx, known.operation_id)
-        if before is not None:
-            return {"BulkOperationDescription": bulk.describe(tx, before)}
+    known = begun_before(call, tx, request, "IdempotentParameterMismatchException")
+    before = None if known is None else BULKS.get(tx, known)
+    if before is not None:
+        return {"BulkOperationDescription": bulk.describe(tx, before)}
     table = state.find_table(tx, table_name)
     if table is None:
         raise errors.resource_not_found()
@@ -64,8 +54,7 @@ def start_bulk_put_items(call: Call, request: Request) -> dict[str, Any]:
         started_ms=call.now_ms,
     )
     BULKS.put(tx, started)
-    if text is not None:
-        TOKENS.put(tx, Token(text, digest, started.operation_id, call.now_ms + bulk.TOKEN_LIFE_MS))
+    remember(call, tx, request, started.operation_id)
     call.schedule(call.now_ms, bulk.TIMER, {"operation_id": started.operation_id}, tx=tx)
     return {"BulkOperationDescription": bulk.describe(tx, started)}
 

@@ -17,7 +17,7 @@ from groundcloud.services.dynamodb.expressions.paths import Path, Projection
 from groundcloud.services.dynamodb.operations.items import check_scalar_keys
 from groundcloud.services.dynamodb.pages import Page, Source
 from groundcloud.services.dynamodb.state import TableDefinition
-from groundcloud.services.dynamodb.values import Item, Value, equal, order_key
+from groundcloud.services.dynamodb.values import Item, Value, equal
 from groundcloud.store import Transaction
 
 if TYPE_CHECKING:
@@ -213,24 +213,10 @@ def _check_start_in_range(source: Source, key: Item, hashed: list[Value], sorts:
             raise errors.validation("The provided starting key is outside query boundaries based on provided conditions")
         return
     for (name, _), (operator, operands) in zip(source.sort_keys, sorts, strict=False):
-        if not _holds(operator, key[name], operands):
+        if not key_conditions.holds(operator, key[name], operands):
             raise errors.validation("The provided starting key does not match the range key predicate")
     if not same_partition:
         raise errors.validation("The query can return at most one row and cannot be restarted")
-
-
-def _holds(operator: str, value: Value, operands: list[Value]) -> bool:
-    if operator == "begins_with":
-        kind = next(iter(value))
-        return keys.scalar(kind, value[kind]).startswith(keys.scalar(kind, operands[0][kind]))
-    ours, bounds = order_key(value), [order_key(operand) for operand in operands]
-    if operator == "BETWEEN":
-        return bool(bounds[0] <= ours <= bounds[1])
-    if operator == "=":
-        return bool(ours == bounds[0])
-    if operator[0] == "<":
-        return bool(ours < bounds[0] or (operator == "<=" and ours == bounds[0]))
-    return bool(ours > bounds[0] or (operator == ">=" and ours == bounds[0]))
 
 
 def _projection(source: Source, request: Request, expressions: Expressions) -> Projection | None:

@@ -8,8 +8,9 @@ from groundcloud.base import arn as arns
 from groundcloud.base.errors import AwsError
 from groundcloud.kernel.service import Access, operation
 from groundcloud.services.dynamodb import access, errors, history, schema, shapes, state
+from groundcloud.services.dynamodb.filters import ExportFilter
 from groundcloud.services.dynamodb.operations.tables import NUMBERS, new_table
-from groundcloud.services.dynamodb.transfers import EXPORTS, IMPORT_TIMER, IMPORTS, Export, Import, zstd_file
+from groundcloud.services.dynamodb.transfers import EXPORTS, IMPORT_TIMER, IMPORTS, Export, Import, begun_before, remember, zstd_file
 
 if TYPE_CHECKING:
     from groundcloud.kernel.call import Call
@@ -21,7 +22,7 @@ WINDOW_MS_MIN, WINDOW_MS_MAX = 15 * 60_000, 24 * 3_600_000
 """Of an incremental export. Source: Developer Guide, "Requesting a table export in DynamoDB"."""
 _EXPORT_MEMBERS = (
     "ClientToken", "S3Bucket", "S3BucketOwner", "S3Prefix", "S3SseAlgorithm", "S3SseKmsKeyId", "ExportFormat",
-    "IncrementalExportSpecification",
+    "IncrementalExportSpecification", "FilterSpecification",
 )  # fmt: skip
 _IMPORT_MEMBERS = ("ClientToken", "S3BucketSource", "InputFormat", "InputFormatOptions", "InputCompressionType", "TableCreationParameters")
 
@@ -51,9 +52,15 @@ def export_table_to_point_in_time(call: Call, request: Request) -> dict[str, Any
     table = state.find_table(tx, table_name)
     if table is None:
         raise errors.backup_table_not_found(table_name)
+    known = begun_before(call, tx, request, "ExportConflictException")
+    before = None if known is None else EXPORTS.get(tx, table_name, known)
+    if before is not None:
+        return {"ExportDescription": _describe_export(tx, before)}
     if not table.point_in_time_since_ms:
         raise AwsError("PointInTimeRecoveryUnavailableException", f"Point in time recovery is not enabled for table '{table_name}'")
     from_ms, as_of_ms = _window(call, table, request)
+    if "FilterSpecification" in request:
+        ExportFilter(request["FilterSpecification"], table.key)
     export = Export(
         table_name=table_name,
         export_id=f"{call.now_ms:014d}-{call.token(8)}",
@@ -63,8 +70,10 @@ def export_table_to_point_in_time(call: Call, request: Request) -> dict[str, Any
         as_of_ms=as_of_ms,
         items_number=tx.sequence(NUMBERS),
         from_ms=from_ms,
+        key=table.key,
     )
     EXPORTS.put(tx, export)
+    remember(call, tx, request, export.export_id)
     state.put_table(tx, table.replace(copies=table.copies + 1))
     history.begin_copy(
         call, tx, export.items_number, table.table_number, table_name, as_of_ms=as_of_ms, export=(table_name, export.export_id)
@@ -133,6 +142,10 @@ def import_table(call: Call, request: Request) -> dict[str, Any]:
     key = schema.read_table_key(wanted)
     table_name = wanted["TableName"]
     tx = call.tx
+    known = begun_before(call, tx, request, "ImportConflictException")
+    before = None if known is None else IMPORTS.get(tx, table_name, known)
+    if before is not None:
+        return {"ImportTableDescription": _describe_import(tx, before)}
     indexes = schema.read_indexes(wanted, key, lambda: tx.sequence(NUMBERS))
     vectors = schema.read_vector_indexes(wanted, key, indexes, lambda: tx.sequence(NUMBERS))
     if state.find_table(tx, table_name) is not None:
@@ -147,6 +160,7 @@ def import_table(call: Call, request: Request) -> dict[str, Any]:
         started_ms=call.now_ms,
     )
     IMPORTS.put(tx, made)
+    remember(call, tx, request, made.import_id)
     call.schedule(call.now_ms, IMPORT_TIMER, {"table_name": table_name, "import_id": made.import_id})
     return {"ImportTableDescription": _describe_import(tx, made)}
 

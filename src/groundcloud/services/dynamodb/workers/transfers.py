@@ -11,6 +11,7 @@ import msgspec
 from groundcloud.base.errors import AwsError
 from groundcloud.kernel.service import timer
 from groundcloud.services.dynamodb import history, indexes, items, keys, state, values
+from groundcloud.services.dynamodb.filters import ExportFilter
 from groundcloud.services.dynamodb.operations.tables import PURGE_TIMER
 from groundcloud.services.dynamodb.transfers import (
     CHANGED,
@@ -53,6 +54,7 @@ async def export(call: Call, payload: dict[str, Any]) -> None:
 
 async def _write_out(call: Call, export: Export) -> Export:
     """Data files, then the manifest of files, then the summary."""
+    chosen = _filter(export)
     after: tuple[Any, ...] | None = None
     files: list[dict[str, Any]] = []
     count = size = 0
@@ -62,9 +64,12 @@ async def _write_out(call: Call, export: Export) -> Export:
         if rows:
             after = rows[-1][0][1:]
             size += sum(state.item_size(raw) for _, raw in rows)
-            count += len(rows)
-            content = await call.in_thread(write_items, [raw for _, raw in rows], _format(export))
-            files.append(await _put_data(call, export, content, len(rows)))
+            kept = [raw for _, raw in rows]
+            if chosen is not None:
+                kept = [part for raw in kept if (part := chosen.kept(raw)) is not None]
+            count += len(kept)
+            content = await call.in_thread(write_items, kept, _format(export))
+            files.append(await _put_data(call, export, content, len(kept)))
         if len(rows) < PART_ITEMS_MAX:
             break
     return await _put_manifests(call, export, files, count, size)
@@ -90,6 +95,7 @@ async def _write_changes(call: Call, export: Export) -> Export:
         if len(images) < history.BITE:
             break
     view = (export.request.get("IncrementalExportSpecification") or {}).get("ExportViewType", "NEW_AND_OLD_IMAGES")
+    chosen = _filter(export)
     files: list[dict[str, Any]] = []
     count = size = 0
     while True:
@@ -97,10 +103,12 @@ async def _write_changes(call: Call, export: Export) -> Export:
             rows = list(CHANGED.items(tx, export.items_number, limit=PART_ITEMS_MAX))
             found = [(change, state.ITEMS.get(tx, *key)) for key, change in rows]
         found = [(change, new) for change, new in found if change.old_raw is not None or new is not None]
+        if chosen is not None:
+            found = [(change, new) for change, new in found if chosen.keeps(state.unpack_item(new or change.old_raw or b""))]
         if found:
             count += len(found)
             size += sum(len(change.old_raw or b"") + len(new or b"") for change, new in found)
-            content = await call.in_thread(write_changes, found, table.key, view, _format(export))
+            content = await call.in_thread(write_changes, found, table.key, view, _format(export), chosen)
             files.append(await _put_data(call, export, content, len(found)))
         with call.transaction() as tx:
             for key, _ in rows:
@@ -108,6 +116,11 @@ async def _write_changes(call: Call, export: Export) -> Export:
         if len(rows) < PART_ITEMS_MAX:
             break
     return await _put_manifests(call, export, files, count, size)
+
+
+def _filter(export: Export) -> ExportFilter | None:
+    specification = export.request.get("FilterSpecification")
+    return None if specification is None else ExportFilter(specification, export.key)
 
 
 def _format(export: Export) -> str:
