@@ -54,7 +54,7 @@ def test_a_runtime_that_is_not_present_is_a_warning_of_the_deployment(project):
     template = project("python2.7")
     result = run("deploy", template, "-s", "old")
     assert result.exit_code == 0, result.output
-    assert "warning Old: python2.7 is not installed; the function runs on Python 3." in result.output
+    assert "warning Old: python2.7 is older than what functions run on here; the function runs on Python 3." in result.output
     project("python2.7", "def handler(event, context):\n    return 2\n")
     outcome = json.loads(run("deploy", template, "-s", "old", "--json").stdout)
     assert "python2.7" in outcome["warnings"]["Old"]

@@ -207,15 +207,55 @@ def test_a_runtime_identifier_is_resolved_to_that_version_or_the_nearest_newer_o
     choice = resolve_runtime(own)
     assert choice.own and choice.warning is None
     old = resolve_runtime("python2.7")
-    assert old.warning is not None and old.warning.startswith("python2.7 is not installed")
+    assert old.warning is not None and old.warning.startswith(
+        "python2.7 is older than what functions run on here; the function runs on Python 3."
+    )
     newest = resolve_runtime("python3.19")
     assert newest.warning is not None and "nor anything newer" in newest.warning
     assert tuple(map(int, newest.version.split("."))) >= sys.version_info[:2]
     assert resolve_runtime("provided.al2023").language == "provided"
     with pytest.raises(RuntimeNotAvailable, match=r"java21"):
         resolve_runtime("java21")
-    with pytest.raises(RuntimeNotAvailable, match=r"Strict runtimes: python2\.7 is not installed.*uv python install 2\.7"):
+    with pytest.raises(
+        RuntimeNotAvailable,
+        match=r"^Strict runtimes: python2\.7 is older than what functions run on here\. Name a runtime from python3\.9 on\.$",
+    ):
         resolve_runtime("python2.7", strict=True)
+    with pytest.raises(
+        RuntimeNotAvailable,
+        match=r"^Strict runtimes: python3\.19 is not installed, nor anything newer\. `uv python install 3\.19` installs it\.$",
+    ):
+        resolve_runtime("python3.19", strict=True)
+
+
+@pytest.mark.slow
+def test_a_python_that_the_servers_sdk_is_too_new_for_has_one_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    choice = resolve_runtime("python3.9")
+    if choice.version != "3.9":
+        pytest.skip("needs Python 3.9")
+    for parent in (tmp_path, *list(tmp_path.parents)[:2]):
+        parent.chmod(0o755)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    source = "import sys, boto3\ndef handler(event, context): return [boto3.__file__, sys.version_info[1]]"
+    for house in open_house(tmp_path):
+        spec = house.function(source, runtime="python3.9")
+        if house.invoke(spec).kind != "ok" and any(
+            "Groundcloud: boto3 is not preinstalled for Python 3.9" in line for line, _ in house.lines
+        ):
+            pytest.skip("pip reaches no index")
+        assert house.answer(spec) == ["/var/runtime/boto3/__init__.py", 9]
+
+
+@pytest.mark.slow
+def test_a_function_without_the_sdk_of_its_python_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if resolve_runtime("python3.9").version != "3.9":
+        pytest.skip("needs Python 3.9")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr("groundcloud.runtime.python_sdk._command", lambda version: ())
+    for house in open_house(tmp_path):
+        assert house.answer(house.function("def handler(event, context): return 1", runtime="python3.9")) == 1
+        said = "Groundcloud: boto3 is not preinstalled for Python 3.9: neither pip nor uv is here to fetch it"
+        assert house.lines[0][0] == said
 
 
 def test_a_closed_pool_starts_nothing(tmp_path: Path) -> None:

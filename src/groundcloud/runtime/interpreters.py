@@ -18,12 +18,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from groundcloud.runtime import python_sdk
+
 _PYTHON = re.compile(r"python(\d)\.(\d{1,2})")
 _NODE = re.compile(r"nodejs(\d{0,2})(?:\.(?:x|\d{1,2})(?:-edge)?)?")
 _PROVIDED = re.compile(r"provided(?:\.al2|\.al2023)?")
 _MINOR_MAX = 20
 _OLDEST = (3, 9)  # that the code inside sandboxes runs on
-_OLDEST_SDK = (3, 10)  # botocore's Requires-Python
+_SERVED = (3, 10)  # that the server's own boto3 runs on
 _OLDEST_NODE = 14  # that our side of the channel runs on
 _NODE_NAMES = (
     "~/.nvm/versions/node/*/bin/node",
@@ -63,7 +65,10 @@ def resolve_runtime(identifier: str, *, strict: bool = False) -> RuntimeChoice:
     Raises RuntimeNotAvailable for other languages, where there is no interpreter at all, and with `strict` where the version differs.
     """
     if match := _PYTHON.fullmatch(identifier):
-        choice, advice = _python(identifier, (int(match[1]), int(match[2]))), f"`uv python install {match[1]}.{match[2]}` installs it."
+        wanted = (int(match[1]), int(match[2]))
+        choice, advice = _python(identifier, wanted), f"`uv python install {match[1]}.{match[2]}` installs it."
+        if wanted < _OLDEST:
+            advice = "Name a runtime from python{}.{} on.".format(*_OLDEST)
         differs = choice.version != f"{match[1]}.{match[2]}"
     elif match := _NODE.fullmatch(identifier):
         major = int(match[1] or 0)
@@ -74,7 +79,7 @@ def resolve_runtime(identifier: str, *, strict: bool = False) -> RuntimeChoice:
     else:
         raise RuntimeNotAvailable(f"Runtime {identifier} cannot run here: python*, nodejs* and provided* runtimes are implemented.")
     if strict and differs:
-        raise RuntimeNotAvailable(f"Strict runtimes: {choice.warning} {advice}")
+        raise RuntimeNotAvailable(f"Strict runtimes: {(choice.warning or identifier).partition('; ')[0]}. {advice}")
     return choice
 
 
@@ -84,12 +89,14 @@ def _python(identifier: str, wanted: tuple[int, int]) -> RuntimeChoice:
         return RuntimeChoice(_own_interpreter(), f"{own[0]}.{own[1]}", None, True)
     exact = _installed(wanted)
     if exact is not None:
-        return RuntimeChoice(exact, f"{wanted[0]}.{wanted[1]}", _lacks_sdk(wanted), False)
+        text = f"{wanted[0]}.{wanted[1]}"
+        return RuntimeChoice(exact, text, python_sdk.lack(text), False)
+    lack = "is not installed" if wanted >= _OLDEST else "is older than what functions run on here"
     # Not an older one than boto3 runs on: functions expect it to be there.
-    first = max(wanted[1] + 1 if wanted[0] == 3 else 0, _OLDEST_SDK[1])
+    first = max(wanted[1] + 1 if wanted[0] == 3 else 0, _SERVED[1])
     for version in [(3, minor) for minor in range(first, _MINOR_MAX)]:
         if found := _present(version, own):
-            warning = f"{identifier} is not installed; the function runs on Python {version[0]}.{version[1]}."
+            warning = f"{identifier} {lack}; the function runs on Python {version[0]}.{version[1]}."
             return RuntimeChoice(found, f"{version[0]}.{version[1]}", warning, version == own)
     newest = next(version for minor in range(_MINOR_MAX, 0, -1) if _present(version := (3, minor), own))
     warning = f"{identifier} is not installed, nor anything newer; the function runs on Python {newest[0]}.{newest[1]}."
@@ -98,17 +105,6 @@ def _python(identifier: str, wanted: tuple[int, int]) -> RuntimeChoice:
 
 def _present(version: tuple[int, int], own: tuple[int, int]) -> Path | None:
     return _own_interpreter() if version == own else _installed(version)
-
-
-def serves_sdk(version: str) -> bool:
-    """Whether the server's copy of boto3 and what it needs, all of it pure Python, runs on this version too."""
-    return tuple(int(part) for part in version.split(".")) >= _OLDEST_SDK
-
-
-def _lacks_sdk(version: tuple[int, int]) -> str | None:
-    if version >= _OLDEST_SDK:
-        return None
-    return "boto3 is not preinstalled for it: the server's copy needs Python {}.{}; put one into the package.".format(*_OLDEST_SDK)
 
 
 def _node(identifier: str, wanted: int) -> RuntimeChoice:

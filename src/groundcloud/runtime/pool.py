@@ -12,11 +12,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from groundcloud.runtime import launch, node_sdk
+from groundcloud.runtime import launch, node_sdk, python_sdk
 from groundcloud.runtime.container import ContainerFunctionSpec, Containers
 from groundcloud.runtime.control_groups import ControlGroups
 from groundcloud.runtime.function import FunctionSpec, PoolSettings, PrepareStart, SandboxStart
-from groundcloud.runtime.interpreters import RuntimeChoice, RuntimeNotAvailable, resolve_runtime, serves_sdk
+from groundcloud.runtime.interpreters import RuntimeChoice, RuntimeNotAvailable, resolve_runtime
 from groundcloud.runtime.sandbox import Sandbox, new_id
 from groundcloud.runtime.templates import Template, Templates, process_of
 from groundcloud.runtime.workers import Workers
@@ -61,6 +61,8 @@ class Pool:
         self._users_taken: set[int] = set()
         self._templates = Templates(self._start_template)
         self._sdk = node_sdk.Supply()
+        self._lacks: dict[Path, str] = {}
+        """What the sandboxes of an interpreter do without, for the functions' logs."""
         self._workers = Workers(self._start_new, self.settings.node_workers)
         self.containers = Containers()
         self._closed = False
@@ -288,6 +290,8 @@ class Pool:
             raise RuntimeError("the pool is closed")
         if spec.network == "isolated" and not zygote.hello.namespaces:
             raise RuntimeNotAvailable("A function network of its own needs namespaces, which this machine does not offer the server.")
+        if (lack := self._lacks.get(choice.path)) and choice.language == "python":
+            prepare = _saying(prepare, lack)
         sandbox_id = new_id()
         start = prepare(sandbox_id) if prepare is not None else SandboxStart()
         sandbox = self._new_sandbox(spec, start, sandbox_id, choice, namespaces=zygote.hello.namespaces)
@@ -380,7 +384,9 @@ class Pool:
                 zygote.close()
             plain = "switched off" if self.settings.plain else None if sys.platform == "linux" else f"{sys.platform} has none"
             binds = await asyncio.to_thread(launch.program_binds) if plain is None else []
-            zygote = Zygote(choice.path, plain=plain, packages=None if choice.own or serves_sdk(choice.version) else [], binds=binds)
+            packages, lack = (None, None) if choice.own else await python_sdk.packages(choice.version)
+            self._lacks[choice.path] = f"Groundcloud: {lack}" if lack else ""
+            zygote = Zygote(choice.path, plain=plain, packages=packages, binds=binds)
             await zygote.start({})
             if self._closed:
                 zygote.close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import json
 import os
 import signal
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from groundcloud.runtime import python_sdk
 from groundcloud.runtime.inside.control import LENGTH
 
 FRAMED = sys.platform != "linux"
@@ -23,8 +23,6 @@ FRAMED = sys.platform != "linux"
 _INSIDE = Path(__file__).parent / "inside"
 _ANSWER_BYTES_MAX = 64 * 1024
 _START_S_MAX = 30.0
-# What AWS's Python runtimes bring beside the standard library.
-_PACKAGES = ("boto3", "botocore", "dateutil", "jmespath", "s3transfer", "six", "urllib3")
 _BOOT = """
 import importlib.util, sys
 spec = importlib.util.spec_from_file_location("_groundcloud", {init!r}, submodule_search_locations=[{directory!r}])
@@ -50,21 +48,6 @@ class Hello:
     rss_kb: int
 
 
-def sdk_packages() -> list[str]:
-    """Where the server's own copy of AWS's SDK is, each package with its metadata."""
-    found: list[str] = []
-    for name in _PACKAGES:
-        spec = importlib.util.find_spec(name)
-        if spec is None or spec.origin is None:
-            continue
-        path = Path(spec.origin)
-        if path.name == "__init__.py":
-            path = path.parent
-        found.append(str(path))
-        found += [str(p) for p in path.parent.glob(f"{name.replace('dateutil', 'python_dateutil')}-*.dist-info")]
-    return found
-
-
 class Zygote:
     """One zygote process. `failed` is a future that ends with it."""
 
@@ -76,7 +59,7 @@ class Zygote:
         self.hello = Hello(False, {}, "", 0)
         self.alive = False
         self._plain = plain
-        self._packages = sdk_packages() if packages is None else packages
+        self._packages = python_sdk.own_packages() if packages is None else packages
         self._binds = binds or []
         self._process: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
