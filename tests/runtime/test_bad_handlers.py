@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.runtime.conftest import open_house
 
 REQUEST = "11111111-2222-3333-4444-555555555555"
 
@@ -257,3 +259,29 @@ def test_an_error_that_cannot_be_printed_is_still_an_error(house: Any) -> None:
     source = "class Bad(Exception):\n def __str__(self): raise RuntimeError\ndef handler(e, c): raise Bad"
     result = house.invoke(house.function(source))
     assert json.loads(result.payload)["errorType"] == "Bad"
+
+
+SHARED = """
+import mmap, time
+def handler(event, context):
+    if event == "file":
+        with open("/tmp/file", "wb") as file:
+            file.truncate(300 << 20)
+        file = open("/tmp/file", "r+b")
+        area = mmap.mmap(file.fileno(), 0)
+    else:
+        area = mmap.mmap(-1, 300 << 20)
+    for at in range(0, 300 << 20, 4096):
+        area[at] = 1
+    time.sleep(0.5)
+    return "alive"
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("control_groups", [True, False])
+def test_memory_that_processes_share_counts_but_for_files_in_tmp(tmp_path: Path, control_groups: bool) -> None:
+    for house in open_house(tmp_path, control_groups=control_groups):
+        spec = house.function(SHARED, memory_mb=128)
+        assert house.answer(spec, "file") == "alive"
+        assert house.invoke(house.function(SHARED, memory_mb=128), "shared").kind == "oom"

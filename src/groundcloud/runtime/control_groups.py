@@ -65,18 +65,18 @@ class Group:
             except OSError:  # gone already
                 pass
 
-    def resident_bytes(self) -> int:
-        """Memory of the processes, without /tmp and the page cache."""
+    def resident_bytes(self) -> tuple[int, int]:
+        """Memory of the processes' own, and what they share, the content of /tmp included; without the page cache."""
         path = self.paths.get("memory")
         if path is None:
-            return 0
-        names = ("total_rss ", "rss ") if self.version == 1 else ("anon ",)
+            return 0, 0
         try:
             text = (path / "memory.stat").read_text()
         except OSError:
-            return 0
+            return 0, 0
         found = {line.partition(" ")[0]: line.partition(" ")[2] for line in text.splitlines()}
-        return next((int(found[name.strip()]) for name in names if name.strip() in found), 0)
+        own, shared = (("total_rss", "rss"), ("total_shmem", "shmem")) if self.version == 1 else (("anon",), ("shmem",))
+        return int(next((found[name] for name in own if name in found), 0)), int(next((found[name] for name in shared if name in found), 0))
 
     def ran_out(self) -> bool:
         """True if the kernel has killed for memory since `limit`."""

@@ -14,16 +14,20 @@ _MB = 1024 * 1024
 def resident_mb(pid: int, group: Group | None, limit_mb: int) -> int:
     """From the control group where there is one, else over the tree below `pid`.
 
-    Without a group pages that processes share are counted for each, unless that makes more than `limit_mb`: then they are divided, which takes
-    the kernel a walk over every page.
+    Shared memory counts, but for files in /tmp, which have a limit of their own. Without a group pages that processes share are counted for each,
+    unless that makes more than `limit_mb`: then they are divided, which takes the kernel a walk over every page.
     """
     if group is not None and "memory" in group.paths:
-        return group.resident_bytes() // _MB
+        own, shared = group.resident_bytes()
+        return (own + _beside_tmp(pid, shared)) // _MB
     if not pid:
         return 0
     processes = tree(pid)
-    total = sum(map(_resident_bytes, processes)) // _MB
-    return total if total <= limit_mb else sum(map(_proportional_bytes, processes)) // _MB
+    sizes = [_resident_bytes(process) for process in processes]
+    if sum(map(sum, sizes)) <= limit_mb * _MB:
+        return sum(own for own, _ in sizes) // _MB
+    parts = [_proportional_bytes(process) for process in processes]
+    return (sum(own for own, _ in parts) + _beside_tmp(pid, sum(shared for _, shared in parts))) // _MB
 
 
 def tree(pid: int) -> list[int]:
@@ -40,18 +44,32 @@ def tree(pid: int) -> list[int]:
     return found
 
 
-def _resident_bytes(pid: int) -> int:
+def _beside_tmp(pid: int, shared_bytes: int) -> int:
+    """What of the shared memory is no content of /tmp."""
+    if shared_bytes < _MB:
+        return 0
+    try:
+        tmp = os.statvfs(f"/proc/{pid}/root/tmp")
+    except OSError:  # gone, or not ours to see
+        return 0
+    return max(0, shared_bytes - (tmp.f_blocks - tmp.f_bfree) * tmp.f_frsize)
+
+
+def _resident_bytes(pid: int) -> tuple[int, int]:
+    """Of its own; of files, programs and memory that others may share."""
     try:
         with open(f"/proc/{pid}/statm") as file:
             _, resident, shared, *_ = map(int, file.read().split())
     except OSError:
-        return 0
-    return max(0, resident - shared) * _PAGE_BYTES
+        return 0, 0
+    return max(0, resident - shared) * _PAGE_BYTES, shared * _PAGE_BYTES
 
 
-def _proportional_bytes(pid: int) -> int:
+def _proportional_bytes(pid: int) -> tuple[int, int]:
+    """Of its own; of shared memory."""
     try:
         with open(f"/proc/{pid}/smaps_rollup") as file:
-            return sum(int(line.split()[1]) * 1024 for line in file if line.startswith("Pss_Anon:"))
+            parts = {line.partition(":")[0]: int(line.split()[1]) * 1024 for line in file if line.startswith("Pss_")}
     except OSError:
-        return _resident_bytes(pid)
+        return _resident_bytes(pid)[0], 0
+    return parts.get("Pss_Anon", 0), parts.get("Pss_Shmem", 0)
