@@ -477,3 +477,27 @@ def test_a_function_without_the_sdk_says_why(tmp_path: Any, monkeypatch: pytest.
         house.invoke(node(house, "require('@aws-sdk/client-sqs'); exports.handler = async () => 1"))
         first = "Groundcloud: the function imports AWS's SDK for JavaScript, which is not here: npm is not installed"
         assert any(line.startswith(first) for line, _ in house.lines)
+
+
+CORE_OF_VERSION_2 = """
+exports.VERSION = "2.1693.0"
+exports.Service = function () {}
+exports.config = { update(values) { Object.assign(this, values) } }
+"""
+
+
+def test_version_2_of_the_sdk_is_told_the_platforms_address(house: Any) -> None:
+    files = {
+        "node_modules/aws-sdk/package.json": '{"main": "lib/aws.js"}',
+        "node_modules/aws-sdk/lib/aws.js": "module.exports = require('./core')",
+        "node_modules/aws-sdk/lib/core.js": CORE_OF_VERSION_2,
+        "core.js": "exports.VERSION = '2.0'; exports.config = { update() { throw new Error('not the SDK') } }",
+    }
+    source = """
+        const { config } = require("aws-sdk")
+        require("./core")
+        exports.handler = async () => [config.endpoint, config.s3ForcePathStyle]
+    """
+    spec = node(house, source, files=files, endpoint_url="http://localhost:4566")
+    assert house.answer(spec) == ["http://localhost:4566", True]
+    assert house.answer(node(house, source, files=files)) == [None, None]

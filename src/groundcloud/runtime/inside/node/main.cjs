@@ -9,6 +9,7 @@
 const Module = require("node:module");
 const { Channel, ERROR, INIT_ERROR, INVOKE, READY, RESPONSE, RESPONSE_BYTES_MAX, SET_UP, residentKb } = require("./channel.cjs");
 const { logFailure, patchConsole, setRequest } = require("./console.cjs");
+const endpoint = require("./endpoint.cjs");
 const { errorDocument, fault } = require("./errors.cjs");
 const { loadHandler } = require("./handler.cjs");
 const { ResponseStream, install, isStreaming } = require("./streaming.cjs");
@@ -41,6 +42,7 @@ async function setUp(head) {
   runtimeMajor = Number.parseInt(/\d+/.exec(head.runtime)?.[0] ?? "0", 10);
   patchConsole();
   install();
+  if (process.env.AWS_ENDPOINT_URL) endpoint.install();
   process.on("uncaughtException", (error) => {
     logFailure("Uncaught Exception", error);
     fail(errorDocument(error), UNCAUGHT_STATUS);

@@ -1,0 +1,30 @@
+/**
+ * Version 2 of AWS's SDK knows no AWS_ENDPOINT_URL, as version 3 does: without this its calls would leave for AWS.
+ *
+ * Each of its entry points loads lib/core.js, whose configuration every client begins with; what a function configures itself wins.
+ */
+"use strict";
+
+const Module = require("node:module");
+
+const CORE = /(?:^|\/)core(?:\.js)?$/;
+
+/** From now on what is loaded as the SDK's core is told the platform's address. */
+function install() {
+  const load = Module._load;
+  const told = new WeakSet();
+  Module._load = function (request, ...others) {
+    const loaded = load.call(this, request, ...others);
+    if (CORE.test(request) && isSdk(loaded) && !told.has(loaded)) {
+      told.add(loaded);
+      loaded.config.update({ endpoint: process.env.AWS_ENDPOINT_URL, s3ForcePathStyle: true });
+    }
+    return loaded;
+  };
+}
+
+function isSdk(loaded) {
+  return String(loaded?.VERSION).startsWith("2.") && typeof loaded.Service === "function" && typeof loaded.config?.update === "function";
+}
+
+module.exports = { install };
