@@ -285,6 +285,35 @@ def test_a_restored_table_has_its_vectors(dynamodb: Any, make: Any, clock: Any) 
     assert len(dynamodb.describe_table(TableName="restored")["Table"]["VectorIndexes"]) == 1
 
 
+def test_another_region_has_the_vectors_too(client: Any, dynamodb: Any, make: Any, clock: Any) -> None:
+    table = make("everywhere", vector_index())
+    put(dynamodb, table, "before", 1, 0, 0)
+    dynamodb.update_table(TableName=table, ReplicaUpdates=[{"Create": {"RegionName": "eu-west-1"}}])
+    clock.settle()
+    put(dynamodb, table, "after", 0, 1, 0)
+    clock.advance("5s")
+    europe = client("dynamodb", region="eu-west-1", parameter_validation=False)
+    assert search(europe, table, 1, 0, 0) == [("before", 0.0), ("after", 1.0)]
+    dynamodb.update_table(TableName=table, VectorIndexUpdates=[{"Create": vector_index("second", distance="EUCLIDEAN")}])
+    clock.settle()
+    assert search(europe, table, 1, 0, 0, index="second", top=1) == [("before", 0.0)]
+
+
+def test_a_change_of_what_is_not_projected_costs_an_index_nothing(dynamodb: Any, make: Any) -> None:
+    table = make("spared", vector_index(Projection={"ProjectionType": "INCLUDE", "NonKeyAttributes": ["kept"]}))
+    put(dynamodb, table, "a", 1, 0, 0, kept={"S": "k"})
+
+    def written(name: str) -> Any:
+        change = {"UpdateExpression": f"SET {name} = :x", "ExpressionAttributeValues": {":x": {"S": "new"}}}
+        answer = dynamodb.update_item(TableName=table, Key={"pk": {"S": "a"}}, ReturnConsumedCapacity="INDEXES", **change)
+        return answer["ConsumedCapacity"].get("VectorIndexes")
+
+    assert written("loose") is None
+    assert written("kept") == {"near": {"VectorWriteRequestBytes": 1024.0}}
+    asked = {"TableName": table, "IndexName": "near", "SearchVector": vector(1, 0, 0), "TopK": 1}
+    assert dynamodb.search_vectors(**asked)["SearchResults"][0]["Item"]["kept"] == {"S": "new"}
+
+
 def test_vectors_of_a_transaction_are_there_together_or_not_at_all(dynamodb: Any, make: Any) -> None:
     table = make("together", vector_index())
     good = {"pk": {"S": "a"}, "v": {"L": vector(1, 0, 0)}}

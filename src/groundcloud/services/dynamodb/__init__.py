@@ -5,7 +5,7 @@ SSESpecification is kept and shown; items rest as the store keeps them. AWS::Dyn
 with. Tags of a table switch what AWS has no switch for: `groundcloud:throttling` = `on`, `groundcloud:replication-lag-ms`.
 Settings of auto scaling and the pace of a bulk operation are kept and shown, without effect.
 Missing, and refused by name: global tables across accounts (GlobalTableSourceArn, GlobalTableSettingsReplicationMode), disassociation
-of replicas, binary Ion, ZSTD where neither Python 3.14 nor the package zstandard is there.
+of replicas, ZSTD where neither Python 3.14 nor the package zstandard is there. Missing, and told as an error of the object: binary Ion.
 """
 
 from groundcloud.kernel.service import Service

@@ -158,6 +158,8 @@ def _write_entries(
 
 def _write_vectors(tx: Any, table: TableDefinition, key: Key, old: Item | None, new: Item | None, usage: Usage | None) -> None:
     for index in table.vectors:
+        if old is not None and new is not None and vectors.is_untouched(index, table, old, new):
+            continue
         before = None if old is None else vectors.entry_of(index, table, key, old)
         after = None if new is None else vectors.entry_of(index, table, key, new)
         if before == after:

@@ -73,6 +73,13 @@ def entry_of(index: VectorIndex, table: TableDefinition, key: tuple[bytes, bytes
     return Entry((index.index_number, partition, *key), b"".join((head, filters, floats, encode_json(rest))), size)
 
 
+def is_untouched(index: VectorIndex, table: TableDefinition, old: Item, new: Item) -> bool:
+    """Whether a change of an item leaves what the index holds of it, which spares reading the vector."""
+    if index.projection_type == "ALL":
+        return False
+    return all(old.get(name) == new.get(name) for name in (index.attribute, *_projected(index, table, new)))
+
+
 def check(table: TableDefinition, item: Item, names: Iterable[str] | None = None) -> None:
     """Raises ValidationException for a vector, or an attribute of a search schema, that an index cannot take.
 
