@@ -482,14 +482,15 @@ def test_a_function_without_the_sdk_says_why(tmp_path: Any, monkeypatch: pytest.
 CORE_OF_VERSION_2 = """
 exports.VERSION = "2.1693.0"
 exports.Service = function () {}
-exports.config = { update(values) { Object.assign(this, values) } }
+exports.reset = () => { exports.config = { update(values) { Object.assign(this, values) } } }
+exports.reset()
 """
 
 
 def test_version_2_of_the_sdk_is_told_the_platforms_address(house: Any) -> None:
     files = {
         "node_modules/aws-sdk/package.json": '{"main": "lib/aws.js"}',
-        "node_modules/aws-sdk/lib/aws.js": "module.exports = require('./core')",
+        "node_modules/aws-sdk/lib/aws.js": "require('./core').reset()\nmodule.exports = require('./core')",
         "node_modules/aws-sdk/lib/core.js": CORE_OF_VERSION_2,
         "core.js": "exports.VERSION = '2.0'; exports.config = { update() { throw new Error('not the SDK') } }",
     }

@@ -1,7 +1,8 @@
 /**
  * Version 2 of AWS's SDK knows no AWS_ENDPOINT_URL, as version 3 does: without this its calls would leave for AWS.
  *
- * Each of its entry points loads lib/core.js, whose configuration every client begins with; what a function configures itself wins.
+ * Each of its entry points loads lib/core.js, whose configuration every client begins with, last when it is complete: before that it is made anew.
+ * What a function configures itself wins.
  */
 "use strict";
 
@@ -15,8 +16,8 @@ function install() {
   const told = new WeakSet();
   Module._load = function (request, ...others) {
     const loaded = load.call(this, request, ...others);
-    if (CORE.test(request) && isSdk(loaded) && !told.has(loaded)) {
-      told.add(loaded);
+    if (CORE.test(request) && isSdk(loaded) && !told.has(loaded.config)) {
+      told.add(loaded.config);
       loaded.config.update({ endpoint: process.env.AWS_ENDPOINT_URL, s3ForcePathStyle: true });
     }
     return loaded;
