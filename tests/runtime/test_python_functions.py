@@ -288,6 +288,27 @@ def test_a_library_in_the_package_wins_over_the_preinstalled_one(house: Any) -> 
     assert house.answer(spec) == ["mine", "/var/runtime/jmespath/__init__.py"]
 
 
+SESSION = """
+class Session:
+    def create_client(self, service_name, region_name=None, endpoint_url=None): return endpoint_url
+"""
+
+
+@pytest.mark.parametrize(("version", "told"), [("1.29.3", "http://localhost:4566"), ("1.31.0", None), ("own", None)])
+def test_an_old_sdk_in_the_package_is_told_the_platforms_address(house: Any, version: str, told: str | None) -> None:
+    spec = house.function(
+        """
+        import botocore.session
+        def handler(event, context):
+            session = botocore.session.Session()
+            return [session.create_client("sts", region_name="eu-west-1"), session.create_client("sts", endpoint_url="http://mine")]
+        """,
+        files={"botocore/__init__.py": f"__version__ = {version!r}", "botocore/session.py": SESSION},
+        endpoint_url="http://localhost:4566",
+    )
+    assert house.answer(spec) == [told, "http://mine"]
+
+
 def test_a_module_of_the_package_may_bear_the_name_of_a_preloaded_one(house: Any) -> None:
     spec = house.function("import secrets\ndef handler(e, c): return secrets.mine", files={"secrets.py": "mine = 1"})
     assert house.answer(spec) == 1

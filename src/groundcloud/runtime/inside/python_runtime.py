@@ -23,7 +23,7 @@ import types
 from collections.abc import Callable
 from typing import Any
 
-from . import frames, sandbox, template
+from . import frames, old_sdk, sandbox, template
 
 _INDENT = "\u00a0\u00a0"  # AWS replaces the indentation of tracebacks by no-break spaces, which its console keeps.
 
@@ -414,6 +414,8 @@ def _forget_shadowed(paths: list[str], preloaded: frozenset[str], third_party: f
             brought.update(name.partition(".")[0] for name in os.listdir(path))
         except OSError:
             continue
+    if "botocore" in brought:
+        sys.meta_path.insert(0, old_sdk.Watch())
     shadowed = brought & preloaded
     if not shadowed:
         return
