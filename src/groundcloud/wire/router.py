@@ -28,7 +28,9 @@ class _Candidate(NamedTuple):
     header_names: tuple[str, ...]
 
     def fits(self, query: dict[str, list[str]], headers: dict[str, str]) -> bool:
-        return all(name in query for name in self.query_names) and all(name in headers for name in self.header_names)
+        return (not self.query_names or all(name in query for name in self.query_names)) and (
+            not self.header_names or all(name in headers for name in self.header_names)
+        )
 
 
 class _Leaf:
@@ -58,7 +60,7 @@ class _Leaf:
         if nearest is not None:
             return nearest
         for candidate in self.plain:
-            if candidate.fits(query, headers):
+            if (query or not candidate.query_names) and candidate.fits(query, headers):
                 return self._named(candidate, self.plain, query)
         return self.plain[-1] if self.plain else None
 

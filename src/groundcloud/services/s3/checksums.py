@@ -20,6 +20,7 @@ ALGORITHMS = ("CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256", "SHA512", "MD5",
 CRC_BYTES = {"CRC32": 4, "CRC32C": 4, "CRC64NVME": 8}
 DIGEST_BYTES = {**CRC_BYTES, "SHA1": 20, "SHA256": 32, "SHA512": 64, "MD5": 16, "XXHASH64": 8, "XXHASH3": 8, "XXHASH128": 16}
 MEMBERS = {algorithm: f"Checksum{algorithm}" for algorithm in ALGORITHMS}
+_NAMES = frozenset(MEMBERS.values())
 HEADERS = {algorithm: f"x-amz-checksum-{algorithm.lower()}" for algorithm in ALGORITHMS}
 BY_HEADER = {header: algorithm for algorithm, header in HEADERS.items()}
 
@@ -96,7 +97,7 @@ def declared(request: dict[str, Any], trailer: str | None, headers: dict[str, st
 
     `trailer` is the x-amz-trailer header.
     """
-    given = [algorithm for algorithm, member in MEMBERS.items() if member in request]
+    given = [algorithm for algorithm, member in MEMBERS.items() if member in request] if not _NAMES.isdisjoint(request) else ()
     announced = BY_HEADER.get(trailer.strip().lower(), "") if trailer else ""
     if len(given) + bool(announced) > 1:
         raise errors.invalid_request("Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.")

@@ -105,7 +105,15 @@ def opener(keys: tuple[bytes, ...]) -> Cipher:
 
 def derive(root: bytes, salt: bytes) -> bytes:
     """A key of its own from a key that many share."""
-    return hmac.digest(root, salt, "sha256")
+    begun = _begun(root).copy()
+    begun.update(salt)
+    return begun.digest()
+
+
+@lru_cache(maxsize=OPENERS_MAX)
+def _begun(root: bytes) -> hmac.HMAC:
+    """What every key from one root begins with."""
+    return hmac.new(root, digestmod="sha256")
 
 
 def seal_key(key: bytes, under: bytes, salt: bytes) -> bytes:

@@ -20,6 +20,7 @@ HEADER_MEMBERS = (
     "Expires",
     "WebsiteRedirectLocation",
 )
+_HEADER_NAMES = frozenset(HEADER_MEMBERS)
 CONTENT_TYPE_DEFAULT = "binary/octet-stream"
 STORAGE_CLASSES = frozenset(
     ("STANDARD", "REDUCED_REDUNDANCY", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER", "DEEP_ARCHIVE", "GLACIER_IR")
@@ -28,7 +29,9 @@ STORAGE_CLASSES = frozenset(
 
 def headers_of(request: dict[str, Any]) -> dict[str, str]:
     """System metadata by member name."""
-    found = {}
+    found: dict[str, str] = {}
+    if _HEADER_NAMES.isdisjoint(request):
+        return found
     for member in HEADER_MEMBERS:
         value = request.get(member)
         if value is not None:
@@ -73,7 +76,7 @@ def tags_of(request: dict[str, Any]) -> dict[str, str]:
 
 def storage_class_of(request: dict[str, Any]) -> str:
     value: str = request.get("StorageClass", "STANDARD")
-    if value not in STORAGE_CLASSES:
+    if value != "STANDARD" and value not in STORAGE_CLASSES:
         raise errors.invalid_storage_class(value)
     return value
 

@@ -33,15 +33,11 @@ def check_put(call: Call, tx: Transaction, request: dict[str, Any], *, action: s
     key = request["Key"]
     names.check_key(key)
     bucket = permissions.open_bucket(call, tx, request, action, key, context=_of_inner(request) if form or call.http is None else None)
+    if _FURTHER.isdisjoint(request):
+        return bucket
     if "Tagging" in request:
         permissions.require(call, bucket, "s3:PutObjectTagging", key)
-    if (
-        "ACL" in request
-        or "GrantRead" in request
-        or "GrantFullControl" in request
-        or "GrantReadACP" in request
-        or "GrantWriteACP" in request
-    ) and call.principal.kind != "service":
+    if not _GRANTS.isdisjoint(request) and call.principal.kind != "service":
         # The policies by which AWS's own services write reports and logs name s3:PutObject alone.
         permissions.require(call, bucket, "s3:PutObjectAcl", key)
     if "ObjectLockMode" in request:
@@ -50,6 +46,10 @@ def check_put(call: Call, tx: Transaction, request: dict[str, Any], *, action: s
         permissions.require(call, bucket, "s3:PutObjectLegalHold", key)
     return bucket
 
+
+_GRANTS = frozenset(("ACL", "GrantFullControl", "GrantRead", "GrantReadACP", "GrantWriteACP"))
+_FURTHER = frozenset(("Tagging", "ObjectLockMode", "ObjectLockLegalHoldStatus", *_GRANTS))
+"""Members of a write that take a permission of their own."""
 
 _CONDITIONS = {
     "ACL": "s3:x-amz-acl",
@@ -67,16 +67,14 @@ def _of_inner(request: dict[str, Any]) -> Callable[[], dict[str, Any]]:
 
 def grants_of_write(call: Call, bucket: Bucket, request: dict[str, Any]) -> tuple[acls.Grants, str]:
     """The new object's ACL, and its owner where that is not the bucket's. Raises as `acls.check_allowed`."""
-    writer = call.principal.account or bucket.account
-    owner = writer if writer != bucket.account else ""
-    if bucket.ownership == "BucketOwnerEnforced" or (
-        bucket.ownership == "BucketOwnerPreferred" and request.get("ACL") == "bucket-owner-full-control"
-    ):
-        owner = ""
     if bucket.ownership == "BucketOwnerEnforced":
-        if "ACL" in request or any(name.startswith("Grant") for name in request):
+        if not _GRANTS.isdisjoint(request):
             acls.check_allowed(call, bucket, request, ())
         return (), ""
+    writer = call.principal.account or bucket.account
+    owner = writer if writer != bucket.account else ""
+    if bucket.ownership == "BucketOwnerPreferred" and request.get("ACL") == "bucket-owner-full-control":
+        owner = ""
     grants = acls.grants_of_request(request, owner or bucket.account, bucket.account)
     acls.check_allowed(call, bucket, request, grants)
     return grants, owner
@@ -87,6 +85,7 @@ async def put_object(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     if "WriteOffsetBytes" in request:
         raise errors.not_implemented("x-amz-write-offset-bytes")
     refuse_half_a_part(call)
+    position = call.ground.store.position
     bucket = check_put(call, call.reading(), request)
     key = request["Key"]
     headers = objects.headers_of(request)
@@ -109,7 +108,7 @@ async def put_object(call: Call, request: dict[str, Any]) -> dict[str, Any]:
         "retention": retention,
         "legal_hold": legal_hold,
     }
-    bucket, version = write(call, request, bucket.bucket_name, key, received, fields, "ObjectCreated:Put")
+    bucket, version = write(call, request, bucket.bucket_name, key, received, fields, "ObjectCreated:Put", (bucket, position))
     return written(bucket, version, sealing)
 
 
@@ -123,15 +122,27 @@ def refuse_half_a_part(call: Call) -> None:
 
 
 def write(
-    call: Call, request: dict[str, Any], bucket_name: str, key: str, received: contents.Received, fields: dict[str, Any], event: str
+    call: Call,
+    request: dict[str, Any],
+    bucket_name: str,
+    key: str,
+    received: contents.Received,
+    fields: dict[str, Any],
+    event: str,
+    known: tuple[Bucket | None, int] = (None, -1),
 ) -> tuple[Bucket, Version]:
-    """The one transaction of a put: conditions, content, version, notification. Drops what was received if it fails."""
+    """The one transaction of a put: conditions, content, version, notification. Drops what was received if it fails.
+
+    `known`: the bucket as it was at a position of the store.
+    """
     try:
         with call.transaction() as tx:
             # The bucket may have gone or changed while the body came in.
-            bucket = permissions.BUCKETS.get(tx, bucket_name)
-            if bucket is None:
-                raise errors.no_such_bucket(bucket_name)
+            bucket, position = known
+            if bucket is None or bucket.point or position != call.ground.store.position:
+                bucket = permissions.BUCKETS.get(tx, bucket_name)
+                if bucket is None:
+                    raise errors.no_such_bucket(bucket_name)
             current = OBJECTS.get(tx, bucket_name, key)
             if "IfMatch" in request or "IfNoneMatch" in request:
                 conditions.check_write(request, key, current)
