@@ -25,7 +25,10 @@ function install() {
 }
 
 function isSdk(loaded) {
-  return String(loaded?.VERSION).startsWith("2.") && typeof loaded.Service === "function" && typeof loaded.config?.update === "function";
+  // Modules that load one another in a circle are not complete yet, and Node.js warns of what is asked of them.
+  const owns = (name) => Object.prototype.hasOwnProperty.call(Object(loaded), name);
+  if (!owns("VERSION") || !owns("Service") || !owns("config")) return false;
+  return String(loaded.VERSION).startsWith("2.") && typeof loaded.Service === "function" && typeof loaded.config.update === "function";
 }
 
 module.exports = { install };
