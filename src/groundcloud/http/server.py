@@ -1,4 +1,4 @@
-"""Listening: uvicorn around the front, with bounds on what a client may send before we look at it."""
+"""Listening: uvicorn around the front, with bounds on what a client may send before we look at it. HTTP/1.1 and HTTP/2 share the port."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
 
 from groundcloud.base.limits import HEADERS_BYTES_MAX
 
@@ -17,6 +18,8 @@ KEEP_ALIVE_S = 75
 BACKLOG = 2048
 SHUTDOWN_GRACE_S = 3
 GC_THRESHOLDS = (20_000, 20, 50)
+HTTP2_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+"""RFC 9113, 3.4. No request of HTTP/1.1 begins so."""
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -47,6 +50,46 @@ class BoundedProtocol(HttpToolsProtocol):
             self.transport.close()
 
 
+class Opening(asyncio.Protocol):
+    """A connection before its first bytes, which decide on the protocol that has it from then on: requests pay nothing for the choice."""
+
+    def __init__(
+        self, config: uvicorn.Config, server_state: ServerState, app_state: dict[str, Any], _loop: asyncio.AbstractEventLoop
+    ) -> None:
+        self._arguments = (config, server_state, app_state, _loop)
+        self._connections: set[Any] = server_state.connections
+        self._transport: asyncio.Transport
+        self._begun = b""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        self._transport = transport
+        self._connections.add(self)
+
+    def data_received(self, data: bytes) -> None:
+        if self._begun:
+            data = self._begun + data
+        protocol: Any
+        if data.startswith(HTTP2_PREFACE):
+            from groundcloud.http.http2 import Http2Protocol
+
+            protocol = Http2Protocol(*self._arguments)
+        elif HTTP2_PREFACE.startswith(data):
+            self._begun = data
+            return
+        else:
+            protocol = BoundedProtocol(*self._arguments)
+        self._connections.discard(self)
+        self._transport.set_protocol(protocol)
+        protocol.connection_made(self._transport)
+        protocol.data_received(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._connections.discard(self)
+
+    def shutdown(self) -> None:
+        self._transport.close()
+
+
 class AddressInUse(Exception):
     """Nothing can listen there; the message says where and why."""
 
@@ -74,7 +117,7 @@ class Server(uvicorn.Server):
             uvicorn.Config(
                 app,
                 loop="uvloop",
-                http=BoundedProtocol,
+                http=Opening,
                 ws="none",
                 lifespan="off",
                 log_config=None,
