@@ -92,3 +92,32 @@ def test_checksums_are_shown_to_whoever_asks_in_any_case(send: Any, bucket: str,
 def test_authorizations_that_are_none(send: Any, bucket: str, authorization: str, status: int, code: str, sentence: str) -> None:
     got, _, body = send("GET", f"/{bucket}", {"authorization": authorization}, signed=False)
     assert (got, f"<Code>{code}</Code><Message>{sentence}</Message>" in body.decode()) == (status, True)
+
+
+def test_a_listing_says_where_its_bucket_is(send: Any, bucket: str) -> None:
+    assert send("GET", f"/{bucket}?list-type=2")[1]["x-amz-bucket-region"] == "us-east-1"
+
+
+def test_a_part_of_a_composite_object_has_its_own_checksum(send: Any, s3: Any, bucket: str) -> None:
+    upload_id = s3.create_multipart_upload(Bucket=bucket, Key="k", ChecksumAlgorithm="CRC32")["UploadId"]
+    part = s3.upload_part(Bucket=bucket, Key="k", UploadId=upload_id, PartNumber=1, Body=b"1", ChecksumAlgorithm="CRC32")
+    parts = [{"PartNumber": 1, "ETag": part["ETag"], "ChecksumCRC32": part["ChecksumCRC32"]}]
+    done = s3.complete_multipart_upload(Bucket=bucket, Key="k", UploadId=upload_id, MultipartUpload={"Parts": parts})
+    head = send("HEAD", f"/{bucket}/k?partNumber=1", {"x-amz-checksum-mode": "ENABLED"})[1]
+    assert (head["x-amz-checksum-crc32"], head["x-amz-checksum-type"]) == (part["ChecksumCRC32"], "COMPOSITE")
+    whole = send("GET", f"/{bucket}/k", {"x-amz-checksum-mode": "ENABLED", "range": "bytes=0-"})[1]
+    assert whole["x-amz-checksum-crc32"] == done["ChecksumCRC32"]
+
+
+def test_ids_of_notifications_are_unique(s3: Any, client: Any, bucket: str, refused: Any) -> None:
+    arn = "arn:aws:sns:us-east-1:000000000000:none"
+    twice = [{"Id": "a", "TopicArn": arn, "Events": [f"s3:Object{what}:*"]} for what in ("Created", "Removed")]
+    said = refused(
+        "InvalidArgument",
+        400,
+        s3.put_bucket_notification_configuration,
+        Bucket=bucket,
+        NotificationConfiguration={"TopicConfigurations": twice},
+        SkipDestinationValidation=True,
+    )
+    assert said["Message"] == "Same ID used for multiple configurations. IDs must be unique"

@@ -170,6 +170,8 @@ def test_a_website_without_an_error_page_makes_one(s3: Any, shared: str, bucket:
     assert (status, headers["content-type"]) == (404, "text/html; charset=utf-8")
     assert b"<h1>404 Not Found</h1>" in body
     assert b"<li>Code: NoSuchKey</li>\n<li>Message: The specified key does not exist.</li>\n<li>Key: none</li>" in body
+    assert (headers["x-amz-error-code"], headers["x-amz-error-detail-key"]) == ("NoSuchKey", "none")
+    assert headers["x-amz-error-message"] == "The specified key does not exist."
     assert ask(ground, "POST", "/none", host)[0] == 405
 
 

@@ -21,9 +21,22 @@ def _finish(call: Call, response: HttpResponse) -> None:
         return
     if "origin" in http.headers:
         _allow_origin(call, http, response)
+    if call.operation in _LISTINGS and response.status == 200:
+        _tell_region(call, response)
     if "x-amz-request-payer" in http.headers and response.status < 300:
         _tell_charge(call, response)
     access_logs.note(call, http, response)
+
+
+_LISTINGS = frozenset(("ListObjects", "ListObjectsV2"))
+
+
+def _tell_region(call: Call, response: HttpResponse) -> None:
+    from groundcloud.services.s3.state import BUCKETS
+
+    bucket = BUCKETS.get(call.reading(), call.resource.removeprefix("arn:aws:s3:::"))
+    if bucket is not None:
+        response.headers.append(("x-amz-bucket-region", bucket.region))
 
 
 def _tell_charge(call: Call, response: HttpResponse) -> None:

@@ -144,10 +144,14 @@ def checked(call: Call, bucket: Bucket, document: dict[str, Any], *, skip_destin
     kept: dict[str, Any] = {"EventBridgeConfiguration": {}} if "EventBridgeConfiguration" in document else {}
     listeners: list[str] = []
     seen: list[tuple[set[str], str, str]] = []
+    ids: set[str] = set()
     for member, (arn_member, service, action) in _KINDS.items():
         for configuration in document.get(member) or ():
             configuration = dict(configuration)
             configuration.setdefault("Id", call.new_id())
+            if configuration["Id"] in ids:
+                raise errors.invalid_argument("Same ID used for multiple configurations. IDs must be unique", "Configurations", None)
+            ids.add(configuration["Id"])
             _check_rules(configuration)
             _check_overlap(configuration, seen)
             target_arn = configuration.get(arn_member)

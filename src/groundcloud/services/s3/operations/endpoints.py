@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import quote
 
 from groundcloud.base.errors import AwsError
 from groundcloud.http import hosts
@@ -96,9 +97,12 @@ async def page(call: Call, http: HttpRequest) -> HttpResponse | None:
     if error_key and 400 <= status < 500:
         http.headers.pop("range", None)
         try:
-            return await _page(call, http, bucket_name, error_key, status)
+            response = await _page(call, http, bucket_name, error_key, status)
         except AwsError:
             pass
+        else:
+            response.headers.extend(_error_headers(failure))
+            return response
     return _failed(call, status, failure)
 
 
@@ -137,4 +141,12 @@ def _failed(call: Call, status: int, error: AwsError) -> HttpResponse:
         status, HTTPStatus(status).phrase, error.code, error.message.partition(" (ground why")[0], error.fields, call.request_id
     )
     headers = [("content-type", "text/html; charset=utf-8"), ("x-amz-request-id", call.request_id), ("x-amz-id-2", call.request_id)]
-    return HttpResponse(status, headers, body)
+    return HttpResponse(status, headers + _error_headers(error), body)
+
+
+def _error_headers(error: AwsError) -> list[tuple[str, str]]:
+    """What a website's answer says of why it is not the page."""
+    found = [("x-amz-error-code", error.code), ("x-amz-error-message", error.message.partition(" (ground why")[0])]
+    return found + [
+        (f"x-amz-error-detail-{name}", quote(str(value), safe="/:*")) for name, value in error.fields.items() if value is not None
+    ]
