@@ -154,3 +154,22 @@ def test_a_version_is_initialised_again_when_the_server_starts_before_anybody_ca
     restored = re.search(r"\tRestore Duration: ([\d.]+) ms\t", tail)
     assert restored and first[0] != second[0]
     assert initialised() == 2
+
+
+def test_a_version_that_is_not_invoked_for_two_weeks_becomes_inactive_until_it_is_called(
+    lambda_: Any, function: Callable[..., str], clock: Any
+) -> None:
+    name = function("def handler(e, c): return 1", Publish=True, **ON)
+    clock.settle()
+    clock.advance("13d")
+    assert invoke(lambda_, name, "1")[0] == 1
+    clock.advance("13d")
+    assert lambda_.get_function_configuration(FunctionName=name, Qualifier="1")["State"] == "Active"
+    clock.advance("2d")
+    shown = lambda_.get_function_configuration(FunctionName=name, Qualifier="1")
+    assert (shown["State"], shown["StateReasonCode"]) == ("Inactive", "Idle")
+    with pytest.raises(lambda_.exceptions.SnapStartNotReadyException):
+        lambda_.invoke(FunctionName=name, Qualifier="1")
+    clock.settle()
+    assert lambda_.get_function_configuration(FunctionName=name, Qualifier="1")["State"] == "Active"
+    assert invoke(lambda_, name, "1")[0] == 1

@@ -4,7 +4,8 @@ How a version is run is in `execution`, of container images in `images`; what ha
 Missing: file systems (EFS), capacity providers, event sources other than SQS, Kinesis and DynamoDB streams: each is refused by name. Images are those
 of the local Docker or Podman, and extensions in them are not started. Nothing here knows a signature: enforced code signing lets no package through.
 VpcConfig, TracingConfig and KMSKeyArn are kept and shown; a function's network is what `ground up --function-network` says. SnapStart needs
-namespaces and no extensions: without, a version becomes Active as on AWS, and its sandboxes are initialised one by one.
+namespaces and no extensions: without, a version becomes Active as on AWS, and its sandboxes are initialised one by one. Versions with SnapStart become Inactive; other functions
+hold nothing that AWS would reclaim and stay Active.
 """
 
 from groundcloud.kernel.service import Service

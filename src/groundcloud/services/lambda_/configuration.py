@@ -195,9 +195,10 @@ def document(name: FunctionName, function: Function, version: Version, *, qualif
         "LoggingConfig": {"LogFormat": "Text", "LogGroup": f"/aws/lambda/{version.function_name}", **version.logging},
     }
     if version.state != "Active":
-        creating = version.state == "Pending"
+        creating = version.state == "Pending" and not version.state_reason
         result["StateReason"] = "The function is being created." if creating else version.state_reason
-        result["StateReasonCode"] = "Creating" if creating else "FunctionError.RuntimeInitError"
+        codes = {"Pending": "Creating" if creating else "Restoring", "Inactive": "Idle"}
+        result["StateReasonCode"] = codes.get(version.state, "FunctionError.RuntimeInitError")
     if version.code.image is not None:
         for member in ("Runtime", "Handler", "RuntimeVersionConfig"):
             del result[member]

@@ -31,6 +31,11 @@ def function_exists(function_name: str) -> AwsError:
     return AwsError("ResourceConflictException", f"Function already exist: {function_name}", fields=_USER)
 
 
+def snap_start_not_ready() -> AwsError:
+    message = "Lambda is initializing your function. It will be ready to invoke once your function state becomes ACTIVE."
+    return AwsError("SnapStartNotReadyException", message, fields=_USER)
+
+
 def conflict(message: str) -> AwsError:
     return AwsError("ResourceConflictException", message, fields=_USER)
 

@@ -70,7 +70,7 @@ class Outcome(NamedTuple):
 class Prepared:
     """What a generation of a version needs to run, made once."""
 
-    __slots__ = ("group_name", "name", "own_group", "runtime_arn", "runtime_version", "spec", "tenants", "version", "warning")
+    __slots__ = ("group_name", "name", "own_group", "runtime_arn", "runtime_version", "spec", "tenants", "used_ms", "version", "warning")
 
     def __init__(self, name: FunctionName, version: Version, spec: FunctionSpec, warning: str | None) -> None:
         self.name = name
@@ -81,6 +81,7 @@ class Prepared:
         self.group_name = spec.log_group_name
         self.runtime_version, self.runtime_arn = runtimes.version_of(version.runtime, name.region) if version.runtime else ("", "")
         self.tenants: dict[str, Prepared] = {}
+        self.used_ms = 0
 
     def of_tenant(self, tenant_id: str) -> Prepared:
         """The same with sandboxes of the tenant's own; itself for no tenant."""
@@ -144,6 +145,11 @@ class Executor:
             self._prepared.clear()
         self._prepared[key] = made
         return made
+
+    def used_ms(self, name: FunctionName, version: Version) -> int:
+        """When it was last invoked, as far as this server knows."""
+        prepared = self._prepared.get((name.account, name.region, name.name, version.number))
+        return prepared.used_ms if prepared is not None else 0
 
     async def retire(self, name: FunctionName, version: Version) -> None:
         """Code or configuration was replaced: sandboxes of `version` take no further invocation, and end when they are idle."""
@@ -294,7 +300,9 @@ async def run(
     name_call(call, target)
     concurrent = gate.enter(function)
     try:
-        prepared = (await executor.prepared(call, target)).of_tenant(tenant_id)
+        prepared = await executor.prepared(call, target)
+        prepared.used_ms = call.now_ms
+        prepared = prepared.of_tenant(tenant_id)
         version = prepared.version
         invocation = Invocation(
             request_id=request_id,

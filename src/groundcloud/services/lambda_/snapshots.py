@@ -1,6 +1,7 @@
 """SnapStart: a published version is initialised once, when it is published; its sandboxes are forked from that process.
 
-A version's states: Pending --initialised--> Active, Pending --its initialisation failed--> Failed. A durable timer does the work and stays with the
+A version's states: Pending --initialised--> Active, Pending --its initialisation failed--> Failed, Active --not invoked for 14 days (since the server
+started)--> Inactive, its process gone, Inactive --a call, which is refused--> Pending. A durable timer does the work and stays with the
 version: a restart in the middle begins again, and after a restart a version that is Active is initialised anew in the background, a few of them at a
 time; its first invocation waits for what is left of that. Those beyond a limit wait for their first invocation.
 """
@@ -27,6 +28,9 @@ REBUILT_MAX = 32
 
 AT_ONCE = 2
 """Of those; the server has other things to do then."""
+
+IDLE_MS = 14 * 86_400_000
+"""AWS: "Activating and managing Lambda SnapStart", SnapStart and Lambda function states."""
 
 _OLDEST = (3, 12)  # AWS: SnapStart, supported runtimes: "Python 3.12 and later", Java and .NET
 
@@ -71,12 +75,19 @@ async def keep(call: Call, function_name: str, number: int) -> None:
             await _take(call, function_name, number)
     elif version is not None and version.state == "Active":
         await _rebuild(call, function_name, number)
+    began_ms, name = call.clock.now_ms(), FunctionName(call.account, call.region, function_name, str(number))
     while True:
         watch = VERSIONS.watch(call, function_name, number)
         version = VERSIONS.get(call.reading(), function_name, number)
         if version is None or version.state != "Active":
             return
-        await call.wait(watch)
+        idle_at_ms = max(began_ms, execution.of_server(call).used_ms(name, version)) + IDLE_MS
+        if call.clock.now_ms() >= idle_at_ms:
+            with call.transaction() as tx:
+                VERSIONS.put(tx, version.replace(state="Inactive", state_reason="The function is idle."))
+            await execution.of_server(call).retire(name, version)
+            return
+        await call.wait(watch, until_ms=idle_at_ms)
 
 
 async def _take(call: Call, function_name: str, number: int) -> None:
@@ -113,8 +124,14 @@ async def _initialise(call: Call, function_name: str, number: int) -> bool:
     return await executor.snapshot(call, await executor.prepared(call, execution.target(call, name)))
 
 
-def check_ready(version: Version) -> None:
-    """Raises ResourceConflictException while a version cannot be invoked."""
+def check_ready(call: Call, name: FunctionName, version: Version) -> None:
+    """Raises ResourceConflictException while a version cannot be invoked, SnapStartNotReadyException for an inactive one, which wakes."""
+    if version.state == "Inactive":
+        if (name.account, name.region) == (call.account, call.region):
+            with call.transaction() as tx:
+                VERSIONS.put(tx, version.replace(state="Pending", state_reason="The function is being restored."))
+                call.schedule(call.now_ms, "lambda.snapshot", [version.function_name, version.number], tx=tx)
+        raise errors.snap_start_not_ready()
     if version.state != "Active":
         raise errors.conflict(
             "The operation cannot be performed at this time. The function is currently in the following state: " + version.state

@@ -39,7 +39,7 @@ async def invoke(call: Call, request: dict[str, Any]) -> dict[str, Any]:
         return await starts.invoke(call, target, payload, request, trace)
     if request.get("DurableExecutionName"):
         raise errors.invalid_parameter("DurableExecutionName can only be given for a durable function.")
-    snapshots.check_ready(target.version)
+    snapshots.check_ready(call, target.name, target.version)
     if kind == "Event":
         events.accept(call, name, payload, client_context=context, trace=trace, tenant_id=tenant_id)
         return {"StatusCode": 202}
@@ -65,7 +65,7 @@ async def invoke_with_response_stream(call: Call, request: dict[str, Any]) -> di
         return {"StatusCode": 204}
     if executions.config_of(target.version) is not None:
         raise errors.invalid_parameter("You cannot invoke a durable function with response streaming.")
-    snapshots.check_ready(target.version)
+    snapshots.check_ready(call, target.name, target.version)
     context = _client_context(request.get("ClientContext"))
     stream = execution.stream(
         call, target, payload, call.request_id, client_context=context, trace=_trace(call), tenant_id=request.get("TenantId") or ""
