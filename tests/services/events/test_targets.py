@@ -122,6 +122,18 @@ def test_a_role_that_does_not_trust_eventbridge_delivers_nothing(client, role, r
     assert message["MessageAttributes"]["ERROR_CODE"]["StringValue"] == "NO_PERMISSIONS"
 
 
+def test_a_queue_that_is_gone_is_no_resource_and_one_without_a_policy_no_permission(client, rule, put, queue, arrived, sqs, account):
+    dead_url, dead_arn = queue("dead")
+    rule("gone", {"source": ["app.orders"]}, f"arn:aws:sqs:us-east-1:{account}:gone", DeadLetterConfig={"Arn": dead_arn})
+    put({})
+    (message,) = arrived(dead_url, raw=True)
+    assert message["MessageAttributes"]["ERROR_CODE"]["StringValue"] == "NO_RESOURCE"
+    sqs.create_queue(QueueName="gone")
+    put({})
+    (message,) = arrived(dead_url, raw=True)
+    assert message["MessageAttributes"]["ERROR_CODE"]["StringValue"] == "NO_PERMISSIONS"
+
+
 def test_an_event_becomes_a_message_of_a_topic(client, rule, put, arrived, sqs, account):
     sns = client("sns")
     topic = sns.create_topic(Name="t")["TopicArn"]

@@ -76,10 +76,11 @@ def move(call: Call, task_id: str) -> None:
 def into_queue(call: Call, delivery: Delivery) -> None:
     """A delivery from another service is a SendMessage by that service. Attributes: MessageGroupId, MessageDeduplicationId, AWSTraceHeader; MessageAttributes,
     a document of typed ones with binary values in base64; others become message attributes."""
-    call.authorize("sqs:SendMessage", delivery.target_arn)
     queue = QUEUES.get(call.tx, arns.parse(delivery.target_arn).resource)
     if queue is None:
+        # Before permissions: a policy cannot let anybody into a queue that is not there, and EventBridge's dead letters tell the two apart (NO_RESOURCE).
         raise errors.queue_does_not_exist()
+    call.authorize("sqs:SendMessage", delivery.target_arn)
     extra = dict(delivery.attributes)
     entry: dict[str, Any] = {"MessageBody": delivery.text}
     for name in ("MessageGroupId", "MessageDeduplicationId"):
