@@ -42,6 +42,10 @@ class Outbox:
         }
 
     def put(self, tx: Transaction, call: Call, delivery: Delivery) -> None:
+        """Writes the row, unless the target's room knows by now that nobody would hear of it."""
+        interested = self._interested(delivery.target_arn)
+        if interested is not None and not interested(call, tx, delivery):
+            return
         self._schedule(tx, call, delivery, self._ground.clock.now_ms())
 
     def _schedule(self, tx: Transaction, call: Call, delivery: Delivery, due_ms: int) -> None:
@@ -57,6 +61,11 @@ class Outbox:
             function = None if room is None or room not in self._ground.rooms else self._ground.rooms.get(room).targets.get(service)
             found = self._found[service] = (function, inspect.iscoroutinefunction(function))
         return found
+
+    def _interested(self, target_arn: str) -> Any:
+        """The `interested` of the room that takes deliveries to this ARN."""
+        room = self._targets.get(target_arn.split(":", 3)[2]) if arns.is_arn(target_arn) else None
+        return self._ground.rooms.get(room).interested if room is not None and room in self._ground.rooms else None
 
     def takes(self, target_arn: str) -> bool:
         """Whether some room takes deliveries to this ARN."""

@@ -20,7 +20,8 @@ from groundcloud.wire import codec, model
 from groundcloud.wire.message import HttpResponse
 
 if TYPE_CHECKING:
-    from groundcloud.kernel.call import Call
+    from groundcloud.kernel.call import Call, Delivery
+    from groundcloud.store import Transaction
 
 Resource = str | Callable[["Call", dict[str, Any]], str | list[str]]
 ContextOf = Callable[["Call", dict[str, Any]], dict[str, Any]]
@@ -121,6 +122,7 @@ class Service:
     `operations` names the module or package that holds the operations (for packages with two services). `validate=False` leaves the shapes' constraints to the room.
     `access_denied` is the code of a denial where it is not the protocol's usual one. `resource_policy_required`: where a resource has a policy, an identity
     policy counts only if that one names the account (KMS keys).
+    `interested(call, tx, delivery) -> bool` is asked before a delivery to the room is written: False where it would be without effect (an event on a bus without rules).
     `finish(call, response)` may add headers to every answer, errors too, just before it leaves (S3's cross-origin rules).
     """
 
@@ -138,6 +140,7 @@ class Service:
         resource_policy_required: bool = False,
         action_prefix: str | None = None,
         finish: Callable[[Call, HttpResponse], None] | None = None,
+        interested: Callable[[Call, Transaction, Delivery], bool] | None = None,
     ) -> None:
         self.name = name
         self.package = package
@@ -150,6 +153,7 @@ class Service:
         self._workers_module = workers
         self._action_prefix = action_prefix
         self.finish = finish
+        self.interested = interested
 
     @cached_property
     def model(self) -> model.Model:

@@ -39,3 +39,27 @@ def test_a_stacks_changes_of_status_are_events(client, queue, rule, arrived, clo
         if kind == "CloudFormation Resource Status Change" and detail["status-details"]["status"] == "CREATE_COMPLETE"
     )
     assert (done["logical-resource-id"], done["resource-type"]) == ("Q", "AWS::SQS::Queue") and done["physical-resource-id"]
+
+
+def test_an_event_that_no_rule_could_meet_leaves_no_delivery(client, queue, rule, arrived, events, ground, monkeypatch):
+    from groundcloud.kernel.outbox import Outbox
+
+    written = []
+    schedule = Outbox._schedule
+    monkeypatch.setattr(
+        Outbox, "_schedule", lambda self, tx, call, delivery, due: (written.append(delivery), schedule(self, tx, call, delivery, due))[1]
+    )
+    s3 = client("s3")
+    s3.create_bucket(Bucket="b-unheard")
+    s3.put_bucket_notification_configuration(Bucket="b-unheard", NotificationConfiguration={"EventBridgeConfiguration": {}})
+    s3.put_object(Bucket="b-unheard", Key="k")
+    assert not written
+    url, arn = queue()
+    rule("objects", {"source": ["aws.s3"]}, arn)
+    s3.put_object(Bucket="b-unheard", Key="heard")
+    assert [event["detail"]["object"]["key"] for event in arrived(url)] == ["heard"]
+    assert len(written) == 1
+    events.remove_targets(Rule="objects", Ids=[target["Id"] for target in events.list_targets_by_rule(Rule="objects")["Targets"]])
+    events.delete_rule(Name="objects")
+    s3.put_object(Bucket="b-unheard", Key="k")
+    assert len(written) == 1

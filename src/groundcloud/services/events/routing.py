@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from groundcloud.base import arn as arns
 from groundcloud.base.event_patterns import Pattern
 from groundcloud.kernel.call import Call
+from groundcloud.kernel.call import Delivery as Handed
 from groundcloud.services.events import buses, deliveries, inputs
 from groundcloud.services.events.envelopes import Event
 from groundcloud.services.events.inputs import Source
-from groundcloud.services.events.state import ARCHIVES, RULES, TARGETS, Archive, Rule, Target, put_archived
+from groundcloud.services.events.state import ARCHIVES, DEFAULT_BUS, RULES, TARGETS, Archive, Rule, Target, put_archived
 from groundcloud.store import Transaction
 
 BUSES_COMPILED_MAX = 4096
@@ -66,6 +68,15 @@ def publish(call: Call, tx: Transaction, bus_name: str, event: Event) -> None:
         for archive, pattern in bus.archives:
             if pattern is None or pattern.matches(event.document):
                 put_archived(tx, archive.archive_id, event.at_ms, call.now_ms, event.text.encode())
+
+
+def interested(call: Call, tx: Transaction, delivery: Handed) -> bool:
+    """False for a service's event to a default bus that has neither rules nor archives. What a role sends is authorised on arrival, heard or not."""
+    arn = arns.parse(delivery.target_arn)
+    if delivery.principal.startswith("arn:") or arn.resource != f"event-bus/{DEFAULT_BUS}":
+        return True
+    bus = compiled(call, tx.at(arn.account or call.account, arn.region or call.region), DEFAULT_BUS)
+    return bool(bus.by_source or bus.others or bus.archives)
 
 
 def replay(call: Call, tx: Transaction, bus_name: str, event: Event, rule_arns: tuple[str, ...]) -> None:
