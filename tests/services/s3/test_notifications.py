@@ -169,7 +169,8 @@ def test_overlapping_and_doubled_filters_are_refused(s3: Any, bucket: str, queue
 
     overlap = "Configurations overlap. Configurations on the same bucket cannot share a common event type."
     assert wrong(one(["s3:ObjectCreated:*"]), one(["s3:ObjectCreated:Put"])) == overlap
-    assert wrong(one(["s3:ObjectCreated:*"], ("prefix", "a")), one(["s3:ObjectCreated:*"], ("prefix", "ab"))) == overlap
+    ambiguous = "Configuration is ambiguously defined. Cannot have overlapping suffixes in two rules if the prefixes are overlapping for the same event type."
+    assert wrong(one(["s3:ObjectCreated:*"], ("prefix", "a")), one(["s3:ObjectCreated:*"], ("prefix", "ab"))) == ambiguous
     assert wrong(one(["s3:ObjectCreated:*"], ("infix", "a"))) == "filter rule name must be either prefix or suffix"
     assert wrong(one(["s3:ObjectCreated:*"], ("prefix", "a"), ("prefix", "b"))) == "Cannot specify more than one prefix rule in a filter."
     s3.put_bucket_notification_configuration(
@@ -252,3 +253,35 @@ def test_a_function_hears_of_objects(s3: Any, sqs: Any, client: Any, clock: Any,
     clock.settle()
     lines = [event["message"] for event in logs.filter_log_events(logGroupName="/aws/lambda/f")["events"]]
     assert any("SEEN hello" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("kind", "arn_member", "resource", "noun"),
+    [
+        ("QueueConfigurations", "QueueArn", "sqs:us-east-1:{}:none", "queue"),
+        ("TopicConfigurations", "TopicArn", "sns:us-east-1:{}:none", "topic"),
+        ("LambdaFunctionConfigurations", "LambdaFunctionArn", "lambda:us-east-1:{}:function:none", "Lambda"),
+    ],
+)
+def test_a_target_that_is_not_there_is_told_from_one_that_lets_nobody_in(
+    s3: Any, sqs: Any, bucket: str, account: str, refused: Any, kind: str, arn_member: str, resource: str, noun: str
+) -> None:
+    def said(target_arn: str) -> tuple[str, str]:
+        error = refused(
+            "InvalidArgument",
+            400,
+            s3.put_bucket_notification_configuration,
+            Bucket=bucket,
+            NotificationConfiguration={kind: [{arn_member: target_arn, "Events": ["s3:ObjectCreated:*"]}]},
+        )
+        assert error["Message"] == "Unable to validate the following destination configurations"
+        return error["ArgumentName"], error["ArgumentValue"]
+
+    target_arn = "arn:aws:" + resource.format(account)
+    assert said(target_arn) == (target_arn, f"The destination {noun} does not exist")
+    if noun == "queue":
+        sqs.create_queue(QueueName="none")
+        assert said(target_arn) == (
+            target_arn,
+            "Permissions on the destination queue do not allow S3 to publish notifications from this bucket",
+        )

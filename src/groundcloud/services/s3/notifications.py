@@ -5,7 +5,7 @@ AWS: "Amazon S3 Event Notifications", "Event message structure", "Configuring ev
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 from urllib.parse import quote_plus
 
@@ -139,7 +139,52 @@ def test_event(call: Call, bucket: Bucket) -> bytes:
     )
 
 
-def checked(call: Call, bucket: Bucket, document: dict[str, Any], *, skip_destinations: bool) -> tuple[dict[str, Any], list[str]]:
+async def absent_targets(call: Call, document: dict[str, Any]) -> set[str]:
+    """The ARNs of queues, topics and functions that the caller finds not to exist."""
+    found: set[str] = set()
+    for member, (arn_member, service, _) in _KINDS.items():
+        for configuration in document.get(member) or ():
+            target_arn = configuration.get(arn_member) or ""
+            if not arns.is_arn(target_arn) or service not in call.ground.rooms:
+                continue
+            target = arns.parse(target_arn)
+            if target.service != service or target.account != call.account:
+                continue
+            operation, params = {
+                "sqs": ("GetQueueUrl", {"QueueName": target.resource}),
+                "lambda": ("GetFunctionConfiguration", {"FunctionName": target_arn}),
+                "sns": ("GetTopicAttributes", {"TopicArn": target_arn}),
+            }[service]
+            try:
+                await call.request(service, operation, params, region=target.region)
+            except errors.AwsError as error:
+                if error.code in _ABSENT:
+                    found.add(target_arn)
+    return found
+
+
+_ABSENT = frozenset(
+    ("QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue", "ResourceNotFoundException", "NotFound", "NotFoundException")
+)
+_NOT_THERE = {
+    "sqs": "The destination queue does not exist",
+    "lambda": "The destination Lambda does not exist",
+    "sns": "The destination topic does not exist",
+}
+_NOT_PERMITTED = {
+    "sqs": "Permissions on the destination queue do not allow S3 to publish notifications from this bucket",
+    "lambda": "Not authorized to invoke function [{arn}]",
+    "sns": "Permissions on the destination topic do not allow S3 to publish notifications from this bucket",
+}
+
+
+def _not_valid(target_arn: str, why: str) -> errors.S3Error:
+    return errors.invalid_argument("Unable to validate the following destination configurations", target_arn, why)
+
+
+def checked(
+    call: Call, bucket: Bucket, document: dict[str, Any], *, skip_destinations: bool, absent: Collection[str] = ()
+) -> tuple[dict[str, Any], list[str]]:
     """The configuration as it is kept (with ids), and the ARNs of its queues and topics, which are to be tested. Raises InvalidArgument, and refuses destinations without a room by name."""
     kept: dict[str, Any] = {"EventBridgeConfiguration": {}} if "EventBridgeConfiguration" in document else {}
     listeners: list[str] = []
@@ -161,16 +206,10 @@ def checked(call: Call, bucket: Bucket, document: dict[str, Any], *, skip_destin
                 raise errors.invalid_argument("The ARN is not well formed", arn_member, target_arn)
             if service not in call.ground.rooms:
                 raise errors.refused(f"S3 notifications to {service}")
+            if target_arn in absent:
+                raise _not_valid(target_arn, _NOT_THERE[service])
             if not skip_destinations and not _may_send(call, bucket, service, action, target_arn):
-                raise errors.invalid_argument(
-                    "Unable to validate the following destination configurations",
-                    target_arn,
-                    "Permissions on the destination queue do not allow S3 to publish notifications from this bucket"
-                    if service == "sqs"
-                    else "Not authorized to invoke function [" + target_arn + "]"
-                    if service == "lambda"
-                    else "Permissions on the destination topic do not allow S3 to publish notifications from this bucket",
-                )
+                raise _not_valid(target_arn, _NOT_PERMITTED[service].format(arn=target_arn))
             if service != "lambda":
                 listeners.append(target_arn)
             kept.setdefault(member, []).append(configuration)
@@ -208,9 +247,13 @@ def _check_overlap(configuration: dict[str, Any], seen: list[tuple[set[str], str
         prefixes = prefix.startswith(other_prefix) or other_prefix.startswith(prefix)
         suffixes = suffix.endswith(other_suffix) or other_suffix.endswith(suffix)
         if shared and prefixes and suffixes:
-            raise errors.invalid_argument(
-                "Configurations overlap. Configurations on the same bucket cannot share a common event type.", "Configurations", None
-            )
+            sentence = "Configurations overlap. Configurations on the same bucket cannot share a common event type."
+            if rules or other_prefix or other_suffix:
+                sentence = (
+                    "Configuration is ambiguously defined. Cannot have overlapping suffixes in two rules if the prefixes are overlapping for the same "
+                    "event type."
+                )
+            raise errors.invalid_argument(sentence, "Configurations", None)
     seen.append((events, prefix, suffix))
 
 

@@ -204,11 +204,16 @@ def delete_bucket_encryption(call: Call, request: dict[str, Any]) -> dict[str, A
 
 
 @operation(public=True)
-def put_bucket_notification_configuration(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+async def put_bucket_notification_configuration(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    skip = bool(request.get("SkipDestinationValidation"))
+    absent = set() if skip else await notifications.absent_targets(call, request["NotificationConfiguration"])
+    with call.transaction():
+        return _put_notification(call, request, skip, absent)
+
+
+def _put_notification(call: Call, request: dict[str, Any], skip: bool, absent: set[str]) -> dict[str, Any]:
     bucket = _open(call, request, "s3:PutBucketNotification")
-    document, listeners = notifications.checked(
-        call, bucket, request["NotificationConfiguration"], skip_destinations=bool(request.get("SkipDestinationValidation"))
-    )
+    document, listeners = notifications.checked(call, bucket, request["NotificationConfiguration"], skip_destinations=skip, absent=absent)
     if not document:
         return _forget(call, bucket, "notification")
     _keep(call, bucket, "notification", document, marks=True)
