@@ -15,13 +15,10 @@ Imported at the first such connection only. No server push (nobody speaks it any
 from __future__ import annotations
 
 import asyncio
-import logging
-import re
 from collections import deque
-from collections.abc import MutableMapping
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
-from urllib.parse import unquote
 
 from h2 import events
 from h2.config import H2Configuration
@@ -34,8 +31,7 @@ from uvicorn.protocols.utils import get_local_addr, get_remote_addr
 from uvicorn.server import ServerState
 
 from groundcloud.base.limits import HEADERS_BYTES_MAX
-
-Message = MutableMapping[str, Any]
+from groundcloud.http.http2_stream import Stream, request_scope
 
 STREAMS_MAX = 250
 """Requests at a time on one connection; clients are told and open another."""
@@ -50,14 +46,11 @@ FRAME_BYTES = 64 * 1024
 """The longest frame, in and (where the client takes it) out."""
 UNREAD_BYTES_MAX = 4 * 1024 * 1024
 """Frames other than an answer's that a client may leave unread (acknowledged pings and settings): beyond, it is broken off."""
+LINGER_S = 1
+"""How long a connection that we end stays open to hear the client out: closed at once with bytes unread, it would be reset, and what we said last
+lost with it."""
 ENCODER_TABLE_BYTES_MAX = 4096
 """What we remember of a connection's headers to compress them, whatever the client offers to remember."""
-
-_HOP_BY_HOP = frozenset([b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"])
-_NAME_REFUSED = re.compile(rb'[\x00-\x20\x7f-\xff()<>@,;:\\\[\]={}"/?]|^$')
-_VALUE_REFUSED = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
-
-_log = logging.getLogger("groundcloud.http")
 
 
 class Http2Protocol(asyncio.Protocol):
@@ -71,7 +64,7 @@ class Http2Protocol(asyncio.Protocol):
         self.loop = _loop or asyncio.get_running_loop()
         self._app_state = app_state
         self._idle_s = config.timeout_keep_alive
-        self._idle_timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self._transport: asyncio.Transport
         self._streams: dict[int, Stream] = {}
         self._ready: deque[Stream] = deque()
@@ -79,6 +72,9 @@ class Http2Protocol(asyncio.Protocol):
         self._paused = False
         self._flush_due = False
         self._leaving = False
+        """After GOAWAY: no new streams."""
+        self._closing = False
+        """All is said."""
         self._resets_left = RESETS_MAX
         self.h2 = _Connection()
 
@@ -102,13 +98,12 @@ class Http2Protocol(asyncio.Protocol):
         self._wait_idle()
 
     def data_received(self, data: bytes) -> None:
-        if self._transport.is_closing():
+        if self._closing:
             return
         try:
             happened = self.h2.receive_data(data)
         except ProtocolError:
-            self.flush()  # h2 has said GOAWAY and why
-            self._transport.close()
+            self._close()  # h2 has said GOAWAY and why
             return
         for event in happened:
             take = _TAKERS.get(type(event))
@@ -119,11 +114,10 @@ class Http2Protocol(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.server_state.connections.discard(self)  # type: ignore[arg-type]
-        if self._idle_timer is not None:
-            self._idle_timer.cancel()
-        self._ready.clear()
-        for stream in self._streams.values():
-            stream.leave()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._closing = True
+        self._leave_all()
 
     def pause_writing(self) -> None:
         self._paused = True
@@ -136,7 +130,7 @@ class Http2Protocol(asyncio.Protocol):
 
     def shutdown(self) -> None:
         """No new streams; the connection ends after those under way."""
-        self._go_away(ErrorCodes.NO_ERROR)
+        self._go_away()
 
     # What streams call
 
@@ -144,7 +138,10 @@ class Http2Protocol(asyncio.Protocol):
         """Has `stream` take its turn to send, now if nothing is in the way."""
         if not stream.queued:
             stream.queued = True
-            self._ready.append(stream)
+            if stream.pending:
+                self._ready.append(stream)
+            else:
+                self._ready.appendleft(stream)  # a mere end needs no window
         self.pump()
 
     def pump(self) -> None:
@@ -182,7 +179,7 @@ class Http2Protocol(asyncio.Protocol):
     def flush(self) -> None:
         self._flush_due = False
         data = self.h2.data_to_send()
-        if data and not self._transport.is_closing():
+        if data and not self._closing and not self._transport.is_closing():
             self._transport.write(data)
             if self._transport.get_write_buffer_size() > UNREAD_BYTES_MAX:
                 self._transport.abort()
@@ -210,10 +207,9 @@ class Http2Protocol(asyncio.Protocol):
         self.server_state.total_requests += 1
         self._resets_left = min(self._resets_left + stream.ended, RESETS_MAX)
         self._streams.pop(stream.id, None)
-        if not self._streams and not self._transport.is_closing():
+        if not self._streams and not self._closing:
             if self._leaving:
-                self.flush()
-                self._transport.close()
+                self._close()
             else:
                 self._wait_idle()
 
@@ -225,14 +221,14 @@ class Http2Protocol(asyncio.Protocol):
             self.reset(stream_id, ErrorCodes.REFUSED_STREAM)
             self._count_reset()
             return
-        scope = _request_scope(event)
+        scope = request_scope(event)
         if scope is None:
             self.reset(stream_id, ErrorCodes.PROTOCOL_ERROR)
             self._count_reset()
             return
-        if self._idle_timer is not None:
-            self._idle_timer.cancel()
-            self._idle_timer = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         stream = Stream(self, stream_id, {**self._scope, "state": self._app_state.copy(), **scope}, event.stream_ended is not None)
         self._streams[stream_id] = stream
         task = self.loop.create_task(stream.run())
@@ -271,8 +267,7 @@ class Http2Protocol(asyncio.Protocol):
     def _terminated(self, event: events.ConnectionTerminated) -> None:
         self._leaving = True
         if not self._streams or event.error_code != ErrorCodes.NO_ERROR:
-            self.flush()
-            self._transport.close()
+            self._close()
 
     # Below
 
@@ -284,175 +279,44 @@ class Http2Protocol(asyncio.Protocol):
     def _count_reset(self) -> None:
         self._resets_left -= 1
         if self._resets_left < 0:
-            for stream in self._streams.values():
-                stream.leave()
-            self._streams.clear()
-            self._go_away(ErrorCodes.ENHANCE_YOUR_CALM)
+            self.h2.close_connection(ErrorCodes.ENHANCE_YOUR_CALM)
+            self._close()
 
-    def _go_away(self, code: ErrorCodes) -> None:
-        if not self._leaving or code != ErrorCodes.NO_ERROR:
-            self.h2.close_connection(code)
+    def _go_away(self) -> None:
+        if not self._leaving:
+            self.h2.close_connection()
         self._leaving = True
         self.flush()
         if not self._streams:
+            self._close()
+
+    def _close(self) -> None:
+        self.flush()
+        if self._closing or self._transport.is_closing():
+            return
+        self._leaving = self._closing = True
+        self._leave_all()
+        self._transport.write_eof()
+        self._wait(LINGER_S, self._linger_over)
+
+    def _linger_over(self) -> None:
+        if self._transport.get_write_buffer_size():
+            self._wait(LINGER_S, self._linger_over)  # a slow client still takes what is its own
+        else:
             self._transport.close()
 
+    def _leave_all(self) -> None:
+        self._ready.clear()
+        for stream in self._streams.values():
+            stream.leave()
+
     def _wait_idle(self) -> None:
-        self._idle_timer = self.loop.call_later(self._idle_s, self._go_away, ErrorCodes.NO_ERROR)
+        self._wait(self._idle_s, self._go_away)
 
-
-class Stream:
-    """One request and its answer: ASGI's `receive` and `send`."""
-
-    def __init__(self, connection: Http2Protocol, stream_id: int, scope: Message, body_ended: bool) -> None:
-        self.id = stream_id
-        self.pending = memoryview(b"")
-        """What the answer's body waits to send."""
-        self.ends = False
-        """Whether the answer ends with what is pending."""
-        self.queued = False
-        self.gone = False
-        """Whether the client has given up, or the connection."""
-        self.ended = False
-        """Whether the answer is out, to its end."""
-        self._connection = connection
-        self._scope = scope
-        self._body = bytearray()
-        self._body_ended = body_ended
-        self._body_told = False
-        self._unacknowledged = 0
-        self._continue_due = any(name == b"expect" and value.lower() == b"100-continue" for name, value in scope["headers"])
-        self._changed = asyncio.Event()
-        self._out: asyncio.Future[None] | None = None
-        self._started = False
-        self._length: int | None = None
-
-    async def run(self) -> None:
-        connection = self._connection
-        try:
-            await connection.app(self._scope, self.receive, self.send)  # type: ignore[arg-type]
-            if not self.ended and not self.gone:
-                raise RuntimeError("the application returned without its whole answer")
-        except asyncio.CancelledError:
-            connection.reset(self.id, ErrorCodes.CANCEL)
-            self.leave()
-            raise
-        except Exception:
-            _log.exception("answering over HTTP/2 failed")
-            if self._started or self.gone:
-                connection.reset(self.id, ErrorCodes.INTERNAL_ERROR)
-                self.leave()
-            else:
-                await self.send({"type": "http.response.start", "status": 500, "headers": [(b"content-type", b"text/plain")]})
-                await self.send({"type": "http.response.body", "body": b"Internal Server Error"})
-        finally:
-            self._drop_body()
-            connection.finished(self)
-
-    # What the connection calls
-
-    def receive_data(self, data: bytes, flow_bytes: int) -> None:
-        if self.ended or self.gone:
-            self._connection.acknowledge(self.id, flow_bytes)
-            return
-        self._body += data
-        self._unacknowledged += flow_bytes
-        self._changed.set()
-
-    def receive_end(self) -> None:
-        self._body_ended = True
-        self._changed.set()
-
-    def leave(self) -> None:
-        """Nobody is there to answer any more."""
-        self.gone = True
-        self.pending = self.pending[:0]
-        self._drop_body()
-        self._changed.set()
-        self._release()
-
-    def sent(self, last: bool) -> None:
-        """All that was pending is out; `last`: the answer has ended with it."""
-        self._release()
-        if last:
-            self.ended = True
-            self._changed.set()
-            self._drop_body()
-            if not self._body_ended:
-                # The rest of the request is not wanted (RFC 9113, 8.1).
-                self._connection.reset(self.id, ErrorCodes.NO_ERROR)
-
-    # ASGI
-
-    async def receive(self) -> Message:
-        if self._continue_due:
-            self._continue_due = False
-            if not (self._started or self._body or self._body_ended or self.gone):
-                self._connection.h2.send_headers(self.id, [(b":status", b"100")])
-                self._connection.flush_soon()
-        while True:
-            if self.gone or self.ended:
-                return {"type": "http.disconnect"}
-            if self._body or (self._body_ended and not self._body_told):
-                break
-            self._changed.clear()
-            await self._changed.wait()
-        data = bytes(self._body)
-        self._drop_body()
-        self._body_told = self._body_ended
-        return {"type": "http.request", "body": data, "more_body": not self._body_ended}
-
-    async def send(self, message: Message) -> None:
-        if self.gone:
-            return
-        if message["type"] == "http.response.start":
-            self._start(message)
-            return
-        if not self._started or self.ends:
-            raise RuntimeError("a body before its head, or after its end")
-        body = b"" if self._scope["method"] == "HEAD" else message.get("body", b"")
-        self.ends = not message.get("more_body", False)
-        if self._length is not None:
-            self._length -= len(body)
-            if self._length < 0 or (self.ends and self._length):
-                raise RuntimeError("an answer's body is not as long as its content-length")
-        if not body and not self.ends:
-            return
-        self.pending = memoryview(body)
-        self._connection.offer(self)
-        if (self.pending or self.ends) and not self.ended:
-            self._out = self._connection.loop.create_future()
-            await self._out
-
-    def _start(self, message: Message) -> None:
-        status = message["status"]
-        headers = [(b":status", b"%d" % status)]
-        length = None
-        for name, value in [*self._connection.server_state.default_headers, *message.get("headers", ())]:
-            name = name.lower()
-            if name in _HOP_BY_HOP:
-                continue
-            if _NAME_REFUSED.search(name) or _VALUE_REFUSED.search(value):
-                raise RuntimeError(f"not a header: {name!r}")
-            if name == b"content-length":
-                length = int(value)
-            headers.append((name, value.strip()))
-        self._length = length if self._scope["method"] != "HEAD" and status != 304 else None
-        self._connection.h2.send_headers(self.id, headers)
-        self._started = True
-        self._connection.flush_soon()
-
-    # Below
-
-    def _drop_body(self) -> None:
-        self._body = bytearray()
-        size, self._unacknowledged = self._unacknowledged, 0
-        self._connection.acknowledge(self.id, size)
-
-    def _release(self) -> None:
-        if self._out is not None and not self._out.done():
-            self._out.set_result(None)
-        self._out = None
+    def _wait(self, seconds: float, then: Callable[[], None]) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self.loop.call_later(seconds, then)
 
 
 class _States(H2ConnectionStateMachine):
@@ -499,40 +363,3 @@ _TAKERS: dict[type, Any] = {
     events.ConnectionTerminated: Http2Protocol._terminated,
 }
 """What is not named here h2 sees to: pings, priorities, acknowledgements; trailers say nothing to us."""
-
-
-def _request_scope(event: events.RequestReceived) -> Message | None:
-    """The part of ASGI's scope that is the request's own; None for one that HTTP/1.1 would refuse, and for CONNECT."""
-    method = target = b""
-    authority = None
-    headers: list[tuple[bytes, bytes]] = []
-    length_known = False
-    for name, value in event.headers or ():
-        if name[:1] == b":":
-            if name == b":method":
-                method = value
-            elif name == b":path":
-                target = value
-            elif name == b":authority":
-                authority = value
-            continue
-        if name == b"host":
-            authority = authority or value
-            continue
-        if name == b"content-length":
-            length_known = True
-        headers.append((bytes(name), bytes(value)))
-    if not target.startswith(b"/") or not target.isascii() or not method.isascii():
-        return None
-    if authority is not None:
-        headers.insert(0, (b"host", bytes(authority)))
-    if event.stream_ended is None and not length_known:
-        headers.append((b"transfer-encoding", b"chunked"))  # as HTTP/1.1 says that a body follows
-    path, _, query = target.partition(b"?")
-    return {
-        "method": method.decode("ascii"),
-        "path": unquote(path.decode("ascii")),
-        "raw_path": bytes(path),
-        "query_string": bytes(query),
-        "headers": headers,
-    }
