@@ -121,3 +121,8 @@ def test_ids_of_notifications_are_unique(s3: Any, client: Any, bucket: str, refu
         SkipDestinationValidation=True,
     )
     assert said["Message"] == "Same ID used for multiple configurations. IDs must be unique"
+
+
+def test_an_empty_content_type_is_none(send: Any, bucket: str) -> None:
+    send("PUT", f"/{bucket}/k", {"content-type": ""}, b"1")
+    assert send("HEAD", f"/{bucket}/k")[1]["content-type"] == "binary/octet-stream"

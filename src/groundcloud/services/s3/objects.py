@@ -36,6 +36,8 @@ def headers_of(request: dict[str, Any]) -> dict[str, str]:
         value = request.get(member)
         if value is not None:
             found[member] = value if type(value) is str else _expires(value)
+    if found.get("ContentType") == "":
+        del found["ContentType"]  # none, then
     encoding = found.get("ContentEncoding")
     if encoding is not None and "aws-chunked" in encoding:
         # aws-chunked is how it was sent, not what it is.
