@@ -82,6 +82,25 @@ def test_queues_and_tables():
     assert found[("UserErrors", ())] == (1, 1)
 
 
+def test_streams():
+    arn, of = "arn:aws:kinesis:us-east-1:1:stream/s", (("StreamName", "s"),)
+    found = measured(
+        record("kinesis", "PutRecord", arn, units={"IncomingRecords": 1, "IncomingBytes": 9, "PutRecord.Bytes": 9}),
+        record("kinesis", "PutRecord", arn, 400, "ProvisionedThroughputExceededException"),
+        record("kinesis", "PutRecords", arn, units={"IncomingRecords": 2, "PutRecords.TotalRecords": 3, "PutRecords.ThrottledRecords": 1}),
+        record("kinesis", "GetRecords", arn, units={"GetRecords.Records": 2, "GetRecords.IteratorAgeMilliseconds": 40}),
+        record("kinesis", "DescribeStream", arn),
+    )
+    assert found[("IncomingRecords", of)] == (2, 3)
+    assert found[("PutRecord.Success", of)] == (2, 1)
+    assert found[("PutRecord.Latency", of)] == (1, 5)
+    assert found[("WriteProvisionedThroughputExceeded", of)] == (3, 2)
+    assert found[("ReadProvisionedThroughputExceeded", of)] == (1, 0)
+    assert found[("PutRecords.TotalRecords", of)] == (1, 3)
+    assert found[("GetRecords.IteratorAgeMilliseconds", of)] == (1, 40)
+    assert not any("DescribeStream" in name for name, _ in found)
+
+
 def test_calls_become_metrics_that_can_be_read(client, clock):
     sqs, cloudwatch = client("sqs"), client("cloudwatch")
     url = sqs.create_queue(QueueName="q")["QueueUrl"]

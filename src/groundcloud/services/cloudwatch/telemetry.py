@@ -214,11 +214,61 @@ def _dynamodb(records: list[CallRecord], start_s: int, into: Measured) -> None:
                 _at(into, "AWS/DynamoDB", name, (("TableName", table),), COUNT, start_s).add(record.units[name])
 
 
+_OF_STREAMS = {
+    "IncomingRecords": COUNT,
+    "IncomingBytes": BYTES,
+    "PutRecord.Bytes": BYTES,
+    "PutRecords.Bytes": BYTES,
+    "PutRecords.TotalRecords": COUNT,
+    "PutRecords.SuccessfulRecords": COUNT,
+    "PutRecords.ThrottledRecords": COUNT,
+    "GetRecords.Records": COUNT,
+    "GetRecords.Bytes": BYTES,
+    "GetRecords.IteratorAgeMilliseconds": MILLISECONDS,
+}
+_EXCEEDED = {"PutRecord": "Write", "PutRecords": "Write", "GetRecords": "Read"}
+
+
+def _kinesis(records: list[CallRecord], start_s: int, into: Measured) -> None:
+    """AWS: "Monitoring the Amazon Kinesis Data Streams Service with Amazon CloudWatch", stream-level metrics. The room counts in `units`, by the metrics' names."""
+    first = records[0]
+    direction = _EXCEEDED.get(first.operation)
+    stream_name = first.resource.partition(":stream/")[2].partition("/")[0]
+    if direction is None or not stream_name:
+        return
+    of, count = (("StreamName", stream_name),), len(records)
+    exceeded = _at(into, "AWS/Kinesis", f"{direction}ProvisionedThroughputExceeded", of, COUNT, start_s)
+    if first.error:
+        exceeded.add(1.0 if first.error in THROTTLED else 0.0, count)
+        _at(into, "AWS/Kinesis", f"{first.operation}.Success", of, COUNT, start_s).add(0.0, count)
+        return
+    _at(into, "AWS/Kinesis", f"{first.operation}.Success", of, COUNT, start_s).add(1.0, count)
+    latency = _at(into, "AWS/Kinesis", f"{first.operation}.Latency", of, MILLISECONDS, start_s)
+    for record in records:
+        latency.add(round(record.duration_us / 1000, 2))
+        exceeded.add(record.units.get("PutRecords.ThrottledRecords", 0.0))
+        for name, value in record.units.items():
+            if name in _OF_STREAMS:
+                _at(into, "AWS/Kinesis", name, of, _OF_STREAMS[name], start_s).add(value)
+
+
+def _events(records: list[CallRecord], start_s: int, into: Measured) -> None:
+    """AWS: "Monitoring Amazon EventBridge". The room counts what rules do, by the metrics' names; of the default bus by RuleName alone."""
+    if records[0].operation != "Measure":
+        return
+    for record in records:
+        of = tuple(sorted(record.dimensions.items()))
+        for name, value in record.units.items():
+            _at(into, "AWS/Events", name, of, COUNT, start_s).add(value)
+
+
 MEASURES: dict[str, Callable[[list[CallRecord], int, Measured], None]] = {
     "lambda": _lambda,
     "execute-api": _api,
     "sns": _sns,
     "sqs": _sqs,
     "dynamodb": _dynamodb,
+    "kinesis": _kinesis,
+    "events": _events,
 }
 """Service of a record -> what its metrics are: `f(records alike, the minute's beginning, into)`."""

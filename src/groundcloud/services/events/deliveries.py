@@ -18,7 +18,7 @@ import msgspec
 from groundcloud.base.errors import AwsError
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.call import Delivery as Handed
-from groundcloud.services.events import inputs
+from groundcloud.services.events import inputs, metrics
 from groundcloud.services.events.envelopes import Event
 from groundcloud.services.events.state import Target
 from groundcloud.store import Transaction
@@ -157,6 +157,8 @@ def failed(call: Call, tx: Transaction, delivery: Delivery, error: Exception) ->
             _schedule(call, tx, msgspec.structs.replace(delivery, retries=delivery.retries + 1, slot=False), due_ms)
             return
     dead_letter_arn = (delivery.document.get("DeadLetterConfig") or {}).get("Arn")
+    figures = {"Invocations": 1.0, "FailedInvocations": 1.0}
+    metrics.measure(call, tx, delivery.rule_arn, {**figures, "InvocationsSentToDlq": 1.0} if dead_letter_arn else figures)
     if not dead_letter_arn:
         _log.warning("delivery to %s dropped after %d retries: %s", delivery.target_arn, delivery.retries, error)
         return

@@ -22,23 +22,24 @@ RETRIED = {401, 407, 409, 429}
 RETRY_AFTER_S_MAX = 86_400
 
 
-async def send(call: Call, delivery: Delivery) -> None:
-    """One attempt. Raises Failed; returns early if the destination's rate has the event wait for its turn."""
+async def send(call: Call, delivery: Delivery) -> bool:
+    """One attempt. Raises Failed; False if the destination's rate has the event wait for its turn."""
     if ":api-destination/" not in delivery.target_arn:
         await _to_api(call, delivery)
-        return
+        return True
     destination, connection = _load(call, delivery)
     call.ground.assume(call.reading(), delivery.role_arn, "events", PRINCIPAL, delivery.rule_arn)
     due_ms = call.now_ms if delivery.slot else _turn(call, delivery.target_arn, destination.rate_per_s)
     if due_ms > call.clock.now_ms():
         with call.transaction() as tx:
             deliveries.wait_for_slot(call, tx, delivery, due_ms)
-        return
+        return False
     parameters = connections.opened(call, connection)
     answer = await _invoke(call, delivery, destination, connection, parameters, anew=False)
     if answer.status in (401, 407) and connection.authorization_type == "OAUTH_CLIENT_CREDENTIALS":
         answer = await _invoke(call, delivery, destination, connection, parameters, anew=True)
     _judge(answer, urlsplit(destination.url).netloc)
+    return True
 
 
 def _load(call: Call, delivery: Delivery) -> tuple[ApiDestination, Connection]:

@@ -12,7 +12,7 @@ from groundcloud.base import arn as arns
 from groundcloud.base.event_patterns import Pattern
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.call import Delivery as Handed
-from groundcloud.services.events import buses, deliveries, inputs
+from groundcloud.services.events import buses, deliveries, inputs, metrics
 from groundcloud.services.events.envelopes import Event
 from groundcloud.services.events.inputs import Source
 from groundcloud.services.events.state import ARCHIVES, DEFAULT_BUS, RULES, TARGETS, Archive, Rule, Target, put_archived
@@ -88,6 +88,7 @@ def replay(call: Call, tx: Transaction, bus_name: str, event: Event, rule_arns: 
 
 def trigger(call: Call, tx: Transaction, rule: CompiledRule, event: Event) -> None:
     source = Source(event, rule.rule_arn, rule.rule.rule_name, call.now_ms)
+    metrics.measure(call, tx, rule.rule_arn, {"TriggeredRules": 1.0} if rule.pattern is None else metrics.MATCHED)
     for make, target in rule.targets:
         deliveries.begin(call, tx, target, rule.rule_arn, event, make(source))
 

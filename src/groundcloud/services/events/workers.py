@@ -12,7 +12,18 @@ from groundcloud.base.schedule_expressions import parse
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.call import Delivery as Handed
 from groundcloud.kernel.service import target, timer
-from groundcloud.services.events import archives, buses, connections, deliveries, envelopes, errors, http_targets, routing, schedules
+from groundcloud.services.events import (
+    archives,
+    buses,
+    connections,
+    deliveries,
+    envelopes,
+    errors,
+    http_targets,
+    metrics,
+    routing,
+    schedules,
+)
 from groundcloud.services.events.deliveries import Delivery
 from groundcloud.services.events.state import RULES
 
@@ -40,6 +51,8 @@ def deliver(call: Call, raw: Any) -> None:
     except Exception as error:  # whatever the target's room raises is this attempt's failure
         tx.roll_back_to(savepoint)
         deliveries.failed(call, tx, delivery, error)
+    else:
+        metrics.measure(call, tx, delivery.rule_arn, metrics.DELIVERED)
 
 
 @timer("events.deliver-async")
@@ -52,6 +65,9 @@ async def deliver_async(call: Call, raw: Any) -> None:
     except Exception as error:  # whatever the target's room raises is this attempt's failure
         with call.transaction() as tx:
             deliveries.failed(call, tx, delivery, error)
+    else:
+        with call.transaction() as tx:
+            metrics.measure(call, tx, delivery.rule_arn, metrics.DELIVERED)
 
 
 @timer("events.call")
@@ -59,10 +75,14 @@ async def call_out(call: Call, raw: Any) -> None:
     """One attempt at a target that is called over HTTP: an API destination, an API of API Gateway."""
     delivery = msgspec.convert(raw, Delivery)
     try:
-        await http_targets.send(call, delivery)
+        sent = await http_targets.send(call, delivery)
     except Exception as error:  # whatever happens to the call is this attempt's failure
         with call.transaction() as tx:
             deliveries.failed(call, tx, delivery, error)
+    else:
+        if sent:
+            with call.transaction() as tx:
+                metrics.measure(call, tx, delivery.rule_arn, metrics.DELIVERED)
 
 
 @timer("events.authorize")

@@ -33,7 +33,7 @@ def put_record(call: Call, request: Request) -> Request:
     if request.get("DryRun"):
         raise errors.dry_run()
     (number,) = records.put(call, tx, stream, shard_number, [request])
-    call.units["IncomingRecords"], call.units["IncomingBytes"] = 1, size
+    call.units |= {"IncomingRecords": 1, "IncomingBytes": size, "PutRecord.Bytes": size}
     answer = {"ShardId": state.shard_id(shard_number), "SequenceNumber": number}
     if stream.encryption != "NONE":
         answer["EncryptionType"] = stream.encryption
@@ -66,7 +66,14 @@ def put_records(call: Call, request: Request) -> Request:
         shard_id = state.shard_id(shard_number)
         for at, number in zip(places, numbers, strict=True):
             answers[at] = {"SequenceNumber": number, "ShardId": shard_id}
-    call.units["IncomingRecords"], call.units["IncomingBytes"] = len(entries) - failed, sum(sizes)
+    call.units |= {
+        "IncomingRecords": len(entries) - failed,
+        "IncomingBytes": sum(sizes),
+        "PutRecords.Bytes": sum(sizes),
+        "PutRecords.TotalRecords": len(entries),
+        "PutRecords.SuccessfulRecords": len(entries) - failed,
+        "PutRecords.ThrottledRecords": failed,
+    }
     answer: Request = {"FailedRecordCount": failed, "Records": answers}
     if stream.encryption != "NONE":
         answer["EncryptionType"] = stream.encryption
@@ -118,7 +125,11 @@ def get_records(call: Call, request: Request) -> Request:
         return {"Records": [], "MillisBehindLatest": 0}
     if stream.throttled:
         throttling.was_read(call, tx, stream, place.shard_number, page.size_bytes)
-    call.units["OutgoingRecords"], call.units["OutgoingBytes"] = len(page.entries), page.size_bytes
+    call.units |= {
+        "GetRecords.Records": len(page.entries),
+        "GetRecords.Bytes": page.size_bytes,
+        "GetRecords.IteratorAgeMilliseconds": page.behind_ms,
+    }
     answer: Request = {"Records": records.describe(stream, page.shard, page.entries), "MillisBehindLatest": page.behind_ms}
     if page.following is not None:
         answer["NextShardIterator"] = records.iterator(tx, stream, place.shard_number, page.following, call.now_ms)
