@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from groundcloud.auth import documents
+from groundcloud.services.lambda_ import errors
 from groundcloud.services.lambda_.state import LAYER_VERSIONS, POLICIES, Policy
 
 if TYPE_CHECKING:
@@ -12,6 +14,9 @@ if TYPE_CHECKING:
 
 POLICY_BYTES_MAX = 20_480
 """AWS: Lambda quotas, "Function resource-based policy: 20 KB"."""
+
+
+_HEAD = {"Version": "2012-10-17", "Id": "default"}
 
 
 def of_function(call: Call, resource_arn: str) -> str | None:
@@ -30,11 +35,28 @@ def of_function(call: Call, resource_arn: str) -> str | None:
 
 
 def document(policy: Policy) -> str:
-    return json.dumps(_document(list(policy.statements.values())), separators=(",", ":"))
+    return json.dumps({**(policy.head or _HEAD), "Statement": list(policy.statements.values())}, separators=(",", ":"))
 
 
 def _document(statements: list[dict[str, Any]]) -> dict[str, Any]:
-    return {"Version": "2012-10-17", "Id": "default", "Statement": statements}
+    return {**_HEAD, "Statement": statements}
+
+
+def parsed(text: str, resource_arn: str) -> tuple[dict[str, str], dict[str, dict[str, Any]]]:
+    """A whole document as a Policy's head and statements. Raises InvalidParameterValueException."""
+    try:
+        documents.parse(text, "resource", resource_arn, resource_required=True)
+        written: dict[str, Any] = json.loads(text)
+    except (documents.MalformedPolicy, ValueError, RecursionError) as malformed:
+        raise errors.invalid_parameter(f"The resource policy is not valid: {getattr(malformed, 'message', malformed)}") from malformed
+    found = written.pop("Statement")
+    statements: dict[str, dict[str, Any]] = {}
+    for place, statement in enumerate([found] if isinstance(found, dict) else found):
+        sid = statement.get("Sid") or f"#{place}"
+        if sid in statements:
+            raise errors.invalid_parameter(f"The resource policy is not valid: the statement id {sid} is there twice.")
+        statements[sid] = statement
+    return {"Version": "2012-10-17", **written}, statements
 
 
 def function_statement(request: dict[str, Any], resource_arn: str) -> dict[str, Any]:

@@ -122,12 +122,15 @@ class Alias(Record, kw_only=True):
 
 
 class Policy(Record, kw_only=True):
-    """`statements`: Sid -> statement, in the order in which they were added."""
+    """`statements`: Sid -> statement, in the order in which they were added; one of a whole document without a Sid is under "#" and its place.
+    `head`: a whole document's other members.
+    """
 
     function_name: str
     qualifier: str
     revision_id: str
     statements: dict[str, dict[str, Any]] = {}
+    head: dict[str, str] = {}
 
 
 class EventInvokeConfig(Record, kw_only=True):
