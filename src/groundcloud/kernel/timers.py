@@ -165,6 +165,20 @@ class Timers:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    async def forget(self, account: str) -> None:
+        """Ends everything of an account that waits or runs. For tests: nobody uses their accounts again, and their schedules would go on."""
+        self._ground.flush_telemetry()  # which may schedule something
+        store = self._ground.store
+        running = [found.row for found in RUNNING.scan(store.transaction()) if found.row.account == account]
+        tasks = [self._tasks[row.timer_id] for row in running if row.timer_id in self._tasks]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        with store.transaction() as tx:
+            for row in [*running, *(row for row in TIMERS.scan(tx, start=self._first_ms) if row.account == account)]:
+                RUNNING.delete(tx, row.timer_id)
+                self._forget(tx.at(row.account, row.region), row)
+
     def next_due_ms(self) -> int | None:
         """The next moment at which something waits, for timers and sleepers alike."""
         while self._sleepers and self._sleepers[0][2].done():

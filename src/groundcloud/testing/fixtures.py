@@ -29,9 +29,12 @@ def ground() -> Iterator[Threaded]:
 
 
 @pytest.fixture
-def account() -> str:
-    """An account of this test's own."""
-    return str(next(_ACCOUNTS))
+def account(request: pytest.FixtureRequest) -> Iterator[str]:
+    """An account of this test's own. What it left running in the shared server ends with the test: a schedule would go on whenever time moves."""
+    name = str(next(_ACCOUNTS))
+    yield name
+    if "ground" in request.fixturenames:
+        request.getfixturevalue("ground").forget(name)
 
 
 @pytest.fixture

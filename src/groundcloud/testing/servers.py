@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -75,6 +76,7 @@ class Threaded(_Server):
         self._failure: BaseException | None = None
         self.ground: Any = None
         self._server: Any = None
+        self._loop: Any = None
         self._thread = threading.Thread(target=self._run, daemon=True, name="groundcloud")
         self._thread.start()
         if not self._ready.wait(START_TIMEOUT_S) or self._failure is not None:
@@ -95,7 +97,7 @@ class Threaded(_Server):
             await self._server.serve(sockets=[listener])
             await self.ground.close()
 
-        loop = new_event_loop()
+        loop = self._loop = new_event_loop()
         try:
             loop.run_until_complete(serve())
         except BaseException as error:
@@ -103,6 +105,10 @@ class Threaded(_Server):
             self._ready.set()
         finally:
             loop.close()
+
+    def forget(self, account: str) -> None:
+        """Ends what an account left running: schedules, pollers, deliveries."""
+        asyncio.run_coroutine_threadsafe(self.ground.timers.forget(account), self._loop).result(START_TIMEOUT_S)
 
     def close(self) -> None:
         self._server.stop()
