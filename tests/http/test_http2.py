@@ -343,6 +343,20 @@ def test_a_client_that_only_opens_and_resets_is_broken_off(wire, ground, monkeyp
     assert wire.answer(wire.request("sqs", "AmazonSQS.ListQueues", {})).status == 200
 
 
+def test_a_window_opened_too_far_ends_its_stream_alone(ground, account, s3, bucket):
+    s3.put_object(Bucket=bucket, Key="k", Body=bytes(1 << 20))
+    wire = Client(ground, account, windows=False)
+    stream_id = wire.begin("GET", f"/{bucket}/k", wire.signed("s3", "GET", f"/{bucket}/k"))
+    wire.flush()
+    wire.until(lambda: len(wire.answers[stream_id].body) == 65535)
+    for _ in range(2):
+        wire.socket.sendall(b"\x00\x00\x04\x08\x00" + stream_id.to_bytes(4, "big") + b"\x7f\xff\xff\xff")
+    assert wire.answer(stream_id).reset == h2.errors.ErrorCodes.FLOW_CONTROL_ERROR
+    wire.h2.increment_flow_control_window(1000)
+    assert wire.answer(wire.request("sqs", "AmazonSQS.ListQueues", {})).status == 200
+    wire.socket.close()
+
+
 @pytest.mark.slow
 def test_a_client_that_never_reads_is_broken_off(ground, monkeypatch):
     monkeypatch.setattr(http2, "UNREAD_BYTES_MAX", 100_000)
