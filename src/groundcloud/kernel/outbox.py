@@ -19,6 +19,7 @@ from groundcloud.base import arn as arns
 from groundcloud.base.errors import AwsError
 from groundcloud.kernel.call import Call, Delivery
 from groundcloud.kernel.service import Timer
+from groundcloud.kernel.telemetry import CallRecord
 from groundcloud.store import Transaction
 
 if TYPE_CHECKING:
@@ -163,4 +164,27 @@ class Outbox:
             )
             self._schedule(tx, call, dead, now_ms)
             return
+        self._lost(call, delivery, error)
         _log.warning("delivery to %s dropped after %d attempts: %s", delivery.target_arn, delivery.attempt, error)
+
+    def _lost(self, call: Call, delivery: Delivery, error: Exception) -> None:
+        """Tells the readers of the telemetry, as a record of the sender's service."""
+        parts = delivery.source_arn.split(":", 5)
+        if len(parts) < 6:
+            return
+        self._ground.telemetry.emit(
+            CallRecord(
+                call.request_id,
+                self._ground.clock.now_ms(),
+                parts[4] or call.account,
+                parts[3] or call.region,
+                parts[2],
+                "DeliveryLost",
+                delivery.source_arn,
+                delivery.principal,
+                502,
+                error.code if isinstance(error, AwsError) else "InternalFailure",
+                0,
+                dimensions=dict(delivery.attributes),
+            )
+        )

@@ -42,6 +42,16 @@ def test_invocations():
     assert found[("Duration", of)] == (2, 24)
 
 
+def test_letters_and_records_of_a_function_that_were_lost():
+    arn, of = "arn:aws:lambda:us-east-1:1:function:f", (("FunctionName", "f"),)
+    found = measured(
+        record("lambda", "DeliveryLost", arn, 502, "AccessDenied", dimensions={"RequestID": "r", "ErrorCode": "200"}),
+        record("lambda", "DeliveryLost", arn, 502, "AccessDenied"),
+        record("lambda", "DeliveryLost", arn, 502, "AccessDenied"),
+    )
+    assert (found[("DeadLetterErrors", of)], found[("DestinationDeliveryFailures", of)]) == ((1, 1), (2, 2))
+
+
 @pytest.mark.parametrize(
     ("dimensions", "api", "names"),
     [

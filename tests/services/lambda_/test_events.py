@@ -98,6 +98,25 @@ def test_what_fails_to_the_end_goes_to_the_dead_letter_queue_with_attributes(pos
     assert attributes == {"RequestID": request_id, "ErrorCode": "200", "ErrorMessage": "no"}
 
 
+def test_a_dead_letter_that_cannot_be_delivered_is_a_metric(post: Post, client: Any) -> None:
+    url, arn = post.queue("gone")
+    name = post.function(DeadLetterConfig={"TargetArn": arn})
+    post.sqs.delete_queue(QueueUrl=url)
+    post.invoke(name, {"fail": True})
+    post.clock.advance("2h")
+    now = int(post.clock.now_s())
+    points = client("cloudwatch").get_metric_statistics(
+        Namespace="AWS/Lambda",
+        MetricName="DeadLetterErrors",
+        Dimensions=[{"Name": "FunctionName", "Value": name}],
+        StartTime=now - 10_000,
+        EndTime=now + 60,
+        Period=60,
+        Statistics=["Sum"],
+    )["Datapoints"]
+    assert sum(point["Sum"] for point in points) == 1
+
+
 def test_destinations_are_told_of_success_and_of_failure_in_the_record_of_aws(post: Post, account: str) -> None:
     good_url, good_arn = post.queue("good")
     bad_url, bad_arn = post.queue("bad")

@@ -88,6 +88,13 @@ def _lambda(records: list[CallRecord], start_s: int, into: Measured) -> None:
                 unit = MILLISECONDS if name.endswith("Age") else COUNT
                 _at(into, "AWS/Lambda", name, tuple(sorted(record.dimensions.items())), unit, start_s).add(value)
         return
+    if first.operation == "DeliveryLost":
+        of: Dimensions = (("FunctionName", first.resource.split(":")[6]),)
+        for record in records:  # a dead letter carries the request's id
+            name = "DeadLetterErrors" if "RequestID" in record.dimensions else "DestinationDeliveryFailures"
+            for dimensions in ((), of):
+                _at(into, "AWS/Lambda", name, dimensions, COUNT, start_s).add(1.0)
+        return
     function_name = first.dimensions.get("FunctionName")
     if first.operation != "Invoke" or function_name is None:
         return
