@@ -56,6 +56,14 @@ def test_a_change_set_updates_and_makes_the_others_obsolete(cloud: Any) -> None:
     assert caught.value.response["Error"]["Code"] == "ChangeSetNotFound"
 
 
+def test_deleting_a_change_set_that_is_not_there_succeeds_while_the_stack_exists(cloud: Any) -> None:
+    cloud.create("bare", TEMPLATE)
+    cloud.client.delete_change_set(ChangeSetName="gone", StackName="bare")
+    with pytest.raises(ClientError) as caught:
+        cloud.client.delete_change_set(ChangeSetName="gone", StackName="none")
+    assert caught.value.response["Error"]["Message"] == "Stack [none] does not exist"
+
+
 def test_a_change_set_without_changes_fails(cloud: Any) -> None:
     cloud.create("same", TEMPLATE)
     described = create(cloud, "same", "none", TEMPLATE)
