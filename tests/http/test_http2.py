@@ -1,7 +1,9 @@
 """HTTP/2 with prior knowledge over clear text, through a client that speaks it frame by frame."""
 
 import json
+import shutil
 import socket
+import subprocess
 import threading
 import time
 
@@ -408,3 +410,51 @@ def test_a_connection_that_stands_idle_is_closed(ground, monkeypatch):
     wire = Client(ground)
     wire.until(lambda: wire.closed)
     assert wire.goodbye == h2.errors.ErrorCodes.NO_ERROR
+
+
+NODE_CALLS = """
+import { DescribeStreamCommand, GetRecordsCommand, GetShardIteratorCommand, KinesisClient, PutRecordCommand, SubscribeToShardCommand }
+  from "@aws-sdk/client-kinesis";
+const [endpoint, accessKeyId, ConsumerARN] = process.argv.slice(2);
+const kinesis = new KinesisClient({ endpoint, region: "us-east-1", credentials: { accessKeyId, secretAccessKey: "test" } });
+const StreamName = "from-node";
+const puts = await Promise.all([..."abcdefgh"].map((key) =>
+  kinesis.send(new PutRecordCommand({ StreamName, PartitionKey: key, Data: new TextEncoder().encode(key) }))));
+const ShardId = puts[0].ShardId;
+const { ShardIterator } = await kinesis.send(new GetShardIteratorCommand({ StreamName, ShardId, ShardIteratorType: "TRIM_HORIZON" }));
+const { Records } = await kinesis.send(new GetRecordsCommand({ ShardIterator }));
+const { EventStream } = await kinesis.send(new SubscribeToShardCommand({ ConsumerARN, ShardId, StartingPosition: { Type: "TRIM_HORIZON" } }));
+let pushed = 0;
+for await (const event of EventStream) {
+  pushed += event.SubscribeToShardEvent?.Records.length ?? 0;
+  if (pushed >= 8) break;
+}
+let refused = "";
+try { await kinesis.send(new DescribeStreamCommand({ StreamName: "missing" })); } catch (error) { refused = error.name; }
+console.log(JSON.stringify([kinesis.config.requestHandler.constructor.name, Records.length, pushed, refused]));
+process.exit(0);
+"""
+
+
+@pytest.mark.slow
+def test_nodes_sdk_speaks_to_kinesis_as_it_comes(ground, client, account, tmp_path):
+    if shutil.which("npm") is None:
+        pytest.skip("needs npm")
+    (tmp_path / "package.json").write_text("{}")
+    installed = subprocess.run(
+        ["npm", "install", "--silent", "--no-audit", "@aws-sdk/client-kinesis"], cwd=tmp_path, timeout=120, check=False
+    )
+    if installed.returncode:
+        pytest.skip("npm reaches no registry")
+    kinesis = client("kinesis")
+    kinesis.create_stream(StreamName="from-node", ShardCount=1)
+    ground.settle()
+    stream_arn = kinesis.describe_stream(StreamName="from-node")["StreamDescription"]["StreamARN"]
+    consumer_arn = kinesis.register_stream_consumer(StreamARN=stream_arn, ConsumerName="c")["Consumer"]["ConsumerARN"]
+    ground.advance("1m")
+    (tmp_path / "calls.mjs").write_text(NODE_CALLS)
+    run = subprocess.run(
+        ["node", "calls.mjs", ground.endpoint, account, consumer_arn], cwd=tmp_path, timeout=60, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr
+    assert json.loads(run.stdout) == ["NodeHttp2Handler", 8, 8, "ResourceNotFoundException"]

@@ -27,7 +27,7 @@ def canonical_request(
     """`signed_headers` are lower-case names in the order that the signature lists them; an absent header counts as empty."""
     lines = [method, raw_path if raw_path == "/" else canonical_path(raw_path, s3), canonical_query(raw_query) if raw_query else ""]
     for name in signed_headers:
-        value = headers.get(name, "")
+        value = headers.get("host" if name == ":authority" else name, "")  # HTTP/2's name for it, signed by JavaScript's SDK
         # Nearly every value is trimmed and single-spaced already; str.split on each would double the cost.
         if "  " in value or (value and (value[0] in " \t\r\n" or value[-1] in " \t\r\n")) or "\n" in value:
             value = " ".join(value.split())

@@ -284,7 +284,7 @@ def _reordered(authorization: str) -> tuple[str, str]:
 
 
 def _check_signed_headers(names: tuple[str, ...]) -> None:
-    if "host" not in names:
+    if "host" not in names and ":authority" not in names:
         raise SignatureError("host-not-signed")
     if len(names) > SIGNED_HEADERS_MAX:
         raise SignatureError("malformed-header", message="too many signed headers.")
