@@ -285,3 +285,17 @@ def test_a_target_that_is_not_there_is_told_from_one_that_lets_nobody_in(
             target_arn,
             "Permissions on the destination queue do not allow S3 to publish notifications from this bucket",
         )
+
+
+def test_the_tracing_header_of_a_write_goes_along_with_its_notification(
+    s3: Any, sqs: Any, clock: Any, bucket: str, queue: tuple[str, str]
+) -> None:
+    url, arn = queue
+    configure(s3, bucket, arn, "s3:ObjectCreated:*")
+    received(sqs, url, clock)
+    trace = "Root=1-5759e988-bd862e3fe1be46a994272793;Lineage=68fd508a:5"
+    s3.meta.events.register("before-send.s3.PutObject", lambda request, **_: request.headers.update({"X-Amzn-Trace-Id": trace}))
+    s3.put_object(Bucket=bucket, Key="traced", Body=b"")
+    clock.settle()
+    (message,) = sqs.receive_message(QueueUrl=url, MessageSystemAttributeNames=["AWSTraceHeader"])["Messages"]
+    assert message["Attributes"]["AWSTraceHeader"] == trace

@@ -48,6 +48,7 @@ def emit(
         return
     if "EventBridgeConfiguration" in document:
         bridge.tell(call, tx, bucket, event, key, version, more)
+    trace = call.http.headers.get("x-amzn-trace-id") if call.http is not None else None
     for configuration, target_arn in _meeting(document, event, key):
         record = record_of(call, bucket, event, key, version, configuration["Id"])
         if more is not None:
@@ -57,6 +58,7 @@ def emit(
             _encode({"Records": [record]}),
             principal=PRINCIPAL,
             source_arn=f"arn:aws:s3:::{bucket.bucket_name}",
+            attributes={"AWSTraceHeader": trace} if trace else None,  # Lambda finds recursive loops by its lineage
             tx=tx,
         )
 
