@@ -1,4 +1,5 @@
-"""Where events go as they arrive: to functions and Kinesis streams through subscription filters, to CloudWatch through metric filters.
+"""Where events go as they arrive: to functions and Kinesis streams through subscription filters, to CloudWatch through metric filters and
+as metrics that are embedded in them.
 
 It runs in the transaction of PutLogEvents: deliveries are outbox rows, metrics a timer that puts them a moment later.
 """
@@ -13,7 +14,7 @@ from typing import Any
 
 from groundcloud.base import arn as arns
 from groundcloud.kernel.call import Call
-from groundcloud.services.logs import patterns
+from groundcloud.services.logs import embedded_metrics, patterns
 from groundcloud.services.logs.chunks import event_id
 from groundcloud.services.logs.names import group_arn
 from groundcloud.services.logs.patterns.expression import number_of
@@ -36,12 +37,14 @@ def flow(call: Call, group: Group, stream_name: str, chunk: Chunk) -> None:
         for metric_filter in METRIC_FILTERS.scan(call.tx, group.group_number):
             for transformation in metric_filter.transformations:
                 data = points(metric_filter, transformation, chunk.events)
-                for begin in range(0, len(data), DATA_MAX):
-                    put_metrics(call, transformation["metricNamespace"], data[begin : begin + DATA_MAX])
+                put_metrics(call, transformation["metricNamespace"], data)
+    for namespace, data in embedded_metrics.found_in(chunk.events).items():
+        put_metrics(call, namespace, data)
 
 
 def put_metrics(call: Call, namespace: str, data: list[Datum]) -> None:
-    call.schedule(call.now_ms, "logs.put-metrics", {"Namespace": namespace, "MetricData": data})
+    for begin in range(0, len(data), DATA_MAX):
+        call.schedule(call.now_ms, "logs.put-metrics", {"Namespace": namespace, "MetricData": data[begin : begin + DATA_MAX]})
 
 
 def _deliver(call: Call, group: Group, stream_name: str, chunk: Chunk, subscription: Subscription) -> None:

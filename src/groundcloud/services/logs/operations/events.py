@@ -77,8 +77,7 @@ def put_log_events(call: Call, request: Request) -> Request:
                 events=run,
             )
             put_chunk(tx, chunk)
-            if group.subscriptions or group.metric_filters:
-                pipeline.flow(call, group, stream.stream_name, chunk)
+            pipeline.flow(call, group, stream.stream_name, chunk)
         first_ms, last_ms = events[0][0], events[-1][0]
         before, stream = (
             stream,
