@@ -1,11 +1,13 @@
 """AWS Lambda: functions that run for real in the sandboxes of `groundcloud.runtime`.
 
 How a version is run is in `execution`, of container images in `images`; what happens to an asynchronous event in `events`; event source mappings in `pollers`.
-Missing: file systems (EFS), capacity providers and with them $LATEST.PUBLISHED and its scaling, event sources other than SQS, Kinesis and DynamoDB streams: each is refused by name. Images are those
+Missing: file systems (EFS), event sources other than SQS, Kinesis and DynamoDB streams: each is refused by name. Images are those
 of the local Docker or Podman, and extensions in them are not started. Nothing here knows a signature: enforced code signing lets no package through.
 VpcConfig, TracingConfig and KMSKeyArn are kept and shown; a function's network is what `ground up --function-network` says. SnapStart needs
 namespaces and no extensions: without, a version becomes Active as on AWS, and its sandboxes are initialised one by one. Versions with SnapStart become Inactive; other functions
 hold nothing that AWS would reclaim and stay Active.
+Functions on a capacity provider run in this server's sandboxes, one invocation at a time each; the provider's instances, networks and scaling are kept and shown.
+Of a FunctionScalingConfig the maximum is a ceiling of concurrency, MinExecutionEnvironments is kept and shown.
 """
 
 from groundcloud.kernel.service import Service

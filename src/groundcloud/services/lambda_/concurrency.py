@@ -34,10 +34,13 @@ class Gate:
         self.unreserved = self.total = 0
         self.reserved_total = reserved_total
 
-    def enter(self, function: Function) -> Running:
-        """Raises TooManyRequestsException. `leave` must follow."""
+    def enter(self, function: Function, version: str = "", ceiling: int | None = None) -> Running:
+        """`ceiling`: how many invocations of this one `version` may run. Raises TooManyRequestsException. `leave` must follow."""
         name = function.function_name
         running = self.running.get(name, 0)
+        of_version = f"{name}:{version}" if ceiling is not None else ""
+        if ceiling is not None and self.running.get(of_version, 0) >= ceiling:
+            raise errors.throttled("ConcurrentInvocationLimitExceeded")
         reserved = function.reserved_concurrency
         if reserved is not None:
             if running >= reserved:
@@ -47,17 +50,21 @@ class Gate:
         else:
             self.unreserved += 1
         self.running[name] = running + 1
+        if ceiling is not None:
+            self.running[of_version] = self.running.get(of_version, 0) + 1
         self.total += 1
         return Running(running + 1, self.total, self.unreserved)
 
-    def leave(self, function: Function) -> None:
+    def leave(self, function: Function, version: str = "", ceiling: int | None = None) -> None:
+        """With what `enter` was given."""
         name = function.function_name
         self.total -= 1
-        left = self.running[name] - 1
-        if left:
-            self.running[name] = left
-        else:
-            del self.running[name]
+        for counted in (name,) if ceiling is None else (name, f"{name}:{version}"):
+            left = self.running[counted] - 1
+            if left:
+                self.running[counted] = left
+            else:
+                del self.running[counted]
         if function.reserved_concurrency is None:
             self.unreserved -= 1
 

@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
 TIMEOUT_S_MAX = 900
 MEMORY_MB_MAX = 10_240
+MANAGED_MEMORY_MB_MAX = 32_768
 ENVIRONMENT_BYTES_MAX = 4096
 LAYERS_MAX = 5
-"""AWS: Lambda quotas, "Function configuration"."""
+"""AWS: Lambda quotas, "Function configuration"; the memory of functions with a capacity provider is the model's, MemorySize."""
 
 # AWS: "Defined runtime environment variables", reserved.
 _RESERVED = """_HANDLER _X_AMZN_TRACE_ID AWS_DEFAULT_REGION AWS_REGION AWS_EXECUTION_ENV AWS_LAMBDA_FUNCTION_NAME AWS_LAMBDA_FUNCTION_MEMORY_SIZE
@@ -29,25 +30,24 @@ RESERVED_VARIABLES = frozenset(_RESERVED.split())
 
 _NOT_IMPLEMENTED = {
     "FileSystemConfigs": "file systems (FileSystemConfigs)",
-    "CapacityProviderConfig": "capacity providers (CapacityProviderConfig)",
     "RuntimeConfig": "RuntimeConfig",
     "AcceleratorConfig": "accelerators (AcceleratorConfig)",
-    "PublishTo": "publishing to $LATEST.PUBLISHED (PublishTo)",
 }
-_KEPT = ("VpcConfig", "KMSKeyArn", "TracingConfig", "SnapStart", "TenancyConfig", "ImageConfig")
+_KEPT = ("VpcConfig", "KMSKeyArn", "TracingConfig", "SnapStart", "TenancyConfig", "ImageConfig", "CapacityProviderConfig")
 DURABLE_DEFAULTS = {"RetentionPeriodInDays": 14, "ExecutionTimeout": 86_400}
 _BARE_JSON_LEVELS = {"ApplicationLogLevel": "INFO", "SystemLogLevel": "INFO"}
 
 
-def check(request: dict[str, Any]) -> None:
-    """What the model's shapes do not say of CreateFunction's and UpdateFunctionConfiguration's members. Raises AwsError."""
+def check(request: dict[str, Any], *, managed: bool = False) -> None:
+    """What the model's shapes do not say of CreateFunction's and UpdateFunctionConfiguration's members; `managed`: with a capacity provider. Raises AwsError."""
     for member, what in _NOT_IMPLEMENTED.items():
         if request.get(member):
             raise errors.invalid_parameter(f"Groundcloud does not implement {what} yet.")
     if request.get("Timeout", 0) > TIMEOUT_S_MAX:
         raise errors.value_too_high(request["Timeout"], "timeout", TIMEOUT_S_MAX)
-    if request.get("MemorySize", 0) > MEMORY_MB_MAX:
-        raise errors.value_too_high(request["MemorySize"], "memorySize", MEMORY_MB_MAX)
+    memory_mb_max = MANAGED_MEMORY_MB_MAX if managed else MEMORY_MB_MAX
+    if request.get("MemorySize", 0) > memory_mb_max:
+        raise errors.value_too_high(request["MemorySize"], "memorySize", memory_mb_max)
     _check_environment((request.get("Environment") or {}).get("Variables") or {})
     _check_logging(request.get("LoggingConfig") or {})
     if request.get("TenancyConfig"):
@@ -164,7 +164,7 @@ def changed(version: Version, request: dict[str, Any], layers: tuple[Any, ...] |
 def document(name: FunctionName, function: Function, version: Version, *, qualified: bool | None = None) -> dict[str, Any]:
     """FunctionConfiguration. `qualified`: whether the ARN ends with the version; by default that of a published version does."""
     if qualified is None:
-        qualified = version.number > 0
+        qualified = version.number != 0
     kept = version.kept
     vpc = kept.get("VpcConfig") or {}
     result: dict[str, Any] = {
@@ -216,6 +216,10 @@ def document(name: FunctionName, function: Function, version: Version, *, qualif
         result["TenancyConfig"] = kept["TenancyConfig"]
     if kept.get("DurableConfig"):
         result["DurableConfig"] = kept["DurableConfig"]
+    if kept.get("CapacityProviderConfig"):
+        result["CapacityProviderConfig"] = kept["CapacityProviderConfig"]
+        if version.number == 0:
+            result["State"] = "ActiveNonInvocable"
     if kept.get("KMSKeyArn"):
         result["KMSKeyArn"] = kept["KMSKeyArn"]
     return result

@@ -192,3 +192,16 @@ def callback_closed() -> AwsError:
         "The callback ID token has either expired or the callback associated with the token has already been closed.",
         fields=_USER,
     )
+
+
+def capacity_provider_not_found(provider_arn: str) -> AwsError:
+    return AwsError("ResourceNotFoundException", f"Capacity provider not found: {provider_arn}", fields=_USER)
+
+
+def no_capacity_provider() -> AwsError:
+    return AwsError(
+        "AccessDeniedException",
+        "The function provided by the arn does not contain a capacity provider configuration",
+        status=403,
+        fields=_USER,
+    )

@@ -27,9 +27,10 @@ from groundcloud.runtime import (
     ZygoteFailed,
 )
 from groundcloud.runtime.streaming import ResponseStream
-from groundcloud.services.lambda_ import concurrency, errors, images, lineage, logs, packages, phases, runtimes
-from groundcloud.services.lambda_.names import LATEST, FunctionName
+from groundcloud.services.lambda_ import capacity, concurrency, errors, images, lineage, logs, packages, phases, runtimes
+from groundcloud.services.lambda_.names import LATEST, PUBLISHED, PUBLISHED_NUMBER, FunctionName, number_of
 from groundcloud.services.lambda_.state import ALIASES, FUNCTIONS, VERSIONS, Function, Version
+from groundcloud.store import Transaction
 
 if TYPE_CHECKING:
     from groundcloud.kernel.call import Call
@@ -255,8 +256,8 @@ def target(call: Call, name: FunctionName) -> Target:
         raise errors.function_not_found(name.qualified_arn)
     number = 0
     if name.qualifier and name.qualifier != LATEST:
-        if name.qualifier.isdigit():
-            number = int(name.qualifier)
+        if not name.is_alias:
+            number = number_of(name.qualifier)
         else:
             alias = ALIASES.get(tx, name.name, name.qualifier)
             if alias is None:
@@ -272,7 +273,21 @@ def target(call: Call, name: FunctionName) -> Target:
     version = VERSIONS.get(tx, name.name, number)
     if version is None:
         raise errors.function_not_found(name.qualified_arn)
+    if number == 0 and version.kept and version.kept.get("CapacityProviderConfig"):
+        version = _published(tx, name, function)
     return Target(name, function, version)
+
+
+def _published(tx: Transaction, name: FunctionName, function: Function) -> Version:
+    """What runs for a function with a capacity provider where no published version is named."""
+    if name.qualifier:
+        raise errors.conflict(
+            "The operation cannot be performed at this time. The function is currently in the following state: ActiveNonInvocable"
+        )
+    version = VERSIONS.get(tx, function.function_name, PUBLISHED_NUMBER)
+    if version is None:
+        raise errors.function_not_found(f"{name.arn}:{PUBLISHED}")
+    return version
 
 
 async def run(
@@ -298,7 +313,9 @@ async def run(
         raise errors.recursive()
     gate = executor.gates.of(call.reading().at(name.account, name.region))
     name_call(call, target)
-    concurrent = gate.enter(function)
+    version = target.version
+    ceiling = capacity.ceiling(function, version) if function.scaling else None
+    concurrent = gate.enter(function, version.text, ceiling)
     try:
         prepared = await executor.prepared(call, target)
         prepared.used_ms = call.now_ms
@@ -316,7 +333,7 @@ async def run(
             lambda failed: executor.acquire(call, prepared, after=failed), executor.pool.release, call.clock.now_ms, invocation, into
         )
     finally:
-        gate.leave(function)
+        gate.leave(function, target.version.text, ceiling)
     return Outcome(
         result.payload,
         result.kind != "ok",

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from groundcloud.kernel.call import Call
 
 LATEST = "$LATEST"
+PUBLISHED = "$LATEST.PUBLISHED"
+PUBLISHED_NUMBER = -1
+"""Of the version `$LATEST.PUBLISHED` among the keys of a function's versions; 0 is `$LATEST`."""
 
 # The model's pattern of FunctionName, with its parts named.
 _FORM = re.compile(
@@ -23,7 +26,7 @@ NAME_LENGTH_MAX = 64
 
 
 class FunctionName(NamedTuple):
-    """`qualifier` is a version, an alias, `$LATEST`, or "" where none was given."""
+    """`qualifier` is a version, an alias, `$LATEST`, `$LATEST.PUBLISHED`, or "" where none was given."""
 
     account: str
     region: str
@@ -42,7 +45,21 @@ class FunctionName(NamedTuple):
 
     @property
     def is_alias(self) -> bool:
-        return bool(self.qualifier) and self.qualifier != LATEST and not self.qualifier.isdigit()
+        return bool(self.qualifier) and not self.qualifier.startswith("$") and not self.qualifier.isdigit()
+
+
+def number_of(qualifier: str) -> int:
+    """Of a qualifier that is no alias."""
+    if qualifier == PUBLISHED:
+        return PUBLISHED_NUMBER
+    return 0 if not qualifier or qualifier == LATEST else int(qualifier)
+
+
+def version_text(number: int) -> str:
+    """`$LATEST`, `$LATEST.PUBLISHED` or the number."""
+    if number > 0:
+        return str(number)
+    return LATEST if number == 0 else PUBLISHED
 
 
 @lru_cache(maxsize=8192)

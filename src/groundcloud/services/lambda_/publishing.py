@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from groundcloud.base.errors import AwsError
 from groundcloud.runtime import UNPACKED_BYTES_MAX
-from groundcloud.services.lambda_ import errors, packages, snapshots
+from groundcloud.services.lambda_ import errors, execution, packages, snapshots
+from groundcloud.services.lambda_.names import PUBLISHED, PUBLISHED_NUMBER, FunctionName
 from groundcloud.services.lambda_.state import (
     FUNCTIONS,
     LAYER_VERSIONS,
@@ -41,16 +42,16 @@ _SEND = {
 }
 
 
-def publish(tx: Transaction, call: Call, function: Function, latest: Version, description: str) -> Version:
-    """$LATEST as the next numbered version; the last one again if nothing has changed since."""
+def publish(tx: Transaction, call: Call, function: Function, latest: Version, description: str, publish_to: str = "") -> Version:
+    """$LATEST as the next numbered version; the last one again if nothing has changed since. `publish_to` LATEST_PUBLISHED: as $LATEST.PUBLISHED."""
+    if publish_to:
+        return _publish_again(tx, call, latest.replace(description=description))
     if function.last_version:
         last = VERSIONS.get(tx, function.function_name, function.last_version)
         if last is not None and _same(last, latest) and last.description == description:
             return last
     number = function.last_version + 1
-    packages.name_again(tx, call, latest.code)
-    for layer in latest.layers:
-        packages.name_again(tx, call, layer.code)
+    _name_packages(tx, call, latest)
     version = latest.replace(
         number=number,
         description=description,
@@ -62,6 +63,28 @@ def publish(tx: Transaction, call: Call, function: Function, latest: Version, de
     VERSIONS.put(tx, version)
     FUNCTIONS.put(tx, function.replace(last_version=number))
     return version
+
+
+def _publish_again(tx: Transaction, call: Call, latest: Version) -> Version:
+    """As $LATEST.PUBLISHED, in the place of what that was."""
+    old = VERSIONS.get(tx, latest.function_name, PUBLISHED_NUMBER)
+    if old is not None and _same(old, latest) and old.description == latest.description:
+        return old
+    _name_packages(tx, call, latest)
+    version = latest.replace(number=PUBLISHED_NUMBER, revision_id=call.new_id(), generation=call.token(16))
+    VERSIONS.put(tx, version)
+    if old is not None:
+        executor = execution.of_server(call)
+        for code in (old.code, *(layer.code for layer in old.layers)):
+            packages.forget(tx, call, code, executor.pool)
+        name = FunctionName(tx.account, tx.region, latest.function_name, PUBLISHED)
+        executor.in_background(executor.retire(name, old))
+    return version
+
+
+def _name_packages(tx: Transaction, call: Call, version: Version) -> None:
+    for code in (version.code, *(layer.code for layer in version.layers)):
+        packages.name_again(tx, call, code)
 
 
 def _same(published: Version, latest: Version) -> bool:

@@ -1,7 +1,7 @@
 """What Lambda keeps.
 
 lambda/functions   (function_name)                 Function: what all versions share
-lambda/versions    (function_name, number)         Version: code and configuration; number 0 is $LATEST
+lambda/versions    (function_name, number)         Version: code and configuration; number 0 is $LATEST, -1 $LATEST.PUBLISHED
 lambda/aliases     (function_name, alias_name)     Alias
 lambda/policies    (function_name, qualifier)      Policy: the resource policy of a function, a version or an alias ("" is the function)
 lambda/invoke      (function_name, qualifier)      EventInvokeConfig
@@ -14,12 +14,14 @@ lambda/url-ids     (url_id)                        UrlPlace, in one table for al
 lambda/packages    (digest)                        Package, in one table for all: zip files by content, and how many names they have
 lambda/runtimes    (runtime)                       index, one table for all: runtimes that functions have had
 lambda/signing     (config_id)                     CodeSigningConfig
+lambda/capacity    (provider_name)                 CapacityProvider
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from groundcloud.services.lambda_.names import version_text
 from groundcloud.store import Blob, Record, Table
 
 
@@ -54,7 +56,7 @@ class Code(Record, kw_only=True):
 
 
 class Function(Record, kw_only=True):
-    """`reserved_concurrency` None: the function takes from the account's unreserved concurrency."""
+    """`reserved_concurrency` None: the function takes from the account's unreserved concurrency. `scaling`: version -> FunctionScalingConfig."""
 
     function_name: str
     created_ms: int
@@ -64,6 +66,7 @@ class Function(Record, kw_only=True):
     code_signing_config_arn: str = ""
     recursion: str = "Terminate"
     runtime_update: dict[str, str] = {}
+    scaling: dict[str, dict[str, int]] = {}
 
 
 class LayerUse(Record):
@@ -101,8 +104,8 @@ class Version(Record, kw_only=True):
 
     @property
     def text(self) -> str:
-        """`$LATEST` or the number."""
-        return str(self.number) if self.number else "$LATEST"
+        """`$LATEST`, `$LATEST.PUBLISHED` or the number."""
+        return version_text(self.number)
 
     @property
     def snap_start(self) -> bool:
@@ -246,6 +249,15 @@ class CodeSigningConfig(Record, kw_only=True):
     tags: dict[str, str] = {}
 
 
+class CapacityProvider(Record, kw_only=True):
+    """`settings` are the request's members by AWS's names."""
+
+    provider_name: str
+    last_modified_ms: int
+    settings: dict[str, Any]
+    tags: dict[str, str] = {}
+
+
 FUNCTIONS = Table("lambda/functions", Function, key=("function_name",))
 VERSIONS = Table("lambda/versions", Version, key=("function_name", "number"))
 ALIASES = Table("lambda/aliases", Alias, key=("function_name", "alias_name"))
@@ -262,3 +274,4 @@ URL_IDS = Table("lambda/url-ids", UrlPlace, key=("url_id",), scope="global")
 PACKAGES = Table("lambda/packages", Package, key=("digest",), scope="global")
 RUNTIMES: Table[None] = Table("lambda/runtimes", None, key=("runtime",), scope="global")
 SIGNING_CONFIGS = Table("lambda/signing", CodeSigningConfig, key=("config_id",))
+PROVIDERS = Table("lambda/capacity", CapacityProvider, key=("provider_name",))

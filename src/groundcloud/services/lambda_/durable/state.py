@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from groundcloud.services.lambda_.names import version_text
 from groundcloud.store import Record, Table
 
 RUNNING, SUCCEEDED, FAILED, TIMED_OUT, STOPPED = "RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "STOPPED"
@@ -74,7 +75,7 @@ class Execution(Record, kw_only=True):
 
     @property
     def version(self) -> str:
-        return str(self.number) if self.number else "$LATEST"
+        return version_text(self.number)
 
 
 class Operation(Record, kw_only=True):

@@ -73,7 +73,7 @@ def list_aliases(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     wanted = request.get("FunctionVersion")
     found: list[Alias] = []
     for alias in ALIASES.scan(tx, name.name, after=request.get("Marker")):
-        if wanted is None or wanted == str(alias.version) or wanted in alias.weights:
+        if wanted is None or wanted == names.version_text(alias.version) or wanted in alias.weights:
             found.append(alias)
             if len(found) > limit:
                 break
@@ -98,11 +98,10 @@ def _load(tx: Transaction, name: FunctionName, alias_name: str) -> Alias:
 
 def _version(tx: Transaction, name: FunctionName, text: str) -> int:
     """The number of a version that exists; 0 is $LATEST."""
-    if text == names.LATEST:
-        return 0
-    if not text.isdigit() or not VERSIONS.has(tx, name.name, int(text)):
+    known = text in (names.LATEST, names.PUBLISHED) or text.isdigit()
+    if not known or not VERSIONS.has(tx, name.name, names.number_of(text)):
         raise errors.function_not_found(f"{name.arn}:{text}")
-    return int(text)
+    return names.number_of(text)
 
 
 def _weights(tx: Transaction, name: FunctionName, routing: dict[str, Any] | None, version: int) -> dict[str, float]:
@@ -127,7 +126,7 @@ def _document(name: FunctionName, alias: Alias) -> dict[str, Any]:
     document: dict[str, Any] = {
         "AliasArn": f"{name.arn}:{alias.alias_name}",
         "Name": alias.alias_name,
-        "FunctionVersion": str(alias.version) if alias.version else names.LATEST,
+        "FunctionVersion": names.version_text(alias.version),
         "Description": alias.description,
         "RevisionId": alias.revision_id,
     }

@@ -6,7 +6,18 @@ from typing import Any
 
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import operation
-from groundcloud.services.lambda_ import concurrency, configuration, errors, execution, images, names, packages, publishing, snapshots
+from groundcloud.services.lambda_ import (
+    capacity,
+    concurrency,
+    configuration,
+    errors,
+    execution,
+    images,
+    names,
+    packages,
+    publishing,
+    snapshots,
+)
 from groundcloud.services.lambda_.names import LATEST, NAME_LENGTH_MAX, FunctionName
 from groundcloud.services.lambda_.state import (
     ALIASES,
@@ -38,7 +49,8 @@ async def create_function(call: Call, request: dict[str, Any]) -> dict[str, Any]
             f"Member must have length less than or equal to {NAME_LENGTH_MAX}"
         )
     name = name._replace(qualifier="", account=call.account)
-    configuration.check(request)
+    request = capacity.with_memory(request)
+    configuration.check(request, managed=bool(request.get("CapacityProviderConfig")))
     kind = request.get("PackageType") or images.ZIP
     images.check(kind, request)
     if kind == images.ZIP:
@@ -50,6 +62,7 @@ async def create_function(call: Call, request: dict[str, Any]) -> dict[str, Any]
     if FUNCTIONS.has(call.reading(), name.name):
         raise errors.function_exists(name.name)
     configuration.check_role(call, request["Role"])
+    capacity.check(call, request, None)
     publishing.check_destination(call, request, request["Role"])
     if request.get("CodeSigningConfigArn"):
         images.check_unsigned(kind)
@@ -74,8 +87,8 @@ async def create_function(call: Call, request: dict[str, Any]) -> dict[str, Any]
             VERSIONS.put(tx, version)
             if version.runtime:
                 RUNTIMES.put(tx, version.runtime)
-            if request.get("Publish"):
-                version = publishing.publish(tx, call, function, version, version.description)
+            if request.get("Publish") or request.get("PublishTo"):
+                version = publishing.publish(tx, call, function, version, version.description, request.get("PublishTo") or "")
     executor.warm(call, version.runtime)
     return configuration.being_created(configuration.document(name, function, version))
 
@@ -111,8 +124,8 @@ def load(call: Call, name: FunctionName) -> execution.Target:
         if alias is None:
             raise errors.alias_not_found(name.qualified_arn)
         number = alias.version
-    elif name.qualifier and name.qualifier != LATEST:
-        number = int(name.qualifier)
+    else:
+        number = names.number_of(name.qualifier)
     version = VERSIONS.get(tx, name.name, number)
     if version is None:
         raise errors.function_not_found(name.qualified_arn)
@@ -177,7 +190,6 @@ def listed(document: dict[str, Any]) -> dict[str, Any]:
 @operation(resource=names.unqualified_arn_of)
 async def update_function_code(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     name, function, latest = load(call, unqualified(names.of(call, request)))
-    configuration.check({"PublishTo": request.get("PublishTo")})
     images.check_source(images.package_type(latest), request, updating=True)
     _check_revision(latest, request)
     publishing.check_signature(call.reading().at(name.account, name.region), function.code_signing_config_arn)
@@ -202,7 +214,9 @@ async def update_function_code(call: Call, request: dict[str, Any]) -> dict[str,
             packages.name(here, call, package)
             packages.forget(here, call, old.code, executor.pool)
             VERSIONS.put(here, new)
-            shown = publishing.publish(here, call, function, new, new.description) if request.get("Publish") else new
+            shown = new
+            if request.get("Publish") or request.get("PublishTo"):
+                shown = publishing.publish(here, call, function, new, new.description, request.get("PublishTo") or "")
     await executor.retire(name, old)
     return configuration.being_updated(configuration.document(name, function, shown))
 
@@ -211,7 +225,8 @@ async def update_function_code(call: Call, request: dict[str, Any]) -> dict[str,
 async def update_function_configuration(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     name, function, latest = load(call, unqualified(names.of(call, request)))
     _check_revision(latest, request)
-    configuration.check(request)
+    configuration.check(request, managed=capacity.config_of(latest) is not None)
+    capacity.check(call, request, latest)
     if request.get("Layers"):
         publishing.check_signature(call.reading().at(name.account, name.region), function.code_signing_config_arn)
     images.check(images.package_type(latest), request)
@@ -293,7 +308,7 @@ async def delete_function(call: Call, request: dict[str, Any]) -> dict[str, Any]
 
 
 def _delete_version(tx: Transaction, call: Call, name: FunctionName) -> list[Version]:
-    number = int(name.qualifier)
+    number = names.number_of(name.qualifier)
     version = VERSIONS.get(tx, name.name, number)
     if version is None:
         return []
@@ -311,6 +326,10 @@ def _drop_version(tx: Transaction, call: Call, version: Version) -> None:
     POLICIES.delete(tx, version.function_name, version.text)
     INVOKE_CONFIGS.delete(tx, version.function_name, version.text)
     PROVISIONED.delete(tx, version.function_name, version.text)
+    function = FUNCTIONS.get(tx, version.function_name)
+    if function is not None and version.text in function.scaling:
+        left = {text: config for text, config in function.scaling.items() if text != version.text}
+        FUNCTIONS.put(tx, function.replace(scaling=left))
 
 
 def _delete_rest(tx: Transaction, name: FunctionName) -> None:

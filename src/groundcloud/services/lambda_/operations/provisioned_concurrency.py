@@ -8,7 +8,7 @@ from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import operation
 from groundcloud.services.lambda_ import concurrency, configuration, errors, execution, names, provisioning
 from groundcloud.services.lambda_.concurrency import ACCOUNT_CONCURRENCY, UNRESERVED_MIN
-from groundcloud.services.lambda_.names import LATEST, FunctionName
+from groundcloud.services.lambda_.names import LATEST, PUBLISHED, FunctionName
 from groundcloud.services.lambda_.operations import functions
 from groundcloud.services.lambda_.state import PROVISIONED, Provisioned
 from groundcloud.store import Transaction
@@ -17,7 +17,7 @@ from groundcloud.store import Transaction
 @operation(resource=names.arn_of)
 def put_provisioned_concurrency_config(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     name, tx = _place(call, request)
-    if name.qualifier in ("", LATEST):
+    if name.qualifier in ("", LATEST, PUBLISHED):
         raise errors.invalid_parameter("Provisioned Concurrency Configs cannot be applied to unpublished function versions.")
     _, function, version = functions.load(call, name)
     if name.is_alias and version.number == 0:

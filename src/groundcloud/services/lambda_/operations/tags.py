@@ -1,4 +1,4 @@
-"""Tags of functions, event source mappings and code signing configurations."""
+"""Tags of functions, event source mappings, code signing configurations and capacity providers."""
 
 from __future__ import annotations
 
@@ -7,14 +7,19 @@ from typing import Any
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import operation
 from groundcloud.services.lambda_ import errors
-from groundcloud.services.lambda_.state import FUNCTIONS, MAPPINGS, SIGNING_CONFIGS
+from groundcloud.services.lambda_.state import FUNCTIONS, MAPPINGS, PROVIDERS, SIGNING_CONFIGS
 from groundcloud.store import Table, Transaction
 
 TAGS_MAX = 50
 """AWS: Tag restrictions: "Maximum number of tags per resource: 50"."""
 
 
-_TABLES: dict[str, Table[Any]] = {"function": FUNCTIONS, "event-source-mapping": MAPPINGS, "code-signing-config": SIGNING_CONFIGS}
+_TABLES: dict[str, Table[Any]] = {
+    "function": FUNCTIONS,
+    "event-source-mapping": MAPPINGS,
+    "code-signing-config": SIGNING_CONFIGS,
+    "capacity-provider": PROVIDERS,
+}
 
 
 def _resource_of(call: Call, request: dict[str, Any]) -> str:

@@ -13,7 +13,6 @@ from groundcloud.services.lambda_.state import FUNCTIONS, VERSIONS
 
 @operation(resource=names.unqualified_arn_of)
 def publish_version(call: Call, request: dict[str, Any]) -> dict[str, Any]:
-    configuration.check({"PublishTo": request.get("PublishTo")})
     name, function, latest = functions.load(call, names.of(call, request)._replace(qualifier=""))
     if request.get("RevisionId") is not None and request["RevisionId"] != latest.revision_id:
         raise errors.revision_changed()
@@ -23,7 +22,7 @@ def publish_version(call: Call, request: dict[str, Any]) -> dict[str, Any]:
             "Please try again with the CodeSHA256 in $LATEST."
         )
     description = request["Description"] if request.get("Description") is not None else latest.description
-    version = publishing.publish(call.tx.at(name.account, name.region), call, function, latest, description)
+    version = publishing.publish(call.tx.at(name.account, name.region), call, function, latest, description, request.get("PublishTo") or "")
     return configuration.document(name, function, version)
 
 
@@ -38,5 +37,7 @@ def list_versions_by_function(call: Call, request: dict[str, Any]) -> dict[str, 
     marker = request.get("Marker")
     versions = list(VERSIONS.scan(tx, name.name, after=int(marker) if marker else None, limit=limit + 1))
     shown = versions[:limit]
+    if len(shown) > 1 and shown[0].number == names.PUBLISHED_NUMBER:
+        shown[:2] = shown[1], shown[0]  # $LATEST is the first that clients look for
     documents = [functions.listed(configuration.document(name, function, version, qualified=True)) for version in shown]
-    return {"Versions": documents, "NextMarker": str(shown[-1].number) if len(versions) > limit else None}
+    return {"Versions": documents, "NextMarker": str(versions[limit - 1].number) if len(versions) > limit else None}

@@ -12,6 +12,7 @@ from groundcloud.base.errors import AwsError
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.resource import Created, ResourceRequest, ResourceType, resource_type
 from groundcloud.services.lambda_ import snapshots
+from groundcloud.services.lambda_.capacity import MEMORY_MB_MIN
 
 # Property -> what a function has where the template no longer says.
 _CONFIGURATION: dict[str, Any] = {
@@ -33,6 +34,7 @@ _CONFIGURATION: dict[str, Any] = {
     "VpcConfig": {"SubnetIds": [], "SecurityGroupIds": []},
     "DeadLetterConfig": {"TargetArn": ""},
     "DurableConfig": None,
+    "CapacityProviderConfig": None,
 }
 _API_NAMES = {"KmsKeyArn": "KMSKeyArn"}
 _INLINE_FILES = {"python": ("index.py", "cfnresponse.py"), "nodejs": ("index.js", "cfn-response.js")}
@@ -46,7 +48,9 @@ class FunctionResource(ResourceType):
         "Code",
         "CodeSigningConfigArn",
         "FunctionName",
+        "FunctionScalingConfig",
         "PackageType",
+        "PublishToLatestPublished",
         "RecursiveLoop",
         "ReservedConcurrentExecutions",
         "RuntimeManagementConfig",
@@ -77,6 +81,7 @@ class FunctionResource(ResourceType):
                 raise
             # Made by a try of this step that a crash cut short.
         try:
+            await self._publish(call, name, resource)
             await self._settings(call, name, resource)
         except AwsError as error:
             raise AwsError(error.code, error.message, status=error.status, fields={**error.fields, "PhysicalResourceId": name}) from error
@@ -88,10 +93,16 @@ class FunctionResource(ResourceType):
             raise AwsError(
                 "InvalidParameterValueException", f"DurableConfig cannot be taken from the function {name}: it is durable for good."
             )
+        if bool(resource.old_properties.get("CapacityProviderConfig")) != bool(wanted.get("CapacityProviderConfig")):
+            raise AwsError(
+                "InvalidParameterValueException", f"CapacityProviderConfig cannot be added to the function {name}, nor taken from it."
+            )
         if resource.changed(*_CONFIGURATION):
             params: dict[str, Any] = {"FunctionName": name}
             for member, unset in _CONFIGURATION.items():
                 value = wanted.get(member, unset)
+                if member == "MemorySize" and wanted.get("CapacityProviderConfig"):
+                    value = wanted.get(member, MEMORY_MB_MIN)
                 if member == "LoggingConfig":
                     value = {"LogGroup": f"/aws/lambda/{name}", **value}
                 if value is not None and resource.changed(member):
@@ -109,12 +120,20 @@ class FunctionResource(ResourceType):
                 await call.request("lambda", "PutFunctionCodeSigningConfig", params)
             else:
                 await call.request("lambda", "DeleteFunctionCodeSigningConfig", {"FunctionName": name})
+        if resource.changed(*_CONFIGURATION, "Code", "Architectures", "PublishToLatestPublished"):
+            await self._publish(call, name, resource)
         await self._settings(call, name, resource)
         await set_tags(call, call.arn("lambda", f"function:{name}"), tags_of(resource))
         return _function(call, name)
 
     async def delete(self, call: Call, resource: ResourceRequest) -> None:
         await _unless_gone(call.request("lambda", "DeleteFunction", {"FunctionName": resource.physical_id}))
+
+    async def _publish(self, call: Call, name: str, resource: ResourceRequest) -> None:
+        """As $LATEST.PUBLISHED; a function on a capacity provider unless its template says no."""
+        wanted = resource.properties
+        if wanted.get("PublishToLatestPublished", bool(wanted.get("CapacityProviderConfig"))):
+            await call.request("lambda", "PublishVersion", {"FunctionName": name, "PublishTo": "LATEST_PUBLISHED"})
 
     async def _settings(self, call: Call, name: str, resource: ResourceRequest) -> None:
         """What is kept beside the configuration and has operations of its own."""
@@ -132,6 +151,7 @@ class FunctionResource(ResourceType):
         if resource.changed("RuntimeManagementConfig"):
             config = wanted.get("RuntimeManagementConfig") or {"UpdateRuntimeOn": "Auto"}
             await call.request("lambda", "PutRuntimeManagementConfig", {"FunctionName": name, **config})
+        await _scale(call, name, "$LATEST.PUBLISHED", resource)
 
 
 def _function(call: Call, name: str) -> Created:
@@ -208,9 +228,17 @@ async def _provision(call: Call, qualified_arn: str, resource: ResourceRequest) 
         await call.request("lambda", "DeleteProvisionedConcurrencyConfig", params)
 
 
+async def _scale(call: Call, function_name: str, qualifier: str, resource: ResourceRequest) -> None:
+    """Gives a version on a capacity provider the FunctionScalingConfig that its template says, if that is new."""
+    if resource.changed("FunctionScalingConfig"):
+        params = {"FunctionName": function_name, "Qualifier": qualifier}
+        config = resource.properties.get("FunctionScalingConfig") or {}
+        await call.request("lambda", "PutFunctionScalingConfig", {**params, "FunctionScalingConfig": config})
+
+
 @resource_type("AWS::Lambda::Version")
 class VersionResource(ResourceType):
-    properties = {"CodeSha256", "Description", "FunctionName", "ProvisionedConcurrencyConfig", "RuntimePolicy"}
+    properties = {"CodeSha256", "Description", "FunctionName", "FunctionScalingConfig", "ProvisionedConcurrencyConfig", "RuntimePolicy"}
     required = {"FunctionName"}
     replaces = {"CodeSha256", "Description", "FunctionName", "RuntimePolicy"}
 
@@ -223,10 +251,13 @@ class VersionResource(ResourceType):
             policy = {"FunctionName": published["FunctionArn"], **wanted["RuntimePolicy"]}
             await call.request("lambda", "PutRuntimeManagementConfig", policy)
         await _provision(call, published["FunctionArn"], resource)
+        await _scale(call, published["FunctionName"], published["Version"], resource)
         return Created(published["FunctionArn"], {"Version": published["Version"], "FunctionArn": published["FunctionArn"]})
 
     async def update(self, call: Call, resource: ResourceRequest) -> Created:
         await _provision(call, resource.physical_id, resource)
+        function_arn, _, number = resource.physical_id.rpartition(":")
+        await _scale(call, function_arn, number, resource)
         return Created(resource.physical_id, {"Version": resource.physical_id.rsplit(":", 1)[-1], "FunctionArn": resource.physical_id})
 
     async def delete(self, call: Call, resource: ResourceRequest) -> None:

@@ -1,0 +1,78 @@
+"""Functions on a capacity provider (Lambda Managed Instances): what their configuration must be, which versions a provider has. Pure but for reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from groundcloud.services.lambda_ import errors
+from groundcloud.services.lambda_.state import PROVIDERS, VERSIONS, CapacityProvider, Function, Version
+from groundcloud.store import Transaction
+
+if TYPE_CHECKING:
+    from groundcloud.kernel.call import Call
+
+MEMORY_MB_MIN = 2048
+"""AWS: Lambda Managed Instances, "Memory and vCPU": the smallest function, here also that of a request which names no size."""
+
+_NOT_TOGETHER = ("VpcConfig", "TenancyConfig")
+
+
+def config_of(version: Version) -> dict[str, Any] | None:
+    """LambdaManagedInstancesCapacityProviderConfig; None for a function without a capacity provider."""
+    config = version.kept.get("CapacityProviderConfig")
+    return config["LambdaManagedInstancesCapacityProviderConfig"] if config else None
+
+
+def with_memory(request: dict[str, Any]) -> dict[str, Any]:
+    """CreateFunction's request with the memory that a function on a provider has by default."""
+    if request.get("CapacityProviderConfig") and request.get("MemorySize") is None:
+        return {**request, "MemorySize": MEMORY_MB_MIN}
+    return request
+
+
+def check(call: Call, request: dict[str, Any], latest: Version | None) -> None:
+    """Of CreateFunction, or of UpdateFunctionConfiguration with `latest`: a provider is given at creation, and can be changed for another. Raises AwsError."""
+    config = request.get("CapacityProviderConfig")
+    if latest is not None and config and config_of(latest) is None:
+        raise errors.invalid_parameter("CapacityProviderConfig isn't supported for Lambda Default functions.")
+    if not config and (latest is None or config_of(latest) is None):
+        return
+    if request.get("MemorySize") is not None and request["MemorySize"] < MEMORY_MB_MIN:
+        raise errors.invalid_parameter(f"MemorySize must be at least {MEMORY_MB_MIN} MB for functions with a capacity provider.")
+    if (request.get("SnapStart") or {}).get("ApplyOn") == "PublishedVersions":
+        raise errors.invalid_parameter("SnapStart is not supported for functions with a capacity provider.")
+    for member in _NOT_TOGETHER:
+        if any((request.get(member) or {}).values()):
+            raise errors.invalid_parameter(f"{member} is not supported for functions with a capacity provider.")
+    if config:
+        provider_arn = config["LambdaManagedInstancesCapacityProviderConfig"]["CapacityProviderArn"]
+        call.authorize("lambda:PassCapacityProvider", provider_arn)
+        parts = provider_arn.split(":")
+        if (parts[3], parts[4]) != (call.region, call.account) or not PROVIDERS.has(call.reading(), parts[6]):
+            raise errors.capacity_provider_not_found(provider_arn)
+
+
+def provider(tx: Transaction, provider_name: str, provider_arn: str) -> CapacityProvider:
+    """Raises ResourceNotFoundException."""
+    found = PROVIDERS.get(tx, provider_name)
+    if found is None:
+        raise errors.capacity_provider_not_found(provider_arn)
+    return found
+
+
+def versions_of(tx: Transaction, provider_arn: str, after: tuple[str, int] | None = None) -> Iterator[Version]:
+    """The versions that run on a provider, by function and number."""
+    for version in VERSIONS.scan(tx, after=after):
+        config = config_of(version)
+        if config is not None and config["CapacityProviderArn"] == provider_arn:
+            yield version
+
+
+def ceiling(function: Function, version: Version) -> int | None:
+    """How many invocations of a version its scaling lets run at once: its environments, times what each of them takes if that was said."""
+    environments = function.scaling.get(version.text, {}).get("MaxExecutionEnvironments")
+    config = config_of(version)
+    if environments is None or config is None:
+        return None
+    return environments * int(config.get("PerExecutionEnvironmentMaxConcurrency") or 1)
