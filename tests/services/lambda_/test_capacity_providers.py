@@ -8,9 +8,13 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from tests.services.lambda_.conftest import make_role, zipped
+from tests.services.lambda_.conftest import make_function, make_role, zipped
 from tests.services.lambda_.test_resources import Stack
 from tests.services.lambda_.test_resources import function as function_resource
+
+from groundcloud.base.errors import AwsError
+from groundcloud.services.lambda_.concurrency import Gate
+from groundcloud.services.lambda_.state import Function
 
 CODE = "def handler(event, context): return [context.function_version, {!r}]"
 NETWORK = {"SubnetIds": ["subnet-1234abcd"], "SecurityGroupIds": ["sg-1234abcd"]}
@@ -138,6 +142,44 @@ def test_the_latest_published_version_is_shown_among_the_versions_and_takes_an_a
     assert refusal(lambda_.get_function, FunctionName=managed, Qualifier="$LATEST.PUBLISHED")[0] == "ResourceNotFoundException"
 
 
+def test_a_function_without_a_provider_has_a_latest_published_version_beside_the_one_that_runs(
+    lambda_: Any, function: Any, answer: Any
+) -> None:
+    name = function(CODE.format("a"), Publish=True, PublishTo="LATEST_PUBLISHED")
+    lambda_.update_function_code(FunctionName=name, ZipFile=zipped(CODE.format("b")))
+    assert answer(name) == ["$LATEST", "b"]
+    assert answer(name, Qualifier="$LATEST.PUBLISHED") == ["$LATEST.PUBLISHED", "a"]
+
+
+def test_a_ceiling_is_of_one_version_and_is_left_again() -> None:
+    gate, function = Gate(0), Function(function_name="f", created_ms=0)
+    assert gate.enter(function, "1", 2).function == 1
+    gate.enter(function, "1", 2)
+    with pytest.raises(AwsError, match="Rate Exceeded"):
+        gate.enter(function, "1", 2)
+    assert gate.enter(function, "2", 1).function == 3
+    for version, ceiling in (("1", 2), ("1", 2), ("2", 1)):
+        gate.leave(function, version, ceiling)
+    assert (gate.running, gate.total, gate.unreserved) == ({}, 0, 0)
+
+
+@pytest.mark.slow
+def test_a_provider_and_what_runs_on_it_outlive_a_kill(process: Any) -> None:
+    lambda_, role = process.client("lambda"), make_role(process.client("iam"), "worker")
+    permissions = {"CapacityProviderOperatorRoleArn": role}
+    made = lambda_.create_capacity_provider(CapacityProviderName="cp", VpcConfig=NETWORK, PermissionsConfig=permissions)
+    config = capacity(made["CapacityProvider"]["CapacityProviderArn"])
+    name = make_function(lambda_, role, CODE.format("a"), CapacityProviderConfig=config, PublishTo="LATEST_PUBLISHED")
+    scaling = {"MaxExecutionEnvironments": 4}
+    place = {"FunctionName": name, "Qualifier": "$LATEST.PUBLISHED"}
+    lambda_.put_function_scaling_config(**place, FunctionScalingConfig=scaling)
+    process.restart()
+    lambda_ = process.client("lambda")
+    assert lambda_.get_capacity_provider(CapacityProviderName="cp")["CapacityProvider"]["State"] == "Active"
+    assert lambda_.get_function_scaling_config(**place)["AppliedFunctionScalingConfig"] == scaling
+    assert json.load(lambda_.invoke(FunctionName=name)["Payload"]) == ["$LATEST.PUBLISHED", "a"]
+
+
 def test_a_provider_lists_its_versions_and_is_kept_while_it_has_some(lambda_: Any, managed: str, provider_arn: str, account: str) -> None:
     arn = f"arn:aws:lambda:us-east-1:{account}:function:{managed}"
     lambda_.publish_version(FunctionName=managed)
@@ -174,6 +216,12 @@ def test_what_a_function_on_a_provider_cannot_be_is_refused(
     assert refusal(lambda_.update_function_configuration, FunctionName=plain, CapacityProviderConfig=config) == (
         "InvalidParameterValueException",
         "CapacityProviderConfig isn't supported for Lambda Default functions.",
+    )
+    lambda_.publish_version(FunctionName=managed)
+    place = {"FunctionName": managed, "Qualifier": "1"}
+    assert refusal(lambda_.put_provisioned_concurrency_config, **place, ProvisionedConcurrentExecutions=1) == (
+        "InvalidParameterValueException",
+        "Provisioned Concurrency is not supported for functions with a capacity provider.",
     )
     other = capacity(make_provider("other")["CapacityProviderArn"])
     moved = lambda_.update_function_configuration(FunctionName=managed, MemorySize=16_384, CapacityProviderConfig=other)
@@ -254,7 +302,13 @@ def test_a_stack_publishes_its_function_on_a_provider(client: Any, clock: Any, r
 
     def resources(letter: str, environments: int) -> dict[str, Any]:
         properties = {"CapacityProviderConfig": config, "FunctionScalingConfig": {"MaxExecutionEnvironments": environments}}
-        return {"Provider": provider, "Function": function_resource(f"def handler(e, c): return {letter!r}", **properties)}
+        version = {"FunctionName": {"Ref": "Function"}, "FunctionScalingConfig": {"MaxExecutionEnvironments": environments}}
+        published = {"Type": "AWS::Lambda::Version", "Properties": version}
+        return {
+            "Provider": provider,
+            "Version": published,
+            "Function": function_resource(f"def handler(e, c): return {letter!r}", **properties),
+        }
 
     outputs = {"Name": {"Ref": "Function"}, "Provider": {"Ref": "Provider"}}
     made = stack.deploy(resources("a", 2), outputs)
@@ -264,5 +318,7 @@ def test_a_stack_publishes_its_function_on_a_provider(client: Any, clock: Any, r
     assert stack.deploy(resources("b", 3), outputs) == made
     assert json.load(stack.lambda_.invoke(FunctionName=made["Name"])["Payload"]) == "b"
     assert stack.lambda_.get_function_scaling_config(**place)["AppliedFunctionScalingConfig"] == {"MaxExecutionEnvironments": 3}
+    scaling = stack.lambda_.get_function_scaling_config(FunctionName=made["Name"], Qualifier="1")
+    assert scaling["AppliedFunctionScalingConfig"] == {"MaxExecutionEnvironments": 3}
     stack.deploy({})
     assert stack.lambda_.list_capacity_providers()["CapacityProviders"] == []

@@ -6,9 +6,9 @@ from typing import Any
 
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import operation
-from groundcloud.services.lambda_ import concurrency, configuration, errors, execution, names, provisioning
+from groundcloud.services.lambda_ import capacity, concurrency, configuration, errors, execution, names, provisioning
 from groundcloud.services.lambda_.concurrency import ACCOUNT_CONCURRENCY, UNRESERVED_MIN
-from groundcloud.services.lambda_.names import LATEST, PUBLISHED, FunctionName
+from groundcloud.services.lambda_.names import LATEST, FunctionName
 from groundcloud.services.lambda_.operations import functions
 from groundcloud.services.lambda_.state import PROVISIONED, Provisioned
 from groundcloud.store import Transaction
@@ -17,10 +17,12 @@ from groundcloud.store import Transaction
 @operation(resource=names.arn_of)
 def put_provisioned_concurrency_config(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     name, tx = _place(call, request)
-    if name.qualifier in ("", LATEST, PUBLISHED):
+    if name.qualifier in ("", LATEST):
         raise errors.invalid_parameter("Provisioned Concurrency Configs cannot be applied to unpublished function versions.")
     _, function, version = functions.load(call, name)
-    if name.is_alias and version.number == 0:
+    if capacity.config_of(version) is not None:
+        raise errors.invalid_parameter("Provisioned Concurrency is not supported for functions with a capacity provider.")
+    if name.is_alias and version.number <= 0:
         raise errors.invalid_parameter("Alias with weights or pointing to $LATEST cannot be used with Provisioned Concurrency")
     if execution.isolates_tenants(version):
         raise errors.invalid_parameter("Provisioned concurrency is not supported for functions with tenant isolation.")
