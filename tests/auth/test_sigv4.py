@@ -211,7 +211,10 @@ def test_the_parts_of_the_header_may_stand_in_any_order() -> None:
 @pytest.mark.parametrize(
     ("change", "kind"),
     [
-        ({"X-Amz-Expires": "604801"}, "X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be less than 604800 seconds"),
+        (
+            {"X-Amz-Expires": "604801"},
+            "X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be less than 604800 seconds",
+        ),
         ({"X-Amz-Expires": "-1"}, "X-Amz-Expires must be non-negative"),
         ({"X-Amz-Expires": "soon"}, "X-Amz-Expires should be a number"),
         ({"X-Amz-Expires": "٣"}, "X-Amz-Expires should be a number"),
