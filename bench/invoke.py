@@ -61,7 +61,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
         server = Process(Path(folder) / "ground")
         try:
-            one_at_a_time(server, arguments.warm, arguments.cold)
+            names = one_at_a_time(server, arguments.warm, arguments.cold)
+            without_sdk(server, names, arguments.warm, arguments.cold)
             restarted(server)
             steady(server, arguments.seconds)
             from_a_queue(server, arguments.messages)
@@ -69,7 +70,7 @@ def main() -> None:
             server.close()
 
 
-def one_at_a_time(server: Process, warm: int, cold: int) -> None:
+def one_at_a_time(server: Process, warm: int, cold: int) -> list[str]:
     client = server.client("lambda")
     create(server, "trivial", END)
     create(server, "client", CLIENT, MemorySize=512)
@@ -99,6 +100,28 @@ def one_at_a_time(server: Process, warm: int, cold: int) -> None:
     without_ms = (time.perf_counter() - began) * 1e3
     show("invoke, cold: three seconds of init, SnapStart", restored, without_ms)
     print(f"{'the same without SnapStart, once':<48} {without_ms:>8.2f}")
+    return names
+
+
+def without_sdk(server: Process, names: list[str], warm: int, cold: int) -> None:
+    """The platform's own share: requests signed beforehand, over one kept connection."""
+    line = load.Line(server.endpoint)
+
+    def message(name: str, payload: str) -> bytes:
+        headers = {"content-type": "application/json"}
+        return load.signed_request(
+            server.endpoint, "lambda", "POST", f"/2015-03-31/functions/{name}/invocations", headers, json.dumps(payload).encode()
+        )
+
+    print(f"\n{'without an SDK, one at a time':<48} {'p50 ms':>8} {'p99 ms':>8} {'ratio':>7}")
+    bare = f"GET /_ground/health HTTP/1.1\r\nhost: {server.endpoint.removeprefix('http://')}\r\n\r\n".encode()
+    base = show("a bare HTTP round trip", times(warm, partial(line.ask, bare)))
+    for name in names:
+        one, end = message(name, "1"), message(name, "end")
+        line.ask(one)
+        show(f"invoke, warm: {name}", times(warm, partial(line.ask, one)), base)
+        show(f"invoke, cold: {name}", times(cold, partial(line.ask, one), partial(line.ask, end)), base)
+    line.close()
 
 
 def restarted(server: Process) -> None:

@@ -6,6 +6,7 @@ python -m bench.load URL --connections 64 --requests 20000   (a module for the o
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -48,6 +49,33 @@ def signed_request(
     signed = signing.sign(credentials, "us-east-1", service, method, raw_path, query, plain, body, now_s, payload_hash)
     lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in signed.items()), f"content-length: {len(body)}"]
     return ("\r\n".join(lines) + "\r\n\r\n").encode() + body
+
+
+class Line:
+    """One kept connection without any SDK: `line.ask(message)` sends a request's bytes and gives the answer's body."""
+
+    def __init__(self, endpoint: str) -> None:
+        parts = urlsplit(endpoint)
+        self._socket = socket.create_connection((parts.hostname, parts.port))
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def ask(self, message: bytes) -> bytes:
+        self._socket.sendall(message)
+        head, body, need = b"", b"", -1
+        while need < 0 or len(body) < need:
+            got = self._socket.recv(65536)
+            if not got:
+                raise ConnectionError(f"no answer: {head + body!r}")
+            body += got
+            if need < 0 and b"\r\n\r\n" in body:
+                head, _, body = body.partition(b"\r\n\r\n")
+                need = int(head.lower().partition(b"content-length:")[2].split(b"\r\n", 1)[0])
+        if b" 200 " not in head[:20]:
+            raise RuntimeError((head + body).decode(errors="replace"))
+        return body
+
+    def close(self) -> None:
+        self._socket.close()
 
 
 class _Connection(asyncio.Protocol):

@@ -251,7 +251,7 @@ class Chain:
         if not operation.public:
             self._authorize(call, operation, params)
         faults = self._ground.faults
-        if faults.plan and (fault := faults.of(call.service, call.operation)) is not None:
+        if faults.plan and (fault := faults.of(call.service, call.operation, call.region)) is not None:
             if fault.latency_ms:
                 await asyncio.sleep(fault.latency_ms / 1000)
             if fault.code:

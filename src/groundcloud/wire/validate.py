@@ -22,6 +22,13 @@ from groundcloud.wire.model import Model
 matches = patterns.matches
 
 
+_NUMBERS = ("integer", "long", "float", "double")
+_SCALARS = ("string", "blob", *_NUMBERS)
+_SECRET = object()
+_NAMES_NULLS = ("lambda", "iam")
+"""Services whose front ends add that a member must not be null. Source: their answers, as their users report them."""
+
+
 class Violation(NamedTuple):
     """`path` is in AWS's spelling (`entries.1.member.id`); `sentence` is the whole clause; `kind` is `missing`, `type`, `length`, `range`, `enum` or `pattern`."""
 
@@ -182,14 +189,21 @@ def _value(model: Model, shape: dict[str, Any], value: Any, path: str, reference
     elif kind == "list":
         yield from _length(shape, value, path)
         inner = model.shapes[shape["member"]["shape"]]
+        if inner["type"] in _SCALARS:
+            yield from _each(model, inner, value, path, _of(shape, inner, value), "Member")
+            return
         for position, item in enumerate(value, 1):
             if item is not None:
                 yield from _value(model, inner, item, f"{path}.{position}.member")
     elif kind == "map":
         yield from _length(shape, value, path)
-        inner = model.shapes[shape["value"]["shape"]]
+        names, inner = model.shapes[shape["key"]["shape"]], model.shapes[shape["value"]["shape"]]
+        whole = _of(shape, inner, value)
+        yield from _each(model, names, value, path, whole, "Map keys")
+        if inner["type"] in _SCALARS:
+            yield from _each(model, inner, value.values(), path, whole, "Map value")
+            return
         for key, item in value.items():
-            yield from _value(model, model.shapes[shape["key"]["shape"]], key, f"{path}.{key}.key")
             if item is not None:
                 yield from _value(model, inner, item, f"{path}.{key}.member")
     elif kind == "string":
@@ -205,11 +219,40 @@ def _value(model: Model, shape: dict[str, Any], value: Any, path: str, reference
     elif kind == "blob":
         if isinstance(value, (bytes, bytearray)):
             yield from _length(shape, value, path)
-    elif kind in ("integer", "long", "float", "double") and isinstance(value, (int, float)):
+    elif kind in _NUMBERS and isinstance(value, (int, float)):
         if "min" in shape and value < shape["min"]:
             yield Violation(path, value, "range", f"{_at(value, path)}Member must have value greater than or equal to {shape['min']}")
         if "max" in shape and value > shape["max"]:
             yield Violation(path, value, "range", f"{_at(value, path)}Member must have value less than or equal to {shape['max']}")
+
+
+def _of(shape: dict[str, Any], inner: dict[str, Any], value: Any) -> Any:
+    """What is shown of a list or map: nothing where it, or what it holds, is a secret."""
+    return _SECRET if shape.get("sensitive") or inner.get("sensitive") else value
+
+
+def _each(model: Model, shape: dict[str, Any], values: Any, path: str, whole: Any, who: str) -> Iterator[Violation]:
+    """One sentence for all members of a list, keys or values of a map: it tells every constraint that they have, and shows the whole."""
+    found = next((violation for item in values if item is not None for violation in _value(model, shape, item, path)), None)
+    if found is None:
+        return
+    if not found.sentence:
+        yield found
+        return
+    constraints = []
+    if shape.get("enum"):
+        constraints.append(f"Member must satisfy enum value set: [{', '.join(shape['enum'])}]")
+    else:
+        what = "value" if shape["type"] in _NUMBERS else "length"
+        if "max" in shape:
+            constraints.append(f"Member must have {what} less than or equal to {shape['max']}")
+        if "min" in shape:
+            constraints.append(f"Member must have {what} greater than or equal to {shape['min']}")
+        if "pattern" in shape:
+            constraints.append(f"Member must satisfy regular expression pattern: {shape['pattern']}")
+    if model.service in _NAMES_NULLS and whole is not _SECRET:
+        constraints.append("Member must not be null")
+    yield Violation(path, found.value, found.kind, f"{_at(whole, path)}{who} must satisfy constraint: [{', '.join(constraints)}]")
 
 
 def _length(shape: dict[str, Any], value: Any, path: str) -> Iterator[Violation]:
@@ -220,6 +263,8 @@ def _length(shape: dict[str, Any], value: Any, path: str) -> Iterator[Violation]
 
 
 def _at(value: Any, path: str) -> str:
+    if value is _SECRET:
+        return f"Value at '{path}' failed to satisfy constraint: "
     if isinstance(value, list):
         shown = "[" + ", ".join(str(item) for item in value) + "]"
     elif isinstance(value, dict):

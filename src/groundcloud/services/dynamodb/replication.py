@@ -19,6 +19,8 @@ TIMER = "dynamodb.replicate"
 LAG_MS = 500
 LAG_TAG = "groundcloud:replication-lag-ms"
 RETRY_MS = 1_000
+LOST_RETRY_MS = 10_000
+"""How long a write waits that is on its way from or to a region that a fault plan has taken away."""
 BITE = 200
 
 
@@ -60,6 +62,9 @@ def send(call: Any, tx: Any, table: TableDefinition, key: tuple[bytes, bytes], r
 def arrivals(call: Any, table_number: int, region: str) -> Iterator[tuple[Any, TableDefinition, Write]]:
     """The writes that have reached a region and are the latest of their items there; sets the timer for the rest."""
     tx = call.tx
+    if call.ground.faults.strike("dynamodb", "ReplicateItem", tx.region, region):
+        set_timer(call, tx, table_number, region, call.now_ms + LOST_RETRY_MS)
+        return
     place = tx.at(tx.account, region)
     left = BITE
     for write in list(WRITES.scan(tx, table_number, region, limit=BITE + 1)):

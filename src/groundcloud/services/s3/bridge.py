@@ -34,6 +34,8 @@ _KINDS = {
     "ObjectAcl:Put": ("Object ACL Updated", {}),
     "ObjectTagging:Put": ("Object Tags Added", {}),
     "ObjectTagging:Delete": ("Object Tags Deleted", {}),
+    "ObjectAnnotation:Put": ("Object Annotation Added", {}),
+    "ObjectAnnotation:Delete": ("Object Annotation Deleted", {}),
 }
 """Event of a notification -> EventBridge's detail-type, and what its detail says beside the object. Others (replication) do not go there."""
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from groundcloud.base.errors import AwsError
 from groundcloud.kernel.call import Call
-from groundcloud.services.s3 import checksums, encryption, errors
+from groundcloud.services.s3 import annotations, checksums, encryption, errors
 from groundcloud.services.s3.ciphers import CHUNK_BYTES, Cipher, derive, new_salt, opener
 from groundcloud.services.s3.encryption import Keys, Sealing
 from groundcloud.services.s3.state import CONTENTS, PART_CONTENTS, PARTS, SMALL_BYTES_MAX, Part, Version
@@ -76,10 +76,12 @@ async def receive(
     algorithm: str = "",
     keep: str = "",
     size_bytes_max: int = PUT_BYTES_MAX,
+    observe: Callable[[bytes], Any] | None = None,
 ) -> Received:
     """Takes the request's `Body` in. `algorithm`: what the client must use if it declares one, and what is computed if not (default CRC64NVME).
 
     `keep`: the algorithm to keep whatever the client declares. `part`: it is one of an object's parts, and gets a salt of its own.
+    `observe` sees it pass, and may raise.
 
     Raises MissingContentLength, EntityTooLarge, BadDigest, InvalidDigest, InvalidRequest, XAmzContentSHA256Mismatch.
     """
@@ -124,6 +126,8 @@ async def receive(
             data = b"".join([chunk async for chunk in source])
         if len(data) > SMALL_BYTES_MAX:
             raise errors.incomplete_body()
+        if observe is not None:
+            observe(bytes(data))
         digest = hashlib.md5(data, usedforsecurity=False)
         text = checksums.text_of(algorithm, data)
         said = text if algorithm == chosen or not chosen else checksums.text_of(chosen, data)
@@ -140,6 +144,8 @@ async def receive(
     signed_digest = hashlib.sha256() if check_signed is not None else None
     if signed_digest is not None:
         updates.append(signed_digest.update)
+    if observe is not None:
+        updates.append(observe)
     aside = _Aside(call.own("hashes", _Threads), (digest.update,), tuple(updates))
     async with call.blobs.writer(unique=cipher is not None) as writer:
         size_bytes = await _pass(source, cipher, aside, writer, size_bytes_max)
@@ -261,6 +267,8 @@ def keep(call: Call, tx: Transaction, bucket_name: str, key: str, order: int, re
 
 def name_again(call: Call, tx: Transaction, bucket_name: str, key: str, version: Version, other_bucket_name: str) -> None:
     """Makes a version's content that of the same key, order and upload in another bucket, too; files are named twice, not copied."""
+    if version.annotations:
+        annotations.name_again(call, tx, bucket_name, key, version, other_bucket_name)
     if version.blob is not None:
         call.blobs.link(tx, version.blob)
     elif version.upload_id:
@@ -277,6 +285,8 @@ def name_again(call: Call, tx: Transaction, bucket_name: str, key: str, version:
 
 def drop(call: Call, tx: Transaction, bucket_name: str, key: str, version: Version) -> None:
     """Forgets a version's content."""
+    if version.annotations:
+        annotations.drop(call, tx, bucket_name, key, version)
     if version.blob is not None:
         call.blobs.unlink(tx, version.blob)
     elif version.upload_id:
@@ -324,6 +334,17 @@ def read(
     if cipher is not None:
         data = bytes(cipher.open(data))
     return data if stop - start == len(data) else data[start:stop]
+
+
+def read_annotation(
+    call: Call, tx: Transaction, place: tuple[str, str, int], annotation: annotations.Annotation, keys: Keys
+) -> bytes | AsyncIterator[bytes | bytearray]:
+    """An annotation's text. `place`: bucket, key, the version's order. `keys`: `encryption.keys_of` the version's seal."""
+    cipher = Cipher([derive(key, annotation.salt) for key in keys]) if annotation.salt else None
+    if annotation.blob is not None:
+        return _FileStream(call, [_File(call, annotation.blob, 0, annotation.size_bytes, annotation.size_bytes, cipher)])
+    data = annotations.ANNOTATION_CONTENTS.get(tx, *place, annotation.name) or b""
+    return bytes(cipher.open(data)) if cipher is not None else data
 
 
 def _pieces_of(call: Call, tx: Transaction, bucket_name: str, upload_id: str, start: int, stop: int, keys: Keys) -> list[_File | bytes]:

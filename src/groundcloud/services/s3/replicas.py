@@ -9,9 +9,9 @@ from typing import Any
 
 from groundcloud.base.errors import AwsError
 from groundcloud.kernel.call import Call
-from groundcloud.services.s3 import contents, errors, notifications, permissions, versions
+from groundcloud.services.s3 import annotations, contents, errors, notifications, permissions, versions
 from groundcloud.services.s3.encryption import KMS, Encryption, moved
-from groundcloud.services.s3.replication import THRESHOLD_MS, Change, take
+from groundcloud.services.s3.replication import THRESHOLD_MS, Change, postpone, take
 from groundcloud.services.s3.state import BUCKETS, CONFIGURATIONS, Bucket, Seal, Version, find_version
 from groundcloud.store import Transaction
 from groundcloud.wire.timestamps import iso8601_milliseconds
@@ -57,8 +57,13 @@ def arrive(call: Call, tx: Transaction, source: Bucket, change: Change, seals: S
     if version is None or version.version_id != change.version_id or document is None:
         return  # deleted meanwhile: a delete of a version goes nowhere
     failed = False
-    for rule in document["Rules"]:
-        if rule["ID"] not in change.rule_ids or rule["Status"] != "Enabled":
+    rules = [rule for rule in document["Rules"] if rule["ID"] in change.rule_ids and rule["Status"] == "Enabled"]
+    unreachable = tuple(rule["ID"] for rule in rules if _is_lost(call, tx, source, rule))
+    if unreachable:
+        postpone(call, tx, change, unreachable, source)
+        waits = True
+    for rule in rules:
+        if rule["ID"] in unreachable:
             continue
         mark = tx.savepoint()
         try:
@@ -76,6 +81,12 @@ def arrive(call: Call, tx: Transaction, source: Bucket, change: Change, seals: S
         status = "FAILED" if failed else "PENDING" if waits else "COMPLETED"
         if status != version.replication:
             versions.change(tx, source.bucket_name, change.key, version.replace(replication=status))
+
+
+def _is_lost(call: Call, tx: Transaction, source: Bucket, rule: dict[str, Any]) -> bool:
+    """Whether a fault plan has taken the region of the source or of the destination away."""
+    target = BUCKETS.get(tx, rule["Destination"]["Bucket"].removeprefix("arn:aws:s3:::"))
+    return call.ground.faults.strike("s3", "ReplicateObject", source.region, target.region if target is not None else source.region)
 
 
 def _to(
@@ -115,6 +126,8 @@ def _to(
     if there is not None:
         kept = {"replication": there.replication, "storage_class": there.storage_class, "encryption": there.encryption, "seal": there.seal}
         versions.change(tx, name, key, replica.replace(**kept))
+        if version.annotations or there.annotations:
+            annotations.name_again(call, tx, source.bucket_name, key, version, name)
         return
     if change.settings:
         return  # the rule never wanted it, or it was deleted there

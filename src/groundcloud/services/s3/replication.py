@@ -29,6 +29,8 @@ THRESHOLD_TIMER = "s3.replication-threshold"
 LAG_MS = 500
 LAG_TAG = "groundcloud:replication-lag-ms"
 RULES_MAX = 1000
+LOST_RETRY_MS = 10_000
+"""How long a change waits that is on its way from or to a region that a fault plan has taken away."""
 THRESHOLD_MS = 15 * 60_000
 """AWS: S3 Replication Time Control replicates within 15 minutes."""
 _SCHEMA = (
@@ -267,6 +269,14 @@ def take(tx: Transaction, change: Change) -> bool:
     else:
         WAITING.delete(tx, name, key, version_id)
     return left > 0
+
+
+def postpone(call: Call, tx: Transaction, change: Change, rule_ids: tuple[str, ...], bucket: Bucket) -> None:
+    """Puts a change back in the queue for these rules alone. Its timer is set by whoever works off the queue."""
+    key, version_id = change.key, change.version_id
+    sequence = tx.at(bucket.account, bucket.region).sequence("s3/replication")
+    CHANGES.put(tx, change.replace(due_ms=call.clock.now_ms() + LOST_RETRY_MS, sequence=sequence, rule_ids=rule_ids))
+    WAITING.put(tx, change.bucket_name, key, version_id, (WAITING.get(tx, change.bucket_name, key, version_id) or 0) + 1)
 
 
 def schedule(call: Call, tx: Transaction, bucket: Bucket) -> None:

@@ -96,6 +96,8 @@ class Version(Record):
     """Of an archived object: from when in milliseconds a copy can be read, and until when."""
     seal: Seal | None = None
     """None: content of a server that did not yet encrypt."""
+    annotations: int = 0
+    """How many it has; see `annotations`."""
 
 
 class Upload(Record):
