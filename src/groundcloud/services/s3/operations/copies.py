@@ -6,7 +6,9 @@ from typing import Any
 
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import operation
-from groundcloud.services.s3 import checksums, contents, encryption, errors, objects
+from groundcloud.services.s3 import checksums, contents, encryption, errors, objects, permissions
+from groundcloud.services.s3.annotations import Kept
+from groundcloud.services.s3.operations.annotations import copied
 from groundcloud.services.s3.operations.objects import check_put, grants_of_write, refuse_half_a_part, write
 from groundcloud.services.s3.sources import Source, source_of
 from groundcloud.services.s3.state import CONTENTS, Bucket, Seal
@@ -29,7 +31,8 @@ async def copy_object(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     algorithm = request.get("ChecksumAlgorithm") or version.checksum[0] or checksums.DEFAULT
     received, seal = await _content(call, tx, source, sealing, algorithm)
     fields["encryption"], fields["seal"] = sealing.encryption, seal
-    write_to, written = write(call, request, bucket.bucket_name, request["Key"], received, fields, "ObjectCreated:Copy")
+    beside = await _annotations(call, tx, request, bucket, source, sealing, seal) if version.annotations else ()
+    write_to, written = write(call, request, bucket.bucket_name, request["Key"], received, fields, "ObjectCreated:Copy", beside=beside)
     return {
         "CopyObjectResult": {
             "ETag": f'"{written.etag}"',
@@ -78,6 +81,32 @@ def _fields(call: Call, request: dict[str, Any], bucket: Bucket, source: Source)
         "retention": retention,
         "legal_hold": legal_hold,
     }
+
+
+async def _annotations(
+    call: Call,
+    tx: Transaction,
+    request: dict[str, Any],
+    bucket: Bucket,
+    source: Source,
+    sealing: encryption.Sealing,
+    seal: Seal | None,
+) -> list[tuple[Kept, contents.Received]]:
+    """The source's annotations, which come along unless the request says EXCLUDE. Raises InvalidArgument, InvalidRequest, AccessDenied."""
+    name = "x-amz-object-annotation-directive"
+    directive = request.get("AnnotationDirective") or (call.http.query.get(name, ["COPY"])[0] if call.http is not None else "COPY")
+    if directive == "EXCLUDE":
+        return []
+    if directive != "COPY":
+        raise errors.invalid_argument("Unknown annotation directive.", name, directive)
+    permissions.require(call, source.bucket, "s3:GetObjectAnnotation", source.key)
+    permissions.require(call, bucket, "s3:PutObjectAnnotation", request["Key"])
+    if seal is not None and seal.by == "C":
+        raise errors.invalid_request("Annotations are not supported for objects encrypted with customer-provided keys (SSE-C).")
+    keys = await encryption.keys_of(call, source.bucket, source.version.seal)
+    # The copy may have kept the source's seal with its content.
+    target = sealing if seal is sealing.seal else sealing._replace(seal=seal, keys=keys)
+    return await copied(call, tx, (source.bucket.bucket_name, source.key), source.version, keys, target)
 
 
 async def _content(

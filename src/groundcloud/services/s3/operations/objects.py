@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import operation
 from groundcloud.services.s3 import (
     acls,
+    annotations,
     checksums,
     conditions,
     contents,
@@ -130,10 +131,11 @@ def write(
     fields: dict[str, Any],
     event: str,
     known: tuple[Bucket | None, int] = (None, -1),
+    beside: Sequence[tuple[annotations.Kept, contents.Received]] = (),
 ) -> tuple[Bucket, Version]:
-    """The one transaction of a put: conditions, content, version, notification. Drops what was received if it fails.
+    """The one transaction of a put: conditions, content, version, annotations, notification. Drops what was received if it fails.
 
-    `known`: the bucket as it was at a position of the store.
+    `known`: the bucket as it was at a position of the store. `beside`: the annotations that a copy takes along.
     """
     try:
         with call.transaction() as tx:
@@ -158,12 +160,18 @@ def write(
                 **fields,
             )
             version = versions.put(call, tx, bucket, key, version, current)
+            if beside:
+                for kept, text in beside:
+                    version = annotations.put(call, tx, bucket_name, key, version, annotations.linked(call, tx, kept, text.content))
+                versions.change(tx, bucket_name, key, version)
             if "replication" in bucket.configured:
                 version = replication.follow(call, tx, bucket, key, version)
             if "notification" in bucket.configured:
                 notifications.emit(call, tx, bucket, event, key, version)
     except errors.S3Error:
         received.discard(call)
+        for _, text in beside:
+            text.discard(call)
         raise
     return bucket, version
 
