@@ -70,6 +70,16 @@ async def test_timers_run_in_the_order_of_their_due_times_when_the_clock_advance
 
 
 @on_a_ground
+async def test_timers_that_are_due_at_once_run_in_the_order_in_which_they_were_put(bench):
+    seen = []
+    bench.on("t", lambda call, payload: seen.append(payload))
+    for number in range(100):
+        bench.schedule(5_000, "t", number)
+    assert await bench.ground.timers.advance_to(NOW_MS + 10_000)
+    assert seen == list(range(100))
+
+
+@on_a_ground
 async def test_a_timer_that_comes_before_all_known_ones_is_seen(bench):
     seen = []
     bench.on("x.note", lambda call, payload: seen.append(payload))

@@ -14,13 +14,14 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import itertools
 import logging
+import time
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from groundcloud.auth.principals import Principal
-from groundcloud.base import ids
 from groundcloud.kernel.identity import Session
 from groundcloud.store import Record, Store, Table, Transaction, Watch
 
@@ -74,6 +75,8 @@ class Timers:
     def __init__(self, ground: Ground) -> None:
         self._ground = ground
         self._wake = asyncio.Event()
+        self._order = itertools.count(time.time_ns())
+        """Timers that are due at once run in the order in which they were put, also across a restart."""
         self._sleepers: list[tuple[int, int, asyncio.Future[bool]]] = []
         self._count = 0
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -90,7 +93,7 @@ class Timers:
         session = msgspec.msgpack.encode(call.session) if call.session is not None else b""
         row = TimerRow(
             due_ms,
-            ids.hex_text(self._ground.random, 24),
+            f"{next(self._order):016x}",
             name,
             payload if isinstance(payload, bytes) else msgspec.msgpack.encode(payload),
             tx.account,
