@@ -22,11 +22,17 @@ def s3(client: Callable[..., Any]) -> Any:
 
 @pytest.fixture
 def new_bucket(s3: Any, account: str) -> Callable[..., str]:
-    """`new_bucket(Versioning="Enabled", ...)`: a bucket with a name of its own; further arguments go to CreateBucket."""
+    """`new_bucket(Versioning="Enabled", ...)`: a bucket with a name of its own; further arguments go to CreateBucket.
 
-    def make(Versioning: str = "", **arguments: Any) -> str:
+    `CustomerKeys`: it takes SSE-C, which AWS's new buckets do not.
+    """
+
+    def make(Versioning: str = "", *, CustomerKeys: bool = False, **arguments: Any) -> str:
         name = f"b{account}-{next(_COUNT)}"
         s3.create_bucket(Bucket=name, **arguments)
+        if CustomerKeys:
+            rule = {"BlockedEncryptionTypes": {"EncryptionType": ["NONE"]}}
+            s3.put_bucket_encryption(Bucket=name, ServerSideEncryptionConfiguration={"Rules": [rule]})
         if Versioning:
             s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": Versioning})
         return name

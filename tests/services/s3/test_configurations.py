@@ -126,21 +126,22 @@ def test_encryption_is_sse_s3_unless_told_otherwise(s3: Any, bucket: str, refuse
     def rules() -> Any:
         return s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"]
 
-    default = [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}, "BucketKeyEnabled": False}]
+    blocking = {"BlockedEncryptionTypes": {"EncryptionType": ["SSE-C"]}}
+    default = [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}, "BucketKeyEnabled": False, **blocking}]
     assert rules() == default
     kms = {"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms"}, "BucketKeyEnabled": True}]}
     s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration=kms)
-    assert rules() == kms["Rules"]
+    assert rules() == [kms["Rules"][0] | blocking]
     assert s3.put_object(Bucket=bucket, Key="k", Body=b"")["ServerSideEncryption"] == "aws:kms"
     s3.delete_bucket_encryption(Bucket=bucket)
     assert rules() == default
     # AWS: the key is not looked at before it is used.
     own = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": "mine"}, "BucketKeyEnabled": False}
     s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": [own]})
-    assert rules() == [own]
-    blocking = {"BlockedEncryptionTypes": {"EncryptionType": ["SSE-C"]}}
-    s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": [blocking]})
-    assert rules() == [default[0] | blocking]
+    assert rules() == [own | blocking]
+    allowing = {"BlockedEncryptionTypes": {"EncryptionType": ["NONE"]}}
+    s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": [allowing]})
+    assert rules() == [default[0] | allowing]
     wrong = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256", "KMSMasterKeyID": "mine"}}
     error = refused("InvalidArgument", 400, s3.put_bucket_encryption, Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": [wrong]})
     assert error["Message"] == "a KMSMasterKeyID is not applicable if the default sse algorithm is not aws:kms or aws:kms:dsse"

@@ -23,6 +23,11 @@ def source(key: dict[str, Any]) -> dict[str, Any]:
     return {f"CopySource{name}": value for name, value in key.items()}
 
 
+@pytest.fixture
+def bucket(new_bucket: Any) -> Any:
+    return new_bucket(CustomerKeys=True)
+
+
 @pytest.mark.parametrize("size", [0, 1, 65_536, 65_537, 3 * MB + 5])
 def test_content_comes_back_with_the_key_alone(s3: Any, bucket: str, refused: Any, size: int) -> None:
     data = os.urandom(size)
@@ -96,7 +101,7 @@ def test_content_without_a_customers_key_takes_none(s3: Any, bucket: str, refuse
 
 
 def test_versions_have_keys_of_their_own(s3: Any, new_bucket: Any, refused: Any) -> None:
-    bucket = new_bucket("Enabled")
+    bucket = new_bucket("Enabled", CustomerKeys=True)
     first = s3.put_object(Bucket=bucket, Key="k", Body=b"first", **KEY)["VersionId"]
     second = s3.put_object(Bucket=bucket, Key="k", Body=b"second", **OTHER)["VersionId"]
     assert s3.get_object(Bucket=bucket, Key="k", VersionId=first, **KEY)["Body"].read() == b"first"
@@ -184,6 +189,13 @@ def test_a_bucket_may_take_no_customers_keys(s3: Any, bucket: str, account: str,
     s3.put_object(Bucket=bucket, Key="k", Body=b"x", **KEY)
 
 
+def test_a_new_bucket_takes_no_customers_keys(s3: Any, new_bucket: Any, refused: Any) -> None:
+    bucket = new_bucket()
+    refused("AccessDenied", 403, s3.put_object, Bucket=bucket, Key="k", Body=b"x", **KEY)
+    (rule,) = s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"]
+    assert rule["BlockedEncryptionTypes"] == {"EncryptionType": ["SSE-C"]}
+
+
 def test_a_policy_may_ask_for_an_algorithm(s3: Any, bucket: str, refused: Any) -> None:
     condition = {"Null": {"s3:x-amz-server-side-encryption-customer-algorithm": "true"}}
     deny = {"Effect": "Deny", "Principal": "*", "Action": "s3:PutObject", "Resource": f"arn:aws:s3:::{bucket}/*", "Condition": condition}
@@ -196,6 +208,8 @@ def test_a_policy_may_ask_for_an_algorithm(s3: Any, bucket: str, refused: Any) -
 def test_nothing_that_rests_is_plain_and_everything_opens_after_a_kill(process: Any) -> None:
     s3 = process.client("s3")
     s3.create_bucket(Bucket="sealed")
+    rule = {"BlockedEncryptionTypes": {"EncryptionType": ["NONE"]}}
+    s3.put_bucket_encryption(Bucket="sealed", ServerSideEncryptionConfiguration={"Rules": [rule]})
     secret = os.urandom(24)
     key = {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": os.urandom(32)}
     for name, size in (("small", 1000), ("large", MB)):
@@ -218,6 +232,8 @@ def test_nothing_that_rests_is_plain_and_everything_opens_after_a_kill(process: 
 def test_a_byte_that_changed_on_the_disk_is_found(process: Any) -> None:
     s3 = process.client("s3")
     s3.create_bucket(Bucket="sealed")
+    rule = {"BlockedEncryptionTypes": {"EncryptionType": ["NONE"]}}
+    s3.put_bucket_encryption(Bucket="sealed", ServerSideEncryptionConfiguration={"Rules": [rule]})
     s3.put_object(Bucket="sealed", Key="k", Body=os.urandom(200_000))
     (file,) = [file for file in (process.data_dir / "blobs").rglob("*") if file.is_file()]
     rests = bytearray(file.read_bytes())

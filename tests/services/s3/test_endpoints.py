@@ -237,7 +237,8 @@ def test_a_form_uploads(client: Any, s3: Any, bucket: str, ground: Any, version:
 
 
 @pytest.mark.parametrize("kind", ["customer", "kms"])
-def test_a_form_says_how_its_file_is_encrypted(client: Any, s3: Any, bucket: str, ground: Any, kind: str) -> None:
+def test_a_form_says_how_its_file_is_encrypted(client: Any, s3: Any, new_bucket: Any, ground: Any, kind: str) -> None:
+    bucket = new_bucket(CustomerKeys=True)
     head = "x-amz-server-side-encryption"
     key = bytes(range(32))
     fields = {head: "aws:kms", f"{head}-bucket-key-enabled": "true"}

@@ -79,7 +79,9 @@ def test_a_buckets_default_is_what_new_objects_have(s3: Any, bucket: str, key_ar
     rule = {"ApplyServerSideEncryptionByDefault": default, "BucketKeyEnabled": True}
     s3.put_object(Bucket=bucket, Key="before", Body=b"x")
     s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": [rule]})
-    assert s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"] == [rule]
+    assert s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"] == [
+        rule | {"BlockedEncryptionTypes": {"EncryptionType": ["SSE-C"]}}
+    ]
     assert s3.get_object(Bucket=bucket, Key="before")["ServerSideEncryption"] == "AES256"
     put = s3.put_object(Bucket=bucket, Key="k", Body=b"x")
     assert (put["ServerSideEncryption"], put["SSEKMSKeyId"], put["BucketKeyEnabled"]) == ("aws:kms", key_arn, True)
@@ -272,7 +274,8 @@ def test_an_objects_key_is_changed_without_its_content(s3: Any, kms: Any, bucket
     refused("KMS.DisabledException", 400, s3.get_object, Bucket=bucket, Key="small")
 
 
-def test_an_objects_key_that_cannot_be_changed(s3: Any, bucket: str, key_arn: str, refused: Any) -> None:
+def test_an_objects_key_that_cannot_be_changed(s3: Any, new_bucket: Any, key_arn: str, refused: Any) -> None:
+    bucket = new_bucket(CustomerKeys=True)
     customer = {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": bytes(32)}
     s3.put_object(Bucket=bucket, Key="customer", Body=b"x", **customer)
     s3.put_object(Bucket=bucket, Key="twice", Body=b"x", ServerSideEncryption="aws:kms:dsse", SSEKMSKeyId=key_arn)

@@ -277,7 +277,8 @@ def test_what_is_not_utf_8_or_too_long_is_refused(select: Any) -> None:
         assert caught.value.response["Error"]["Code"] == code
 
 
-def test_encrypted_content_is_read_with_its_key(s3: Any, bucket: str, refused: Any) -> None:
+def test_encrypted_content_is_read_with_its_key(s3: Any, new_bucket: Any, refused: Any) -> None:
+    bucket = new_bucket(CustomerKeys=True)
     key = {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": bytes(32)}
     asked = {
         "Bucket": bucket,

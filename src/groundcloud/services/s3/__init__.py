@@ -2,10 +2,10 @@
 hosting, form uploads, object lock, lifecycle, archives, replication, inventory, access logs and SelectObjectContent; and S3 Control beside it.
 
 All content rests encrypted: under the server's key (SSE-S3), the customer's (SSE-C), or a data key of KMS (SSE-KMS, DSSE-KMS). Differs: SSE-C is taken
-without TLS, and by buckets that were never told to block it; an aws:fsx or aws:backup bucket default is refused.
+without TLS; an aws:fsx or aws:backup bucket default is refused.
 Differs: a bucket answers at any endpoint and for a signature of any region, where AWS redirects; metadata that is not ASCII comes back as it was sent.
 Kept and given back without effect: acceleration, analytics, metrics, intelligent tiering.
-Missing: Object Lambda, directory buckets, multi-region access points, annotations, metadata tables, MFA delete; each is refused by name.
+Missing: Object Lambda, directory buckets, multi-region access points, metadata tables, MFA delete; each is refused by name.
 """
 
 from groundcloud.kernel.call import Call

@@ -8,7 +8,7 @@ from typing import Any
 from groundcloud.kernel import authorization
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import operation
-from groundcloud.services.s3 import contents, errors, names, permissions, replication
+from groundcloud.services.s3 import contents, encryption, errors, names, permissions, replication
 from groundcloud.services.s3.access_points import OF_BUCKET
 from groundcloud.services.s3.acls import grants_of_request
 from groundcloud.services.s3.state import BUCKETS, CONFIGURATIONS, OBJECTS, OWNED, UPLOADS, Bucket, canonical_id
@@ -115,6 +115,8 @@ def create_bucket(call: Call, request: dict[str, Any]) -> dict[str, Any]:
         ownership=ownership,
         grants=grants,
         object_lock=("", 0, 0) if locked else None,
+        # AWS, since April 2026: "Blocking or unblocking SSE-C for a general purpose bucket".
+        blocked_encryption=(encryption.CUSTOMER,),
     )
     BUCKETS.put(call.tx, bucket)
     OWNED.put(call.tx, call.account, name)
