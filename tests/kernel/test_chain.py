@@ -64,6 +64,13 @@ def test_what_is_not_implemented_is_refused_by_name(ground, client):
         client("glue").get_databases()
 
 
+def test_where_no_operation_is_the_answer_is_in_the_protocol_of_the_service(ground):
+    status, headers, text = post(ground, signed(ground, {}, service="lambda"), path="/2015-03-31/functions//invocations")
+    headers = {name.lower(): value for name, value in headers.items()}
+    assert (status, headers["x-amzn-errortype"]) == (404, "UnknownOperationException")
+    assert json.loads(text)["message"] == "lambda has no operation at POST /2015-03-31/functions//invocations."
+
+
 def test_every_answer_has_its_request_id(ground):
     _, headers, _ = post(ground, signed(ground, JSON))
     assert len(headers["x-amzn-requestid"]) == 36

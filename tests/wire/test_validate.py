@@ -65,6 +65,47 @@ def test_good_parameters_pass() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("service", "operation_name", "params", "sentence"),
+    [
+        (
+            "lambda",
+            "UpdateFunctionConfiguration",
+            {"FunctionName": "f", "Environment": {"Variables": {"a-b": "1"}}},
+            "Value at 'environment.variables' failed to satisfy constraint: Map keys must satisfy constraint: "
+            "[Member must satisfy regular expression pattern: [a-zA-Z]([a-zA-Z0-9_])+]",
+        ),
+        (
+            "lambda",
+            "UpdateFunctionCode",
+            {"FunctionName": "f", "Architectures": ["z80"]},
+            "Value '[z80]' at 'architectures' failed to satisfy constraint: Member must satisfy constraint: "
+            "[Member must satisfy enum value set: [x86_64, arm64], Member must not be null]",
+        ),
+        (
+            "lambda",
+            "UpdateAlias",
+            {"FunctionName": "f", "Name": "a", "RoutingConfig": {"AdditionalVersionWeights": {"1": 1.5}}},
+            "Value '{1=1.5}' at 'routingConfig.additionalVersionWeights' failed to satisfy constraint: Map value must satisfy constraint: "
+            "[Member must have value less than or equal to 1.0, Member must have value greater than or equal to 0.0, Member must not be null]",
+        ),
+        (
+            "logs",
+            "StartQuery",
+            {"startTime": 1, "endTime": 2, "queryString": "fields @message", "logGroupNames": ["a", "b c"]},
+            "Value '[a, b c]' at 'logGroupNames' failed to satisfy constraint: Member must satisfy constraint: "
+            "[Member must have length less than or equal to 512, Member must have length greater than or equal to 1, "
+            "Member must satisfy regular expression pattern: [\\.\\-_/#A-Za-z0-9]+]",
+        ),
+    ],
+)
+def test_members_of_a_list_and_of_a_map_share_a_sentence(service: str, operation_name: str, params: Any, sentence: str) -> None:
+    model = models.load(service)
+    with pytest.raises(AwsError) as refused:
+        Codecs(model).get(operation_name, "json").check(params)
+    assert refused.value.message == f"1 validation error detected: {sentence}"
+
+
 def test_a_room_may_word_violations_itself() -> None:
     def mine(model: Any, operation: Any, found: list[validate.Violation]) -> AwsError:
         return AwsError("MissingParameter", f"The request must contain the parameter {found[0].path}.")

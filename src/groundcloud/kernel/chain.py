@@ -411,6 +411,9 @@ def _streams(codec: Codec) -> bool:
 
 
 def _guess_protocol(http: HttpRequest) -> str:
+    scope = http.headers.get("authorization", "").partition("Credential=")[2].partition(",")[0].split("/")
+    if len(scope) == 5 and routes.speaks_rest_json(scope[3]):
+        return "rest-json"
     content_type = http.headers.get("content-type", "")
     if "x-amz-target" in http.headers or "json" in content_type:
         return "json"

@@ -50,6 +50,8 @@ def correct(service: str, raw: dict[str, Any]) -> None:
         for operation in raw["operations"].values():
             if operation.get("output"):
                 operation["output"]["resultWrapper"] = f"{operation['name']}Result"
+    elif service == "lambda":
+        raw["shapes"]["EnvironmentVariables"]["sensitive"] = True  # sentences about it do not show it; the models here do without the trait
     elif service == "s3":
         # Present in requests though the model leaves it to the client's customisations.
         raw["shapes"].setdefault("BucketLocationConstraint", {"type": "string"}).pop("enum", None)

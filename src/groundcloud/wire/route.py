@@ -15,7 +15,7 @@ from groundcloud.wire import model as models
 from groundcloud.wire.message import HttpRequest
 from groundcloud.wire.router import Router, router
 
-__all__ = ["Route", "Router", "identify", "router", "unknown_operation"]
+__all__ = ["Route", "Router", "identify", "router", "speaks_rest_json", "unknown_operation"]
 
 
 class Route(NamedTuple):
@@ -122,6 +122,11 @@ def _protocols(service: str) -> list[str]:
         return ["json", "query"]
     metadata = models.index()[service]
     return metadata.get("protocols") or [metadata["protocol"]]
+
+
+def speaks_rest_json(signing_name: str) -> bool:
+    """Whether what a request is signed for answers in JSON, though no operation of it is meant."""
+    return any("rest-json" in _protocols(service) for service in _by_signing_name().get(signing_name, ()))
 
 
 def _rest(request: HttpRequest, signing_name: str | None) -> Route:
