@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from tests.services.lambda_.conftest import make_function, make_role
+from tests.services.lambda_.test_function_urls import open_to_all
 
 QUEUES = {"Effect": "Allow", "Action": ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"], "Resource": "*"}
 SOURCE = "import time\ndef handler(event, context): time.sleep(0.03)"
@@ -41,9 +42,7 @@ class Billed:
 
     def by_url(self) -> None:
         url = self.lambda_.create_function_url_config(FunctionName=self.name, AuthType="NONE")["FunctionUrl"]
-        self.lambda_.add_permission(
-            FunctionName=self.name, StatementId="all", Action="lambda:InvokeFunctionUrl", Principal="*", FunctionUrlAuthType="NONE"
-        )
+        open_to_all(self.lambda_, self.name)
         urllib.request.urlopen(f"{self.endpoint}/_aws/lambda-url/{url.split('//')[1].split('.')[0]}/", timeout=10).read()
 
     def from_a_queue(self) -> None:

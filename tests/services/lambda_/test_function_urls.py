@@ -35,13 +35,19 @@ class Door:
         return answer.status, {name.lower(): value for name, value in answer.headers.items()}, answer.read()
 
 
+def open_to_all(lambda_: Any, name: str) -> None:
+    """The two statements without which nobody may call a URL."""
+    everybody = {"FunctionName": name, "Principal": "*"}
+    lambda_.add_permission(**everybody, StatementId="url", Action="lambda:InvokeFunctionUrl", FunctionUrlAuthType="NONE")
+    lambda_.add_permission(**everybody, StatementId="invoke", Action="lambda:InvokeFunction", InvokedViaFunctionUrl=True)
+
+
 @pytest.fixture
 def door(lambda_: Any, function: Callable[..., str], ground: Any) -> Callable[..., Door]:
     def make(source: str = ECHO, auth_type: str = "NONE", **options: Any) -> Door:
         name = function(source)
-        arguments = {"FunctionName": name, "StatementId": "url", "Action": "lambda:InvokeFunctionUrl", "Principal": "*"}
         if auth_type == "NONE":
-            lambda_.add_permission(**arguments, FunctionUrlAuthType="NONE")
+            open_to_all(lambda_, name)
         return Door(lambda_, name, ground, auth_type, **options)
 
     return make
@@ -98,6 +104,59 @@ def test_a_function_that_fails_is_a_bad_gateway(door: Callable[..., Door]) -> No
 
 def test_without_a_statement_nobody_may_call(lambda_: Any, function: Callable[..., str], ground: Any) -> None:
     assert Door(lambda_, function(ECHO), ground).request()[0] == 403
+
+
+def test_a_url_needs_both_permissions(lambda_: Any, function: Callable[..., str], ground: Any, client: Callable[..., Any]) -> None:
+    name = function(ECHO)
+    open_to_all(lambda_, name)
+    url = Door(lambda_, name, ground)
+    assert url.request()[0] == 200
+    lambda_.remove_permission(FunctionName=name, StatementId="invoke")
+    assert url.request()[0] == 403
+    lambda_.add_permission(FunctionName=name, StatementId="plain", Action="lambda:InvokeFunction", Principal="*")
+    assert url.request()[0] == 200
+    lambda_.remove_permission(FunctionName=name, StatementId="url")
+    assert url.request()[0] == 403
+
+
+def test_who_may_invoke_by_the_url_may_not_invoke_otherwise(
+    door: Callable[..., Door], client: Callable[..., Any], lambda_: Any, account: str
+) -> None:
+    url = door()
+    stranger = client("lambda", account="888888888888")
+    with pytest.raises(ClientError, match="AccessDenied"):
+        stranger.invoke(FunctionName=url.made["FunctionArn"])
+    (_, statement) = json.loads(lambda_.get_policy(FunctionName=url.made["FunctionArn"])["Policy"])["Statement"]
+    assert statement["Condition"] == {"Bool": {"lambda:InvokedViaFunctionUrl": "true"}}
+
+
+def test_an_auth_type_is_of_the_url_permission_alone(lambda_: Any, function: Callable[..., str]) -> None:
+    with pytest.raises(ClientError, match="FunctionUrlAuthType is only supported for lambda:InvokeFunctionUrl action"):
+        lambda_.add_permission(
+            FunctionName=function(ECHO), StatementId="s", Action="lambda:InvokeFunction", Principal="*", FunctionUrlAuthType="NONE"
+        )
+
+
+def test_policies_may_ask_for_the_auth_type(lambda_: Any, function: Callable[..., str], client: Callable[..., Any]) -> None:
+    name = function(ECHO)
+    iam = client("iam")
+    iam.create_user(UserName="careful")
+    allowed = {"Effect": "Allow", "Action": "lambda:*", "Resource": "*"}
+    denied = {
+        "Effect": "Deny",
+        "Action": ["lambda:CreateFunctionUrlConfig", "lambda:UpdateFunctionUrlConfig", "lambda:AddPermission"],
+        "Resource": "*",
+        "Condition": {"StringEquals": {"lambda:FunctionUrlAuthType": "NONE"}},
+    }
+    document = json.dumps({"Version": "2012-10-17", "Statement": [allowed, denied]})
+    iam.put_user_policy(UserName="careful", PolicyName="p", PolicyDocument=document)
+    key = iam.create_access_key(UserName="careful")["AccessKey"]
+    own = client("lambda", account=key["AccessKeyId"], aws_secret_access_key=key["SecretAccessKey"])
+    own.create_function_url_config(FunctionName=name, AuthType="AWS_IAM")
+    with pytest.raises(ClientError, match="AccessDenied"):
+        own.update_function_url_config(FunctionName=name, AuthType="NONE")
+    with pytest.raises(ClientError, match="AccessDenied"):
+        open_to_all(own, name)
 
 
 def test_a_url_with_iam_wants_a_signature_of_somebody_allowed(door: Callable[..., Door], account: str) -> None:
@@ -160,9 +219,7 @@ def streaming_door(lambda_: Any, role: str, ground: Any, first: str, content_typ
         Environment={"Variables": {"FIRST": first, "TYPE": content_type}},
         Timeout=10,
     )
-    lambda_.add_permission(
-        FunctionName="streams", StatementId="url", Action="lambda:InvokeFunctionUrl", Principal="*", FunctionUrlAuthType="NONE"
-    )
+    open_to_all(lambda_, "streams")
     return Door(lambda_, "streams", ground, InvokeMode="RESPONSE_STREAM")
 
 

@@ -145,6 +145,15 @@ def test_versions_aliases_urls_and_permissions_stand_on_a_function(stack: Stack,
                 "FunctionUrlAuthType": "NONE",
             },
         },
+        "I": {
+            "Type": "AWS::Lambda::Permission",
+            "Properties": {
+                "Action": "lambda:InvokeFunction",
+                "FunctionName": {"Ref": "A"},
+                "Principal": "*",
+                "InvokedViaFunctionUrl": True,
+            },
+        },
         "E": {
             "Type": "AWS::Lambda::EventInvokeConfig",
             "Properties": {"FunctionName": {"Ref": "F"}, "Qualifier": "live", "MaximumRetryAttempts": 0},

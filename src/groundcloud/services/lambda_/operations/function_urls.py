@@ -30,7 +30,17 @@ _ID_ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
 _ID_LENGTH = 32
 
 
-@operation(resource=names.arn_of)
+def _auth_type(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    """lambda:FunctionUrlAuthType: of the request, else of the URL that is there."""
+    auth_type = request.get("AuthType")
+    if auth_type is None:
+        name = names.of(call, request)
+        url = URLS.get(call.reading().at(name.account, name.region), name.name, name.qualifier)
+        auth_type = url.auth_type if url is not None else None
+    return {"lambda:FunctionUrlAuthType": auth_type} if auth_type is not None else {}
+
+
+@operation(resource=names.arn_of, context=_auth_type)
 def create_function_url_config(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     name, tx = _place(call, request)
     if URLS.has(tx, name.name, name.qualifier):
@@ -54,13 +64,13 @@ def create_function_url_config(call: Call, request: dict[str, Any]) -> dict[str,
     return document
 
 
-@operation(resource=names.arn_of)
+@operation(resource=names.arn_of, context=_auth_type)
 def get_function_url_config(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     name, tx = _place(call, request)
     return _document(call, name, _load(tx, name))
 
 
-@operation(resource=names.arn_of)
+@operation(resource=names.arn_of, context=_auth_type)
 def update_function_url_config(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     name, tx = _place(call, request)
     url = _load(tx, name)
@@ -76,7 +86,7 @@ def update_function_url_config(call: Call, request: dict[str, Any]) -> dict[str,
     return _document(call, name, url)
 
 
-@operation(resource=names.arn_of)
+@operation(resource=names.arn_of, context=_auth_type)
 def delete_function_url_config(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     name, tx = _place(call, request)
     url = _load(tx, name)
@@ -175,7 +185,7 @@ async def _invoke(call: Call, http: HttpRequest, url: Url, name: FunctionName, r
             iam = _authenticate(call, http, body)
         except SignatureError:
             return url_events.failure(403, "Forbidden")
-    if not call.allowed("lambda:InvokeFunctionUrl", name.qualified_arn, {"lambda:FunctionUrlAuthType": url.auth_type}):
+    if not _may_invoke(call, url, name):
         return url_events.failure(403, "Forbidden")
     domain = _domain(url.url_id, name.region, http.host)
     event = url_events.event_of(http, raw_path, url.url_id, domain, call.request_id, call.now_ms, call.principal.account, iam)
@@ -199,6 +209,13 @@ async def _invoke(call: Call, http: HttpRequest, url: Url, name: FunctionName, r
     response = url_events.response_of(outcome.payload)
     response.headers.append(("x-amzn-requestid", call.request_id))
     return response
+
+
+def _may_invoke(call: Call, url: Url, name: FunctionName) -> bool:
+    """AWS: "Control access to Lambda function URLs": "new function URLs will require both" permissions since October 2025."""
+    return call.allowed("lambda:InvokeFunctionUrl", name.qualified_arn, {"lambda:FunctionUrlAuthType": url.auth_type}) and call.allowed(
+        "lambda:InvokeFunction", name.qualified_arn, {"lambda:InvokedViaFunctionUrl": "true"}
+    )
 
 
 async def _stream(call: Call, http: HttpRequest, name: FunctionName, payload: bytes) -> HttpResponse:

@@ -16,10 +16,35 @@ from groundcloud.store import Transaction
 _NO_POLICY = "The resource you requested does not exist."
 
 
-@operation(resource=names.arn_of)
+def _given(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    """lambda:Principal and lambda:FunctionUrlAuthType of the statement that is asked for."""
+    facts: dict[str, Any] = {"lambda:Principal": request["Principal"]}
+    if request.get("FunctionUrlAuthType"):
+        facts["lambda:FunctionUrlAuthType"] = request["FunctionUrlAuthType"]
+    return facts
+
+
+def _there(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    """The same of the statement that is to go."""
+    name = names.of(call, request)
+    policy = POLICIES.get(call.reading().at(name.account, name.region), name.name, name.qualifier)
+    statement = policy.statements.get(request["StatementId"]) if policy is not None else None
+    if statement is None:
+        return {}
+    principal = statement.get("Principal", "*")
+    facts: dict[str, Any] = {"lambda:Principal": next(iter(principal.values())) if isinstance(principal, dict) else principal}
+    auth_type = (statement.get("Condition", {}).get("StringEquals") or {}).get("lambda:FunctionUrlAuthType")
+    if auth_type:
+        facts["lambda:FunctionUrlAuthType"] = auth_type
+    return facts
+
+
+@operation(resource=names.arn_of, context=_given)
 def add_permission(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     name, tx = _place(call, request)
     _check_action(request["Action"])
+    if request.get("FunctionUrlAuthType") and request["Action"] != "lambda:InvokeFunctionUrl":
+        raise errors.invalid_parameter("FunctionUrlAuthType is only supported for lambda:InvokeFunctionUrl action")
     if not policies.is_principal(request["Principal"]):
         raise errors.invalid_parameter("The provided principal was invalid. Please check the principal and try again.")
     policy = POLICIES.get(tx, name.name, name.qualifier)
@@ -39,7 +64,7 @@ def add_permission(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     return {"Statement": json.dumps(statement, separators=(",", ":"))}
 
 
-@operation(resource=names.arn_of)
+@operation(resource=names.arn_of, context=_there)
 def remove_permission(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     name, tx = _place(call, request)
     policy = POLICIES.get(tx, name.name, name.qualifier)
