@@ -128,3 +128,17 @@ def test_small_objects_stay_unless_the_configuration_says_otherwise(
     )
     clock.advance("72h")
     assert s3.head_object(Bucket=bucket, Key="k").get("StorageClass", "STANDARD") == storage_class
+
+
+def test_the_older_form_of_a_configuration_is_the_same_configuration(s3: Any, bucket: str) -> None:
+    rule = {
+        "ID": "mine",
+        "Prefix": "a/",
+        "Status": "Enabled",
+        "Expiration": {"Days": 50},
+        "Transition": {"Days": 40, "StorageClass": "GLACIER"},
+    }
+    s3.put_bucket_lifecycle(Bucket=bucket, LifecycleConfiguration={"Rules": [rule]})
+    assert s3.get_bucket_lifecycle(Bucket=bucket)["Rules"] == [rule]
+    (newer,) = s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]
+    assert (newer["Prefix"], newer["Transitions"]) == ("a/", [rule["Transition"]])

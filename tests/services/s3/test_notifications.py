@@ -299,3 +299,24 @@ def test_the_tracing_header_of_a_write_goes_along_with_its_notification(
     clock.settle()
     (message,) = sqs.receive_message(QueueUrl=url, MessageSystemAttributeNames=["AWSTraceHeader"])["Messages"]
     assert message["Attributes"]["AWSTraceHeader"] == trace
+
+
+def test_annotations_are_told(s3: Any, sqs: Any, clock: Any, bucket: str, queue: tuple[str, str]) -> None:
+    url, arn = queue
+    configure(s3, bucket, arn, "s3:ObjectAnnotation:*")
+    s3.put_object(Bucket=bucket, Key="k", Body=b"1")
+    s3.put_object_annotation(Bucket=bucket, Key="k", AnnotationName="n", AnnotationPayload=b"1")
+    s3.delete_object_annotation(Bucket=bucket, Key="k", AnnotationName="n")
+    assert [record["eventName"] for record in received(sqs, url, clock) if "s3" in record] == [
+        "ObjectAnnotation:Put",
+        "ObjectAnnotation:Delete",
+    ]
+
+
+def test_the_older_form_of_a_configuration_is_the_same_configuration(s3: Any, bucket: str, queue: tuple[str, str]) -> None:
+    older = {"Id": "mine", "Event": "s3:ObjectCreated:*", "Queue": queue[1]}
+    s3.put_bucket_notification(Bucket=bucket, NotificationConfiguration={"QueueConfiguration": older})
+    newer = s3.get_bucket_notification_configuration(Bucket=bucket)["QueueConfigurations"]
+    assert newer == [{"Id": "mine", "Events": ["s3:ObjectCreated:*"], "QueueArn": queue[1]}]
+    given = s3.get_bucket_notification(Bucket=bucket)["QueueConfiguration"]
+    assert (given["Id"], given["Events"], given["Queue"]) == ("mine", ["s3:ObjectCreated:*"], queue[1])

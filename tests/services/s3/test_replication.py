@@ -442,3 +442,24 @@ def test_what_was_on_its_way_arrives_after_a_kill(process: Any) -> None:
 
     assert versions("to-there") == versions("from-here") and len(versions("to-there")) == 20
     assert status(s3, "from-here", "k0") == "COMPLETED"
+
+
+def test_annotations_go_along_and_follow(s3: Any, pair: tuple[str, str], role: str, clock: Any) -> None:
+    source, target = pair
+    names = {"Key": "k", "AnnotationName": "n"}
+
+    def text() -> bytes:
+        found: bytes = s3.get_object_annotation(Bucket=target, **names)["AnnotationPayload"].read()
+        return found
+
+    put(s3, source, role, rule(target))
+    s3.put_object(Bucket=source, Key="k", Body=b"1")
+    s3.put_object_annotation(Bucket=source, **names, AnnotationPayload=b"first")
+    clock.advance("1s")
+    assert text() == b"first"
+    s3.put_object_annotation(Bucket=source, **names, AnnotationPayload=b"second" * 50_000)
+    clock.advance("1s")
+    assert text() == b"second" * 50_000
+    s3.delete_object_annotation(Bucket=source, **names)
+    clock.advance("1s")
+    assert "Annotations" not in s3.list_object_annotations(Bucket=target, Key="k")

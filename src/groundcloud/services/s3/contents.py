@@ -15,7 +15,7 @@ from typing import Any
 
 from groundcloud.base.errors import AwsError
 from groundcloud.kernel.call import Call
-from groundcloud.services.s3 import annotations, checksums, encryption, errors
+from groundcloud.services.s3 import checksums, encryption, errors, object_annotations
 from groundcloud.services.s3.ciphers import CHUNK_BYTES, Cipher, derive, new_salt, opener
 from groundcloud.services.s3.encryption import Keys, Sealing
 from groundcloud.services.s3.state import CONTENTS, PART_CONTENTS, PARTS, SMALL_BYTES_MAX, Part, Version
@@ -268,7 +268,7 @@ def keep(call: Call, tx: Transaction, bucket_name: str, key: str, order: int, re
 def name_again(call: Call, tx: Transaction, bucket_name: str, key: str, version: Version, other_bucket_name: str) -> None:
     """Makes a version's content that of the same key, order and upload in another bucket, too; files are named twice, not copied."""
     if version.annotations:
-        annotations.name_again(call, tx, bucket_name, key, version, other_bucket_name)
+        object_annotations.name_again(call, tx, bucket_name, key, version, other_bucket_name)
     if version.blob is not None:
         call.blobs.link(tx, version.blob)
     elif version.upload_id:
@@ -286,7 +286,7 @@ def name_again(call: Call, tx: Transaction, bucket_name: str, key: str, version:
 def drop(call: Call, tx: Transaction, bucket_name: str, key: str, version: Version) -> None:
     """Forgets a version's content."""
     if version.annotations:
-        annotations.drop(call, tx, bucket_name, key, version)
+        object_annotations.drop(call, tx, bucket_name, key, version)
     if version.blob is not None:
         call.blobs.unlink(tx, version.blob)
     elif version.upload_id:
@@ -337,13 +337,13 @@ def read(
 
 
 def read_annotation(
-    call: Call, tx: Transaction, place: tuple[str, str, int], annotation: annotations.Annotation, keys: Keys
+    call: Call, tx: Transaction, place: tuple[str, str, int], annotation: object_annotations.Annotation, keys: Keys
 ) -> bytes | AsyncIterator[bytes | bytearray]:
     """An annotation's text. `place`: bucket, key, the version's order. `keys`: `encryption.keys_of` the version's seal."""
     cipher = Cipher([derive(key, annotation.salt) for key in keys]) if annotation.salt else None
     if annotation.blob is not None:
         return _FileStream(call, [_File(call, annotation.blob, 0, annotation.size_bytes, annotation.size_bytes, cipher)])
-    data = annotations.ANNOTATION_CONTENTS.get(tx, *place, annotation.name) or b""
+    data = object_annotations.ANNOTATION_CONTENTS.get(tx, *place, annotation.name) or b""
     return bytes(cipher.open(data)) if cipher is not None else data
 
 

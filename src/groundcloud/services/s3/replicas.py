@@ -9,7 +9,7 @@ from typing import Any
 
 from groundcloud.base.errors import AwsError
 from groundcloud.kernel.call import Call
-from groundcloud.services.s3 import annotations, contents, errors, notifications, permissions, versions
+from groundcloud.services.s3 import contents, errors, notifications, object_annotations, permissions, versions
 from groundcloud.services.s3.encryption import KMS, Encryption, moved
 from groundcloud.services.s3.replication import THRESHOLD_MS, Change, postpone, take
 from groundcloud.services.s3.state import BUCKETS, CONFIGURATIONS, Bucket, Seal, Version, find_version
@@ -127,7 +127,7 @@ def _to(
         kept = {"replication": there.replication, "storage_class": there.storage_class, "encryption": there.encryption, "seal": there.seal}
         versions.change(tx, name, key, replica.replace(**kept))
         if version.annotations or there.annotations:
-            annotations.name_again(call, tx, source.bucket_name, key, version, name)
+            object_annotations.name_again(call, tx, source.bucket_name, key, version, name)
         return
     if change.settings:
         return  # the rule never wanted it, or it was deleted there

@@ -97,7 +97,7 @@ class Version(Record):
     seal: Seal | None = None
     """None: content of a server that did not yet encrypt."""
     annotations: int = 0
-    """How many it has; see `annotations`."""
+    """How many it has; see `object_annotations`."""
 
 
 class Upload(Record):

@@ -8,7 +8,6 @@ from typing import Any
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import operation
 from groundcloud.services.s3 import (
-    annotations,
     checksums,
     conditions,
     contents,
@@ -16,11 +15,12 @@ from groundcloud.services.s3 import (
     errors,
     locks,
     notifications,
+    object_annotations,
     replication,
     versions,
 )
-from groundcloud.services.s3.annotations import ANNOTATIONS, Annotation, Kept
 from groundcloud.services.s3.listing import read_token, write_token
+from groundcloud.services.s3.object_annotations import ANNOTATIONS, Annotation, Kept
 from groundcloud.services.s3.operations.objects import open_version
 from groundcloud.services.s3.state import Bucket, Version
 from groundcloud.store import Transaction
@@ -63,7 +63,7 @@ def kept_of(call: Call, name: str, received: contents.Received) -> Kept:
 @operation(public=True)
 async def put_object_annotation(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     name = request["AnnotationName"]
-    annotations.check_name(name)
+    object_annotations.check_name(name)
     tx = call.reading()
     bucket, version = _open(call, tx, request, "s3:PutObjectAnnotation")
     seal = version.seal
@@ -72,7 +72,9 @@ async def put_object_annotation(call: Call, request: dict[str, Any]) -> dict[str
     members = encryption.members_of(version.encryption)
     sealing = encryption.Sealing(version.encryption, seal, await encryption.keys_of(call, bucket, seal), members)
     text, given = _Text(), {**request, "Body": request["AnnotationPayload"]}
-    received = await contents.receive(call, given, sealing, part=True, size_bytes_max=annotations.PAYLOAD_BYTES_MAX, observe=text.observe)
+    received = await contents.receive(
+        call, given, sealing, part=True, size_bytes_max=object_annotations.PAYLOAD_BYTES_MAX, observe=text.observe
+    )
     try:
         if not received.size_bytes:
             raise errors.invalid_request("The annotation payload must be between 1 byte and 1 MiB in size.")
@@ -81,8 +83,8 @@ async def put_object_annotation(call: Call, request: dict[str, Any]) -> dict[str
             bucket, version = _open(call, tx, request, "s3:PutObjectAnnotation")
             if version.seal != seal:
                 raise errors.conditional_conflict("x-amz-object-if-match", request["Key"])
-            kept = annotations.linked(call, tx, kept_of(call, name, received), received.content)
-            version = annotations.put(call, tx, bucket.bucket_name, request["Key"], version, kept)
+            kept = object_annotations.linked(call, tx, kept_of(call, name, received), received.content)
+            version = object_annotations.put(call, tx, bucket.bucket_name, request["Key"], version, kept)
             _changed(call, tx, bucket, request["Key"], version, "ObjectAnnotation:Put")
     except errors.S3Error:
         received.discard(call)
@@ -112,7 +114,7 @@ async def get_object_annotation(call: Call, request: dict[str, Any]) -> dict[str
     name, key = request["AnnotationName"], request["Key"]
     found = ANNOTATIONS.get(tx, bucket.bucket_name, key, version.order, name) if version.annotations else None
     if found is None:
-        raise annotations.no_such_annotation(name)
+        raise object_annotations.no_such_annotation(name)
     keys = await encryption.keys_of(call, bucket, version.seal)
     answer = {
         "AnnotationPayload": contents.read_annotation(call, tx, (bucket.bucket_name, key, version.order), found, keys),
@@ -135,7 +137,7 @@ def list_object_annotations(call: Call, request: dict[str, Any]) -> dict[str, An
     prefix, token = request.get("AnnotationPrefix", ""), request.get("ContinuationToken")
     if prefix:
         try:
-            annotations.check_name(prefix)
+            object_annotations.check_name(prefix)
         except errors.S3Error:
             raise errors.S3Error("InvalidPrefix", "The annotation prefix you provided is invalid.", 400, {"Prefix": prefix}) from None
     limit = request.get("MaxAnnotationResults", LIST_MAX)
@@ -176,7 +178,7 @@ def delete_object_annotation(call: Call, request: dict[str, Any]) -> dict[str, A
     key = request["Key"]
     bypass = call.http is not None and call.http.headers.get("x-amz-bypass-governance-retention", "").lower() == "true"
     locks.check_deletable(call, bucket, key, version, bypass=bypass)
-    without = annotations.delete(call, call.tx, bucket.bucket_name, key, version, request["AnnotationName"])
+    without = object_annotations.delete(call, call.tx, bucket.bucket_name, key, version, request["AnnotationName"])
     if without is not version:
         _changed(call, call.tx, bucket, key, without, "ObjectAnnotation:Delete")
     return {"ObjectVersionId": _shown_id(bucket, version)}

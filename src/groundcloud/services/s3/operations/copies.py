@@ -7,7 +7,7 @@ from typing import Any
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import operation
 from groundcloud.services.s3 import checksums, contents, encryption, errors, objects, permissions
-from groundcloud.services.s3.annotations import Kept
+from groundcloud.services.s3.object_annotations import Kept
 from groundcloud.services.s3.operations.annotations import copied
 from groundcloud.services.s3.operations.objects import check_put, grants_of_write, refuse_half_a_part, write
 from groundcloud.services.s3.sources import Source, source_of

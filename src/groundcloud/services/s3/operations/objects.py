@@ -9,7 +9,6 @@ from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import operation
 from groundcloud.services.s3 import (
     acls,
-    annotations,
     checksums,
     conditions,
     contents,
@@ -17,6 +16,7 @@ from groundcloud.services.s3 import (
     errors,
     names,
     notifications,
+    object_annotations,
     objects,
     permissions,
     replication,
@@ -131,7 +131,7 @@ def write(
     fields: dict[str, Any],
     event: str,
     known: tuple[Bucket | None, int] = (None, -1),
-    beside: Sequence[tuple[annotations.Kept, contents.Received]] = (),
+    beside: Sequence[tuple[object_annotations.Kept, contents.Received]] = (),
 ) -> tuple[Bucket, Version]:
     """The one transaction of a put: conditions, content, version, annotations, notification. Drops what was received if it fails.
 
@@ -162,7 +162,9 @@ def write(
             version = versions.put(call, tx, bucket, key, version, current)
             if beside:
                 for kept, text in beside:
-                    version = annotations.put(call, tx, bucket_name, key, version, annotations.linked(call, tx, kept, text.content))
+                    version = object_annotations.put(
+                        call, tx, bucket_name, key, version, object_annotations.linked(call, tx, kept, text.content)
+                    )
                 versions.change(tx, bucket_name, key, version)
             if "replication" in bucket.configured:
                 version = replication.follow(call, tx, bucket, key, version)
