@@ -157,7 +157,7 @@ def list_object_annotations(call: Call, request: dict[str, Any]) -> dict[str, An
         "AnnotationCount": len(page),
         "ContinuationToken": token,
         "NextContinuationToken": write_token(page[-1].name) if len(found) > limit else None,
-        "Annotations": [_entry(one, version) for one in page],
+        "Annotations": [_entry(one, version) for one in page] or None,
     }
 
 
