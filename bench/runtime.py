@@ -16,9 +16,11 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from unittest import mock
 
-from groundcloud.runtime import FunctionSpec, Invocation, Pool, PoolSettings, Sandbox
+from groundcloud.runtime import FunctionSpec, Invocation, Pool, PoolSettings, Sandbox, python_sdk
 from groundcloud.runtime.interpreters import node_installations, resolve_runtime
 
 RUNTIME = "python{}.{}".format(*sys.version_info[:2])
@@ -93,6 +95,11 @@ async def measure(rounds: int, sandboxes: int, directory: Path) -> None:
         p50, p99 = percentile(times, 0.5), percentile(times, 0.99)
         print(f"cold, {name:8s}                          p50 {p50:7.2f} ms {p50 / floor:6.2f}   p99 {p99:7.2f} ms {p99 / floor:6.2f}")
 
+    for name, packages in (("trivial", list), ("client", python_sdk.own_packages)):
+        times = await timed(max(5, rounds // 20), partial(without_zygote, specs[name], packages))
+        p50 = percentile(times, 0.5)
+        print(f"the same without a zygote, {name:8s}     p50 {p50:7.2f} ms {p50 / floor:6.2f}")
+
     sandbox = await pool.acquire(specs["trivial"])
     await sandbox.invoke(EVENT)
     times = await timed(rounds * 10, lambda: sandbox.invoke(EVENT))
@@ -160,6 +167,16 @@ async def measure(rounds: int, sandboxes: int, directory: Path) -> None:
     pool.release(again)
     print(f"missing on this machine: {pool.capabilities().missing or 'nothing'}")
     await pool.close()
+
+
+async def without_zygote(spec: FunctionSpec, packages: Callable[[], list[str]]) -> None:
+    """A sandbox for which everything is started: the interpreter, with these packages imported, and the root that it sees."""
+    with mock.patch.object(python_sdk, "own_packages", packages):
+        pool = Pool(PoolSettings())
+        sandbox = await pool.acquire(spec)
+        assert (await sandbox.invoke(EVENT)).kind == "ok"
+        pool.release(sandbox)
+        await pool.close()
 
 
 async def end_of(pool: Pool, sandbox: Sandbox) -> None:
