@@ -15,7 +15,8 @@ from tests.runtime.conftest import invocation
 from tests.services.lambda_ import images
 
 from groundcloud.runtime import SandboxStart
-from groundcloud.runtime.container import ContainerFunctionSpec, _abandoned, _server_name
+from groundcloud.runtime.container import ContainerFunctionSpec
+from groundcloud.runtime.containers import _abandoned, _server_name
 from groundcloud.runtime.engines import ContainerSpec, Engine, Image, ImageMissing, _described
 
 IMAGE = "localhost/groundcloud-test:runtime"

@@ -42,7 +42,7 @@ How it works: `inside/zygote.py` (the warm process), `inside/root.py` (what sand
 The Runtime API of a sandbox on the host's network listens on a loopback address of its own, and the kernel is asked who is at the other end of
 each connection: the sandbox's own user (a root server gives each one), else a process of its tree. Others are cut off unanswered.
 
-Missing: extensions in container images (`container.py`, `engines.py`); SnapStart of other languages, and restore/next of the Runtime API; runtimes of Java,
+Missing: SnapStart of other languages, and restore/next of the Runtime API; runtimes of Java,
 .NET, Ruby and go1.x. A template's threads do not live on in its forks. On the host's network a port that an extension listens on is the machine's: two sandboxes cannot both
 have it. The runtime's process exits without running `atexit` functions, as on AWS without extensions. Control groups version 2 are used
 where delegated. Off Linux (macOS), as with `PoolSettings(plain=True)`: sandboxes are processes with limits (address space, open files, time), ended as a

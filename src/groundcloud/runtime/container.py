@@ -6,36 +6,31 @@ The command ends when the container does, and its status is the container's. On 
 no other process has, or by its process tree; with a network of its own (Podman) the listener is made inside, as for any isolated sandbox. Between
 invocations the processes are stopped, or the container is paused where the server may not signal them.
 
-A container's name says which server process made it: what a killed server left is removed when the next one starts its first container.
+Of an image with programs in /opt/extensions the first one is what the command runs; the others, and the runtime when all have registered, are
+brought into the container by a command each (`exec`), whose end is theirs.
 """
 
 from __future__ import annotations
 
 import asyncio
-import itertools
 import os
-import secrets
-import shutil
 import signal
 import socket
 import sys
-import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from groundcloud.runtime import launch, memory, peers
 from groundcloud.runtime.endings import error_payload
-from groundcloud.runtime.engines import ContainerSpec, Engine, EngineMissing, Image, find
+from groundcloud.runtime.engines import ContainerSpec, Engine
 from groundcloud.runtime.function import FunctionSpec, SandboxStart
-from groundcloud.runtime.interpreters import RuntimeChoice, RuntimeNotAvailable
-from groundcloud.runtime.process_tree import CONTINUE, STOP
+from groundcloud.runtime.inside.sandbox import NOT_FOR_EXTENSIONS
+from groundcloud.runtime.interpreters import RuntimeChoice
+from groundcloud.runtime.process_tree import CONTINUE, SHUT_DOWN, STOP
 from groundcloud.runtime.sandbox import Sandbox
 
-_PREFIX = "ground-container-"
-# Above what the pool gives to sandboxes of its own.
-_UID_BASE, _UID_COUNT = 0x7110_0000, 65536
 _ROOTLESS_USER = "993:990"  # AWS: sbx_user1051
 _REMOVE_AGAIN_S = 0.1
 _REMOVE_S_MAX = 20.0
@@ -53,79 +48,15 @@ class ContainerFunctionSpec(FunctionSpec):
     container: ContainerSpec
 
 
-class Containers:
-    """The containers of one server's pool."""
-
-    def __init__(self) -> None:
-        self._engine: Engine | None = None
-        self._finding = asyncio.Lock()
-        self._server = _server_name()
-        self._pool = secrets.token_hex(3) + "n"  # a process may have more than one
-        self._numbers = itertools.count(1)
-        # Another server of the machine begins elsewhere.
-        self._users = (_UID_BASE + number % _UID_COUNT for number in itertools.count(secrets.randbelow(_UID_COUNT)))
-        self._directory: Path | None = None
-        self._background: set[asyncio.Task[None]] = set()
-
-    async def engine(self) -> Engine:
-        """Raises EngineMissing."""
-        async with self._finding:
-            if self._engine is None:
-                self._engine = await find()
-                await self._clean(self._engine)
-            return self._engine
-
-    async def image(self, reference: str) -> Image:
-        """Raises EngineMissing, ImageMissing."""
-        return await (await self.engine()).image(reference)
-
-    async def start(self, spec: ContainerFunctionSpec, start: SandboxStart, sandbox_id: str, **options: Any) -> ContainerSandbox:
-        """Its container is on its way. Raises RuntimeNotAvailable."""
-        try:
-            engine = await self.engine()
-        except EngineMissing as missing:
-            raise RuntimeNotAvailable(f"Neither Docker nor Podman answers ({missing}).") from missing
-        if spec.network == "isolated" and (engine.remote or not engine.is_podman):
-            raise RuntimeNotAvailable("A container with a function network of its own needs Podman on the server's own machine.")
-        name = f"{self._server}{self._pool}{next(self._numbers)}"
-        if self._directory is None:
-            self._directory = Path(tempfile.mkdtemp(prefix=self._server))
-        uid = None if engine.rootless or engine.remote else next(self._users)
-        sandbox = ContainerSandbox(
-            spec, start, sandbox_id, engine=engine, name=name, directory=self._directory, container_uid=uid, **options
-        )
-        sandbox.open()
-        self._keep(sandbox.run(start))
-        return sandbox
-
-    def _keep(self, work: Any) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._background.add(task)
-        task.add_done_callback(self._background.discard)
-
-    async def _clean(self, engine: Engine) -> None:
-        """Removes what servers that are no more have left."""
-        names = await engine.container_names(_PREFIX)
-        if left := [name for name in names if _abandoned(name, self._server)]:
-            await engine.remove(*left)
-        for directory in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*-*"):
-            if _abandoned(directory.name, self._server):
-                shutil.rmtree(directory, ignore_errors=True)
-
-    def close(self) -> None:
-        for task in tuple(self._background):
-            task.cancel()
-        if self._directory is not None:
-            shutil.rmtree(self._directory, ignore_errors=True)
-
-
 class ContainerTree:
     """As ProcessTree, of a container. `pid` is its first process's as the server's machine knows it, 0 while that is not known."""
 
-    def __init__(self, engine: Engine, name: str, pid_file: Path | None) -> None:
+    def __init__(self, engine: Engine, name: str, pid_file: Path | None, processes: Callable[[int], list[int]] = memory.tree) -> None:
+        """`processes(pid)`: all of the container's."""
         self.pidfd = -1
         self.status = b""
         self.ended = False
+        self.processes = processes
         self._engine, self._name, self._pid_file = engine, name, pid_file
         self._pid = 0
         self._may_signal = True
@@ -148,7 +79,7 @@ class ContainerTree:
     def kill(self) -> None:
         if self.ended or self._removing is not None:
             return
-        if self.pid and self._signalled([self.pid], signal.SIGKILL):
+        if self.pid and self.send([self.pid], signal.SIGKILL):
             return
         self._removing = asyncio.get_running_loop().create_task(self._remove())
 
@@ -159,10 +90,10 @@ class ContainerTree:
         stopping = number == STOP
         if self.pid and self._may_signal:
             # Twice: a process may have been born meanwhile.
-            first = memory.tree(self.pid)
-            if self._signalled(first, signal.SIGSTOP if stopping else signal.SIGCONT):
+            first = self.processes(self.pid)
+            if self.send(first, signal.SIGSTOP if stopping else signal.SIGCONT):
                 if stopping:
-                    self._signalled([pid for pid in memory.tree(self.pid) if pid not in first], signal.SIGSTOP)
+                    self.send([pid for pid in self.processes(self.pid) if pid not in first], signal.SIGSTOP)
                 return
             self._may_signal = False
         self._changes = asyncio.get_running_loop().create_task(self._set_paused(self._changes, stopping))
@@ -172,7 +103,8 @@ class ContainerTree:
         if self._pid_file is not None:
             self._pid_file.unlink(missing_ok=True)
 
-    def _signalled(self, pids: list[int], number: int) -> bool:
+    def send(self, pids: list[int], number: int) -> bool:
+        """False where this server may not."""
         try:
             for pid in pids:
                 try:
@@ -218,7 +150,7 @@ class ContainerSandbox(Sandbox):
         self._image = spec.container
         pid_file = directory / f"{name}.pid" if engine.is_podman and not engine.remote else None
         self._pid_file = pid_file
-        self._container = ContainerTree(engine, name, pid_file)
+        self._container = self._make_tree(pid_file)
         self._tree = self._container  # type: ignore[assignment]
         self._log_end = -1
         self._holder: asyncio.subprocess.Process | None = None
@@ -233,28 +165,13 @@ class ContainerSandbox(Sandbox):
             self.api.serve()
         return []
 
+    def _make_tree(self, pid_file: Path | None) -> ContainerTree:
+        return ContainerTree(self._engine, self._name, pid_file)
+
     async def run(self, start: SandboxStart) -> None:
         """Starts the container and waits for its end."""
-        network = "bridge" if self._engine.remote else "host"
-        process = None
         try:
-            if self.isolated:
-                network = await self._hold_network()
-            if self._kill_wanted:
-                raise OSError("ended before it began")
-            arguments, environment = self._engine.command(
-                self._name,
-                self._image,
-                self._variables(start),
-                network=network,
-                user=_ROOTLESS_USER if self._container_uid is None else f"{self._container_uid}:{self._container_uid}",
-                memory_mb=self.spec.memory_mb,
-                ephemeral_mb=self.spec.ephemeral_mb,
-                pid_file=self._pid_file,
-            )
-            process = await asyncio.create_subprocess_exec(
-                *arguments, stdin=asyncio.subprocess.DEVNULL, stdout=self._log_end, stderr=self._log_end, env=environment
-            )
+            process = await self._begin_container(self._image, self._variables(start), self._log_end)
         except OSError as error:
             self._release()
             self.start_failed(str(error))
@@ -263,15 +180,39 @@ class ContainerSandbox(Sandbox):
             os.close(self._log_end)
         status = await process.wait()
         self._release()
-        if not self._ready and not self._kill_wanted and status in (_ENGINE_FAILED, _CANNOT_EXECUTE, _NOT_FOUND):
-            words = {_CANNOT_EXECUTE: "permission denied", _NOT_FOUND: "no such file or directory"}.get(
-                status, "the container did not start"
-            )
-            message = f"fork/exec {self._image.arguments[0]}: {words}"
-            self._why, self._platform_error = "init_error", True
-            self._init_error = (_INVALID_ENTRY_POINT, error_payload(_INVALID_ENTRY_POINT, message))
-        self._container.status = f"signal {status - 128}".encode() if status > 128 else f"exit {status}".encode()
+        self._note_start(status)
+        self._container.status = _status_words(status)
         self.close()
+
+    async def _begin_container(self, image: ContainerSpec, variables: dict[str, str], output: int) -> asyncio.subprocess.Process:
+        """The command that runs it. Raises OSError."""
+        network = "bridge" if self._engine.remote else "host"
+        if self.isolated:
+            network = await self._hold_network()
+        if self._kill_wanted:
+            raise OSError("ended before it began")
+        arguments, environment = self._engine.command(
+            self._name,
+            image,
+            variables,
+            network=network,
+            user=_ROOTLESS_USER if self._container_uid is None else f"{self._container_uid}:{self._container_uid}",
+            memory_mb=self.spec.memory_mb,
+            ephemeral_mb=self.spec.ephemeral_mb,
+            pid_file=self._pid_file,
+        )
+        return await _command(arguments, environment, output)
+
+    def _note_start(self, status: int) -> None:
+        """What the runtime's command ended with, if it is that there is nothing to run."""
+        if not self._ready and not self._kill_wanted and status in (_ENGINE_FAILED, _CANNOT_EXECUTE, _NOT_FOUND):
+            self._refuse_start(_INVALID_ENTRY_POINT, self._image.arguments[0], status)
+
+    def _refuse_start(self, error_type: str, program: str, status: int) -> None:
+        words = {_CANNOT_EXECUTE: "permission denied", _NOT_FOUND: "no such file or directory"}
+        message = f"fork/exec {program}: {words.get(status, 'the container did not start')}"
+        self._why, self._platform_error = "init_error", True
+        self._init_error = (error_type, error_payload(error_type, message))
 
     def _variables(self, start: SandboxStart) -> dict[str, str]:
         address = self.api.address
@@ -317,7 +258,10 @@ class ContainerSandbox(Sandbox):
     def _is_own(self, connection: socket.socket) -> bool:
         if self._engine.remote:
             return True
-        return peers.belongs(connection, uid=self._container_uid, pid=self._container.pid)
+        return peers.belongs(connection, uid=self._container_uid, pid=self._container.pid, processes=self._container.processes)
+
+    def _used_mb(self) -> int:
+        return memory.resident_mb(self.pid, self.group, self.spec.memory_mb, self._container.processes)
 
     def _become_ready(self) -> None:
         if not self._container.pid and not self._engine.remote and self._ready_soon is None:
@@ -328,13 +272,131 @@ class ContainerSandbox(Sandbox):
         self._container.pid = await self._engine.pid(self._name)
 
     def _finish(self, kind: Any, payload: bytes, *, error_type: str | None = None, line: str | None = None) -> None:
-        used_mb = memory.resident_mb(self.pid, self.group, self.spec.memory_mb)
+        used_mb = self._used_mb()
         self._rss_mb = max(self._rss_mb, min(used_mb, self.spec.memory_mb))
         if self._engine.is_podman and not self._engine.remote:
             super()._finish(kind, payload, error_type=error_type, line=line)
         else:
             finish = super()._finish
             self._loop.call_later(_LOG_LAG_S, lambda: finish(kind, payload, error_type=error_type, line=line))
+
+
+class ContainerWithExtensions(ContainerSandbox):
+    """Of an image whose /opt/extensions holds programs."""
+
+    def _make_tree(self, pid_file: Path | None) -> ContainerTree:
+        # Who is brought into a container is no child of its first process.
+        return _SharedTree(self._engine, self._name, pid_file, memory.namespace)
+
+    def open(self) -> list[int]:
+        names = tuple(path.rpartition("/")[2] for path in self._image.extensions)
+        self.expect_extensions(names)
+        self.api.expect(names).last = names[0]
+        self._extensions_end = self._log.open_extensions()
+        self._registered: asyncio.Future[None] = self._loop.create_future()
+        return super().open()
+
+    def _extensions_moved(self) -> None:
+        super()._extensions_moved()
+        if self._going:
+            _done(self._registered)
+
+    async def run(self, start: SandboxStart) -> None:
+        variables = self._variables(start)
+        kept = {name: value for name, value in variables.items() if name not in NOT_FOR_EXTENSIONS}
+        first, *others = self._image.extensions
+        running: dict[asyncio.Task[int], str] = {}
+        try:
+            image = replace(self._image, arguments=(first,), working_directory="/")
+            running[_end_of(await self._begin_container(image, kept, self._extensions_end))] = first
+            if others and await self._is_there(running):
+                for path in others:
+                    words, environment = self._engine.exec_command(self._name, (path,), kept, "/")
+                    running[_end_of(await _command(words, environment, self._extensions_end))] = path
+            waited: list[asyncio.Future[Any]] = [self._registered, *running]
+            await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+            if self._registered.done() and not self._kill_wanted:
+                self._shared_tree.remember()
+                words, environment = self._engine.exec_command(
+                    self._name, self._image.arguments, variables, self._image.working_directory or "/"
+                )
+                running[_end_of(await _command(words, environment, self._log_end))] = ""
+        except OSError as error:
+            self._container.status = f"setup {error}".encode()
+            self.kill()
+        finally:
+            os.close(self._log_end)
+            os.close(self._extensions_end)
+        await self._until_the_end(running, first)
+        self._release()
+        self.close()
+
+    @property
+    def _shared_tree(self) -> _SharedTree:
+        assert isinstance(self._container, _SharedTree)
+        return self._container
+
+    async def _is_there(self, running: dict[asyncio.Task[int], str]) -> bool:
+        """Waits until something can be brought into the container; False if it ended before."""
+        while not any(task.done() for task in running) and not self._kill_wanted:
+            if pid := await self._engine.pid(self._name):
+                self._container.pid = pid
+                return True
+        return False
+
+    async def _until_the_end(self, running: dict[asyncio.Task[int], str], first: str) -> None:
+        """Of the container. What ends before its time ends everything; at a shutdown the extensions have their two seconds."""
+        while running:
+            done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                path, status = running.pop(task), task.result()
+                if not self._container.status and not self._kill_wanted:
+                    if path and not self._ending:
+                        self._note_extension(path, status)
+                    elif not path:
+                        self._note_start(status)
+                        self._container.status = _status_words(status)
+            if first in running.values() and (not self._ending or self._is_last_silent(running)):
+                self.kill()
+
+    def _is_last_silent(self, running: dict[asyncio.Task[int], str]) -> bool:
+        """At a shutdown: whether only the first is left, and does not want to hear of it."""
+        extensions = self.api.extensions
+        assert extensions is not None
+        if len(running) > 1:
+            return False
+        extensions.tell_last()
+        return not any(found.name == extensions.last and found.state == "working" for found in extensions.found.values())
+
+    def _note_extension(self, path: str, status: int) -> None:
+        if not self._registered.done() and status in (_CANNOT_EXECUTE, _NOT_FOUND, _ENGINE_FAILED):
+            self._refuse_start("Extension.LaunchError", path, status)
+        self._container.status = b"extension %s %s" % (_status_words(status), path.rpartition("/")[2].encode())
+
+
+class _SharedTree(ContainerTree):
+    """Tells the runtime, which came last, from the extensions that were there before it."""
+
+    def remember(self) -> None:
+        self._before = set(self.processes(self.pid)) if self.pid else set()
+
+    def signal(self, number: int) -> None:
+        super().signal(number)
+        if number == SHUT_DOWN and self.pid and not self.ended:
+            inside = self.processes(self.pid)
+            self.send([pid for pid in inside if pid not in self._before and memory.parent(pid) not in inside], signal.SIGTERM)
+
+
+async def _command(words: list[str], environment: dict[str, str], output: int) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(*words, stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output, env=environment)
+
+
+def _end_of(process: asyncio.subprocess.Process) -> asyncio.Task[int]:
+    return asyncio.get_running_loop().create_task(process.wait())
+
+
+def _status_words(status: int) -> bytes:
+    return b"signal %d" % (status - 128) if status > 128 else b"exit %d" % status
 
 
 def _done(future: asyncio.Future[None]) -> None:
@@ -346,39 +408,3 @@ def environment(spec: FunctionSpec, start: SandboxStart, api_address: str) -> di
     """What the platform and the function's configuration say; the rest is the image's."""
     platform = launch.environment(spec, start, _NO_RUNTIME, "", api_address)
     return {variable: value for variable, value in platform.items() if variable not in _OF_THE_IMAGE or variable in spec.environment}
-
-
-def _server_name() -> str:
-    """`ground-container-<process namespace>-<pid>-<when it started>-`: the same numbers may be another process later, or elsewhere."""
-    return f"{_PREFIX}{_namespace()}-{os.getpid()}-{_started(os.getpid())}-"
-
-
-def _abandoned(container_name: str, own: str) -> bool:
-    parts = container_name.removeprefix(_PREFIX).split("-")
-    if container_name.startswith(own) or len(parts) != 4 or parts[0] != _namespace() or not parts[1].isdecimal():
-        return False
-    return _started(int(parts[1])) != parts[2]
-
-
-def _namespace() -> str:
-    try:
-        return str(os.stat("/proc/self/ns/pid").st_ino)
-    except OSError:
-        return "0"
-
-
-def _started(pid: int) -> str:
-    """When a process started, in the kernel's ticks; "" if there is none, "0" where nobody can tell."""
-    try:
-        with open(f"/proc/{pid}/stat") as file:
-            return file.read().rpartition(")")[2].split()[19]
-    except OSError:
-        if os.path.isdir("/proc/self"):
-            return ""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return ""
-    except OSError:
-        pass
-    return "0"

@@ -11,10 +11,12 @@ import json
 import os
 import shutil
 import sys
+import tarfile
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 _ANSWER_S_MAX = 20.0
 _NAMES = ("docker", "podman")
@@ -25,6 +27,8 @@ _MB_PER_CPU = 1769
 _SHARES_PER_CPU = 1024
 _SHARES_MIN = 2
 _ECR = ".dkr.ecr."
+_EXTENSIONS = "/opt/extensions"
+_TAR_BYTES_MAX = 2 * 1024**3
 # What the engine's own command would heed: their values are given by argument, not through its environment.
 _HEEDED = (
     "PATH",
@@ -60,6 +64,7 @@ class Image:
     architecture: str
     entry_point: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
+    working_directory: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +74,8 @@ class ContainerSpec:
     image_id: str
     arguments: tuple[str, ...]
     working_directory: str = ""
+    extensions: tuple[str, ...] = ()
+    """Programs, by path; then the working directory is the image's where the configuration names none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,6 +109,16 @@ class Engine:
             if status == 0 and (found := _described(out)) is not None:
                 return found
         raise ImageMissing(reference)
+
+    async def extensions(self, name: str, image_id: str) -> tuple[str, ...]:
+        """The files of its /opt/extensions, by path, in order; looked up in a container of that name, which never runs."""
+        status, _, _ = await _ask(self.path, "create", "--pull=never", f"--name={name}", "--network=none", image_id, "/")
+        if status != 0:
+            return ()
+        try:
+            return await _listed(self.path, "cp", f"{name}:{_EXTENSIONS}", "-")
+        finally:
+            await _ask(self.path, "rm", "--force", name)
 
     async def container_names(self, prefix: str) -> list[str]:
         _, out, _ = await _ask(self.path, "ps", "--all", "--filter", f"name=^{prefix}", "--format", "{{.Names}}")
@@ -169,14 +186,15 @@ class Engine:
             words += [f"--add-host={self.host_name}:host-gateway"]
         if container.working_directory:
             words += [f"--workdir={container.working_directory}"]
-        environment = dict(os.environ)
-        for variable, value in variables.items():
-            if variable in _HEEDED or variable.startswith(_HEEDED_PREFIXES) or variable.lower().endswith("_proxy"):
-                words += ["--env", f"{variable}={value}"]
-            else:
-                words += ["--env", variable]
-                environment[variable] = value
-        return [*words, f"--entrypoint={entry}", container.image_id, *rest], environment
+        given, environment = _variables(variables)
+        return [*words, *given, f"--entrypoint={entry}", container.image_id, *rest], environment
+
+    def exec_command(
+        self, name: str, arguments: Sequence[str], variables: Mapping[str, str], working_directory: str
+    ) -> tuple[list[str], dict[str, str]]:
+        """As `command`, of a program that is brought into a container that runs."""
+        given, environment = _variables(variables)
+        return [self.path, "exec", f"--workdir={working_directory}", *given, name, *arguments], environment
 
 
 async def find() -> Engine:
@@ -206,6 +224,19 @@ async def find() -> Engine:
             continue
         return engine
     raise EngineMissing("; ".join(tried))
+
+
+def _variables(variables: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
+    """Arguments and environment of a command that hands them on."""
+    words: list[str] = []
+    environment = dict(os.environ)
+    for variable, value in variables.items():
+        if variable in _HEEDED or variable.startswith(_HEEDED_PREFIXES) or variable.lower().endswith("_proxy"):
+            words += ["--env", f"{variable}={value}"]
+        else:
+            words += ["--env", variable]
+            environment[variable] = value
+    return words, environment
 
 
 def _podman(path: str, host: Mapping[str, Any]) -> Engine:
@@ -257,6 +288,7 @@ def _described(out: bytes) -> Image | None:
         architecture=str(found.get("Architecture") or ""),
         entry_point=_words(config.get("Entrypoint")),
         command=_words(config.get("Cmd")),
+        working_directory=str(config.get("WorkingDir") or ""),
     )
 
 
@@ -278,3 +310,29 @@ async def _ask(*arguments: str) -> tuple[int, bytes, bytes]:
         process.kill()
         return -1, b"", f"no answer within {_ANSWER_S_MAX:.0f} seconds".encode()
     return process.returncode or 0, out, complaint
+
+
+async def _listed(*arguments: str) -> tuple[str, ...]:
+    """The files right below the directory whose archive the command writes."""
+    process = await asyncio.create_subprocess_exec(
+        *arguments, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
+    )
+    assert process.stdout is not None
+    with tempfile.TemporaryFile() as archive:
+        size_bytes = 0
+        while (chunk := await process.stdout.read(1 << 20)) and size_bytes < _TAR_BYTES_MAX:
+            size_bytes += len(chunk)
+            archive.write(chunk)
+        await process.wait()
+        archive.seek(0)
+        return await asyncio.to_thread(_programs, archive)
+
+
+def _programs(archive: IO[bytes]) -> tuple[str, ...]:
+    try:
+        with tarfile.open(fileobj=archive) as tar:
+            found = [entry.name.strip("/") for entry in tar if not entry.isdir()]
+    except tarfile.ReadError:  # there is no such directory
+        return ()
+    names = [name.rpartition("/")[2] for name in found if name.count("/") == 1]
+    return tuple(f"{_EXTENSIONS}/{name}" for name in sorted(names))

@@ -50,6 +50,9 @@ class Extensions:
         """The initialisation is over: no more may register."""
         self.failure: tuple[str, bytes] | None = None
         self.found: dict[str, Extension] = {}
+        self.last: str | None = None
+        """The name of the one whose end ends the sandbox: it is told to shut down when `tell_last` is called."""
+        self._held: tuple[Extension, dict[str, Any]] | None = None
         self._about = about
         self._on_change = on_change
 
@@ -88,13 +91,22 @@ class Extensions:
         """Tells those who want to know; False if nobody does."""
         return self._send("SHUTDOWN", {"eventType": "SHUTDOWN", "deadlineMs": deadline_ms, "shutdownReason": reason})
 
+    def tell_last(self) -> None:
+        if self._held is not None:
+            extension, event = self._held
+            self._held = None
+            extension.inbox.put_nowait(event)
+
     def _send(self, kind: str, event: dict[str, Any]) -> bool:
         told = False
         for extension in self.found.values():
             if kind in extension.events and extension.state != "failed":
                 extension.state = "working"
-                extension.inbox.put_nowait(event)
                 told = True
+                if kind == "SHUTDOWN" and extension.name == self.last:
+                    self._held = extension, event
+                else:
+                    extension.inbox.put_nowait(event)
         return told
 
     async def answer(self, request: Request) -> Answer:

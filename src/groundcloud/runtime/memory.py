@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 from groundcloud.runtime.control_groups import Group
 
@@ -11,7 +12,52 @@ _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _MB = 1024 * 1024
 
 
-def resident_mb(pid: int, group: Group | None, limit_mb: int) -> int:
+def tree(pid: int) -> list[int]:
+    """The process and its descendants. Orphans are children of init, so none is missed."""
+    found = [pid]
+    for current in found:
+        if len(found) > _PROCESSES_MAX:
+            break
+        try:
+            # A child is the thread's that started it.
+            for thread in os.listdir(f"/proc/{current}/task"):
+                with open(f"/proc/{current}/task/{thread}/children") as file:
+                    found += map(int, file.read().split())
+        except OSError:  # gone meanwhile, or a system without /proc
+            continue
+    return found
+
+
+def namespace(pid: int) -> list[int]:
+    """The process and all others of its process namespace; the server's own is nobody's."""
+    try:
+        wanted = os.stat(f"/proc/{pid}/ns/pid").st_ino
+        if wanted == os.stat("/proc/self/ns/pid").st_ino:
+            return [pid]
+        names = os.listdir("/proc")
+    except OSError:
+        return []
+    found = []
+    for name in names:
+        if name.isdecimal():
+            try:
+                if os.stat(f"/proc/{name}/ns/pid").st_ino == wanted:
+                    found.append(int(name))
+            except OSError:  # gone meanwhile, or not ours to see
+                continue
+    return found
+
+
+def parent(pid: int) -> int:
+    """0 where nobody can tell."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return int(file.read().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0
+
+
+def resident_mb(pid: int, group: Group | None, limit_mb: int, processes_of: Callable[[int], list[int]] = tree) -> int:
     """From the control group where there is one, else over the tree below `pid`.
 
     Shared memory counts, but for files in /tmp, which have a limit of their own. Without a group pages that processes share are counted for each,
@@ -22,26 +68,12 @@ def resident_mb(pid: int, group: Group | None, limit_mb: int) -> int:
         return (own + _beside_tmp(pid, shared)) // _MB
     if not pid:
         return 0
-    processes = tree(pid)
+    processes = processes_of(pid)
     sizes = [_resident_bytes(process) for process in processes]
     if sum(map(sum, sizes)) <= limit_mb * _MB:
         return sum(own for own, _ in sizes) // _MB
     parts = [_proportional_bytes(process) for process in processes]
     return (sum(own for own, _ in parts) + _beside_tmp(pid, sum(shared for _, shared in parts))) // _MB
-
-
-def tree(pid: int) -> list[int]:
-    """The process and its descendants. Orphans are children of init, so none is missed."""
-    found = [pid]
-    for current in found:
-        if len(found) > _PROCESSES_MAX:
-            break
-        try:
-            with open(f"/proc/{current}/task/{current}/children") as file:
-                found += map(int, file.read().split())
-        except OSError:  # gone meanwhile, or a system without /proc
-            continue
-    return found
 
 
 def _beside_tmp(pid: int, shared_bytes: int) -> int:

@@ -11,6 +11,7 @@ import os
 import socket
 import struct
 import sys
+from collections.abc import Callable
 from typing import NamedTuple
 
 from groundcloud.runtime import memory
@@ -42,8 +43,8 @@ def owner(connection: socket.socket) -> Owner | None:
         return _listed(theirs, ours)
 
 
-def belongs(connection: socket.socket, *, uid: int | None, pid: int) -> bool:
-    """True if the other end is of that user, or without one, of the tree of processes below `pid`."""
+def belongs(connection: socket.socket, *, uid: int | None, pid: int, processes: Callable[[int], list[int]] = memory.tree) -> bool:
+    """True if the other end is of that user, or without one, of the processes of `pid`: by default the tree below it."""
     if not peers_known:
         return True
     try:
@@ -56,7 +57,7 @@ def belongs(connection: socket.socket, *, uid: int | None, pid: int) -> bool:
         return found.uid == uid  # one that is closed already counts as root's, which no sandbox is
     if found.inode == 0:
         return False
-    return any(_holds(process, found.inode) for process in memory.tree(pid)) if pid else False
+    return any(_holds(process, found.inode) for process in processes(pid)) if pid else False
 
 
 def _diagnosed(source: tuple[str, int], target: tuple[str, int]) -> Owner | None:

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from groundcloud.runtime import launch, node_sdk, python_sdk
-from groundcloud.runtime.container import ContainerFunctionSpec, Containers
+from groundcloud.runtime.container import ContainerFunctionSpec
+from groundcloud.runtime.containers import Containers
 from groundcloud.runtime.control_groups import ControlGroups
 from groundcloud.runtime.function import FunctionSpec, PoolSettings, PrepareStart, SandboxStart
 from groundcloud.runtime.interpreters import RuntimeChoice, RuntimeNotAvailable, resolve_runtime
@@ -244,7 +245,7 @@ class Pool:
     async def _may_fork(self, spec: FunctionSpec, choice: RuntimeChoice) -> bool:
         zygote = await self._zygote(choice)
         extended = launch.extensions(spec, True) or launch.WRAPPER in spec.environment
-        return choice.language == "python" and zygote.hello.namespaces and not extended
+        return choice.language == "python" and choice.program is None and zygote.hello.namespaces and not extended
 
     async def _fork(self, spec: FunctionSpec, choice: RuntimeChoice, prepare: PrepareStart | None) -> Sandbox | None:
         """From the function's initialised process. None where that cannot be: then it is started as any other, and fails by itself."""
@@ -283,14 +284,14 @@ class Pool:
     async def _start_new(
         self, spec: FunctionSpec, choice: RuntimeChoice, prepare: PrepareStart | None = None, *, template: bool = False
     ) -> Sandbox:
-        zygote = self._zygotes.get(choice.path)
+        zygote = self._zygotes.get(choice.root)
         if zygote is None or not zygote.alive:
             zygote = await self._zygote(choice)
         if self._closed:
             raise RuntimeError("the pool is closed")
         if spec.network == "isolated" and not zygote.hello.namespaces:
             raise RuntimeNotAvailable("A function network of its own needs namespaces, which this machine does not offer the server.")
-        if (lack := self._lacks.get(choice.path)) and choice.language == "python":
+        if (lack := self._lacks.get(choice.root)) and choice.language == "python":
             prepare = _saying(prepare, lack)
         sandbox_id = new_id()
         start = prepare(sandbox_id) if prepare is not None else SandboxStart()
@@ -318,7 +319,7 @@ class Pool:
 
     async def _employ(self, worker: Sandbox, spec: FunctionSpec, prepare: PrepareStart | None, choice: RuntimeChoice) -> bool:
         """Makes a waiting worker the function's; False if that failed."""
-        zygote = self._zygotes.get(choice.path)
+        zygote = self._zygotes.get(choice.root)
         if zygote is None or worker.pidfd < 0:
             return False
         request = {"attach": True, "code": str(spec.code_path), "layers": [*map(str, spec.layers)], "ephemeral_mb": spec.ephemeral_mb}
@@ -375,9 +376,9 @@ class Pool:
 
     async def _zygote(self, choice: RuntimeChoice) -> Zygote:
         await self.start()
-        lock = self._starting.setdefault(choice.path, asyncio.Lock())
+        lock = self._starting.setdefault(choice.root, asyncio.Lock())
         async with lock:
-            zygote = self._zygotes.get(choice.path)
+            zygote = self._zygotes.get(choice.root)
             if zygote is not None and zygote.alive:
                 return zygote
             if zygote is not None:
@@ -385,13 +386,14 @@ class Pool:
             plain = "switched off" if self.settings.plain else None if sys.platform == "linux" else f"{sys.platform} has none"
             binds = await asyncio.to_thread(launch.program_binds) if plain is None else []
             packages, lack = (None, None) if choice.own else await python_sdk.packages(choice.version)
-            self._lacks[choice.path] = f"Groundcloud: {lack}" if lack else ""
-            zygote = Zygote(choice.path, plain=plain, packages=packages, binds=binds)
+            self._lacks[choice.root] = f"Groundcloud: {lack}" if lack else ""
+            language = choice.program if choice.language == "python" else None
+            zygote = Zygote(choice.path, plain=plain, packages=packages, binds=binds, language=language)
             await zygote.start({})
             if self._closed:
                 zygote.close()
                 raise ZygoteFailed("the pool is closed")
-            self._zygotes[choice.path] = zygote
+            self._zygotes[choice.root] = zygote
             return zygote
 
     def _forget(self, sandbox: Sandbox) -> None:

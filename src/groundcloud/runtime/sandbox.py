@@ -414,8 +414,11 @@ class Sandbox:
             self._died()
             self.end("TIMEOUT")
 
+    def _used_mb(self) -> int:
+        return memory.resident_mb(self.pid, self.group, self.spec.memory_mb)
+
     def _watch_memory(self) -> None:
-        used_mb = memory.resident_mb(self.pid, self.group, self.spec.memory_mb)
+        used_mb = self._used_mb()
         self._rss_mb = max(self._rss_mb, min(used_mb, self.spec.memory_mb))
         if used_mb > self.spec.memory_mb:
             self._why = "oom"

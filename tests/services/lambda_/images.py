@@ -12,10 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from groundcloud.runtime.engines import EngineMissing, find
+from groundcloud.runtime.engines import EngineMissing, _described, find
 
-# The smallest runtime: answers each event with what it was given and what it finds around itself.
-BOOTSTRAP = r"""
+_ASK = r"""
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,7 +42,12 @@ static char *ask(const char *request, int length) {
     if (!got) exit(5);
     return buffer;
 }
+"""
 
+# The smallest runtime: answers each event with what it was given and what it finds around itself.
+BOOTSTRAP = (
+    _ASK
+    + r"""
 int main(int argc, char **argv) {
     setvbuf(stdout, NULL, _IONBF, 0);
     printf("begin\n");
@@ -78,6 +82,44 @@ int main(int argc, char **argv) {
     }
 }
 """
+)
+
+# The smallest extension: says what it hears, and leaves what it has heard in /tmp.
+EXTENSION = (
+    _ASK
+    + r"""
+static char identifier[64];
+
+static char *next(void) {
+    static char request[1000];
+    int length = snprintf(request, sizeof request,
+        "GET /2020-01-01/extension/event/next HTTP/1.1\r\nHost: a\r\nConnection: close\r\nLambda-Extension-Identifier: %s\r\n\r\n", identifier);
+    return ask(request, length);
+}
+
+int main(int argc, char **argv) {
+    setvbuf(stdout, NULL, _IONBF, 0);
+    static char request[1000], directory[256];
+    const char *name = strrchr(argv[0], '/') + 1, *body = "{\"events\": [\"INVOKE\", \"SHUTDOWN\"]}";
+    if (strcmp(name, "broken") == 0) exit(9);
+    int length = snprintf(request, sizeof request,
+        "POST /2020-01-01/extension/register HTTP/1.1\r\nHost: a\r\nConnection: close\r\nLambda-Extension-Name: %s\r\nContent-Length: %d\r\n\r\n%s",
+        name, (int)strlen(body), body);
+    char *answer = ask(request, length);
+    sscanf(strstr(answer, "Lambda-Extension-Identifier: ") + 29, "%63s", identifier);
+    printf("%s is there, in %s, handler '%s', key %.4s\n", name, getcwd(directory, sizeof directory), variable("_HANDLER"), variable("AWS_ACCESS_KEY_ID"));
+    for (;;) {
+        answer = next();
+        int over = strstr(answer, "SHUTDOWN") != NULL;
+        printf("%s hears %s\n", name, over ? "SHUTDOWN" : "INVOKE");
+        FILE *file = fopen("/tmp/kept", "a");
+        if (file) fputc('e', file), fclose(file);
+        if (over) return 0;
+        if (strstr(answer, "die")) exit(9);
+    }
+}
+"""
+)
 
 HANDLER = """import os, sys, urllib.request
 def handler(event, context):
@@ -100,27 +142,37 @@ class Engine:
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
-    def compiled(self, reference: str, built: str) -> str:
-        """An image of BOOTSTRAP alone; its digest as AWS shows it."""
-        source, program = self.directory / f"{built}.c", self.directory / f"{built}"
-        source.write_text(BOOTSTRAP)
-        done = subprocess.run(["gcc", "-static", "-O1", "-w", f'-DBUILT="{built}"', "-o", program, source], capture_output=True)
+    def program(self, name: str, source: str) -> Path:
+        text, program = self.directory / f"{name}.c", self.directory / name
+        text.write_text(source)
+        done = subprocess.run(["gcc", "-static", "-O1", "-w", f'-DBUILT="{name}"', "-o", program, text], capture_output=True)
         if done.returncode != 0:
             pytest.skip("no compiler that links statically")
+        return program
+
+    def compiled(self, reference: str, built: str, *extensions: str) -> str:
+        """An image of BOOTSTRAP alone, or with EXTENSION under those names; its digest as AWS shows it."""
         archive = self.directory / f"{built}.tar"
         with tarfile.open(archive, "w") as tar:
-            tar.add(program, "bootstrap", filter=_readable)
+            tar.add(self.program(built, BOOTSTRAP), "bootstrap", filter=_readable)
+            for name in extensions:
+                tar.add(self.program("extension", EXTENSION), f"opt/extensions/{name}", filter=_readable)
         return self.imported(archive, reference, 'ENTRYPOINT ["/bootstrap"]', 'CMD ["of-the-image"]', "WORKDIR /tmp")
 
     def imported(self, archive: Path, reference: str, *changes: str) -> str:
         self.run("import", *(word for change in changes for word in ("-c", change)), str(archive), reference)
         archive.unlink()
         self._made.append(self.run("image", "inspect", "--format", "{{.Id}}", reference))
-        return self.run("image", "inspect", "--format", "{{.Digest}}", reference).removeprefix("sha256:")
+        described = _described(self.run("image", "inspect", reference).encode())
+        assert described is not None
+        return described.digest
 
     def remove(self, *references: str) -> None:
         """Everything that was imported, whatever its name is now, and more."""
         for image in (*references, *self._made):
+            # Removing an image ends its containers, with ten seconds for each.
+            left = subprocess.run([self.path, "ps", "-aq", "--filter", f"ancestor={image}"], capture_output=True, text=True).stdout.split()
+            subprocess.run([self.path, "kill", *left], capture_output=True)
             subprocess.run([self.path, "rmi", "--force", image], capture_output=True)
 
     def python(self, reference: str, packages: Path) -> str:

@@ -21,6 +21,7 @@ from groundcloud.testing.servers import Threaded
 
 IMAGE = "localhost/groundcloud-test:first"
 SECOND = "localhost/groundcloud-test:second"
+EXTENDED = "localhost/groundcloud-test:extended"
 PYTHON = "localhost/groundcloud-test:python"
 
 pytestmark = pytest.mark.slow
@@ -258,3 +259,43 @@ def test_a_killed_servers_containers_are_removed_by_the_next(process: Any, engin
     again = process.client("lambda").invoke(FunctionName="contained", Payload=b"{}")
     assert json.loads(again["Payload"].read())["built"] == "first"
     assert left.isdisjoint(names())
+
+
+def lines(client: Callable[..., Any], clock: Any, last: str, name: str = "contained") -> list[str]:
+    """The function's log, once it has that line: the end of a sandbox with extensions takes a moment of the machine's time."""
+    give_up = time.monotonic() + 10
+    while True:
+        clock.settle()
+        events = client("logs").filter_log_events(logGroupName=f"/aws/lambda/{name}")["events"]
+        found = [event["message"].rstrip("\n") for event in events]
+        if last in found or time.monotonic() > give_up:
+            return found
+
+
+def test_programs_in_the_images_extensions_directory_are_extensions(
+    lambda_: Any, image_function: Callable[..., dict[str, Any]], answer: Callable[..., Any], engine: images.Engine, client: Any, clock: Any
+) -> None:
+    engine.compiled(EXTENDED, "extended", "first", "second")
+    image_function(Code={"ImageUri": EXTENDED}, ImageConfig={"Command": ["app.other"], "WorkingDirectory": "/opt"})
+    found = answer("contained", {})
+    assert (found["argument"], found["handler"], found["directory"], found["root"]) == ("app.other", "app.other", "/opt", False)
+    kept = int(answer("contained", {})["kept"])
+    assert kept >= 4  # twice the runtime, once each of the extensions at least: they share /tmp
+    lambda_.delete_function(FunctionName="contained")
+    said = lines(client, clock, "first hears SHUTDOWN")
+    for name in ("first", "second"):
+        assert f"{name} is there, in /, handler '', key ASIA" in said
+        assert said.count(f"{name} hears INVOKE") == 2
+        assert f"{name} hears SHUTDOWN" in said
+        assert said.index(f"{name} is there, in /, handler '', key ASIA") < said.index("begin")
+    assert any(line.startswith("EXTENSION\tName: first\tState: Ready\tEvents: [INVOKE, SHUTDOWN]") for line in said), said
+
+
+def test_an_images_extension_that_ends_ends_the_sandbox(
+    lambda_: Any, image_function: Callable[..., dict[str, Any]], engine: images.Engine
+) -> None:
+    engine.compiled(EXTENDED, "extended", "broken")
+    image_function(Code={"ImageUri": EXTENDED})
+    document = json.loads(lambda_.invoke(FunctionName="contained")["Payload"].read())
+    assert document["errorType"] == "Extension.Crash"
+    assert document["errorMessage"].endswith("Error: exit status 9")

@@ -31,7 +31,7 @@ SHUT_DOWN_SIGNAL = signal.SIGHUP  # the runtime is to end, and init when the ext
 _INIT_SIGNALS = {signal.SIGCHLD, STOP_SIGNAL, CONTINUE_SIGNAL, END_SIGNAL, SHUT_DOWN_SIGNAL}
 GO = b"\x01"  # before the first frame: the extensions have registered
 # AWS: the function's handler, its log and where its code is are not told to extensions.
-_NOT_FOR_EXTENSIONS = frozenset(
+NOT_FOR_EXTENSIONS = frozenset(
     ("_HANDLER", "AWS_EXECUTION_ENV", "AWS_LAMBDA_LOG_GROUP_NAME", "AWS_LAMBDA_LOG_STREAM_NAME", "LAMBDA_TASK_ROOT", "PYTHONPATH")
 )
 # As mounted on most hosts; a sandbox's own may not be freer than the one that it covers.
@@ -216,7 +216,7 @@ def _become_extension(path: str, environment: dict[str, str], fds: Descriptors) 
             signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _INIT_SIGNALS)
         os.chdir("/")
-        kept = {name: value for name, value in environment.items() if name not in _NOT_FOR_EXTENSIONS}
+        kept = {name: value for name, value in environment.items() if name not in NOT_FOR_EXTENSIONS}
         os.execve(path, [path], kept)
     except OSError as error:
         os.write(2, f"cannot start the extension {path}: {error.strerror}\n".encode())

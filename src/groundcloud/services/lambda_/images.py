@@ -74,6 +74,7 @@ async def spec(call: Call, pool: Pool, version: Version, common: dict[str, Any])
     assert version.code.image is not None
     try:
         image = await pool.containers.image(version.code.image.image_id)
+        extensions = await pool.containers.extensions(image.image_id)
     except (EngineMissing, ImageMissing) as missing:
         raise errors.cannot_run(
             f"The image {version.code.image.resolved_uri} of the function cannot be run: {_reason(missing)}."
@@ -84,7 +85,8 @@ async def spec(call: Call, pool: Pool, version: Version, common: dict[str, Any])
     arguments = (*entry_point, *command)
     if not arguments:
         raise errors.cannot_run(f"The image {version.code.image.image_uri} has neither an entry point nor a command.")
-    container = ContainerSpec(image_id=image.image_id, arguments=arguments, working_directory=config.get("WorkingDirectory") or "")
+    directory = config.get("WorkingDirectory") or (image.working_directory if extensions else "")
+    container = ContainerSpec(image_id=image.image_id, arguments=arguments, working_directory=directory, extensions=extensions)
     return ContainerFunctionSpec(**{**common, "handler": command[0] if command else ""}, container=container)
 
 
