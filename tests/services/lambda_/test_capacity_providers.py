@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -13,8 +15,9 @@ from tests.services.lambda_.test_resources import Stack
 from tests.services.lambda_.test_resources import function as function_resource
 
 from groundcloud.base.errors import AwsError
+from groundcloud.services.lambda_.capacity import ceiling
 from groundcloud.services.lambda_.concurrency import Gate
-from groundcloud.services.lambda_.state import Function
+from groundcloud.services.lambda_.state import Code, Function, Version
 
 CODE = "def handler(event, context): return [context.function_version, {!r}]"
 NETWORK = {"SubnetIds": ["subnet-1234abcd"], "SecurityGroupIds": ["sg-1234abcd"]}
@@ -158,8 +161,8 @@ def test_a_ceiling_is_of_one_version_and_is_left_again() -> None:
     with pytest.raises(AwsError, match="Rate Exceeded"):
         gate.enter(function, "1", 2)
     assert gate.enter(function, "2", 1).function == 3
-    for version, ceiling in (("1", 2), ("1", 2), ("2", 1)):
-        gate.leave(function, version, ceiling)
+    for version, at_most in (("1", 2), ("1", 2), ("2", 1)):
+        gate.leave(function, version, at_most)
     assert (gate.running, gate.total, gate.unreserved) == ({}, 0, 0)
 
 
@@ -279,6 +282,74 @@ def test_a_version_without_environments_is_throttled(lambda_: Any, managed: str,
     assert refusal(lambda_.invoke, **place)[0] == "TooManyRequestsException"
     lambda_.put_function_scaling_config(**place, FunctionScalingConfig={"MaxExecutionEnvironments": 1})
     assert answer(managed, Qualifier="1") == answer(managed, Qualifier="1") == ["1", "a"]
+
+
+def test_the_least_environments_of_a_version_are_initialised_before_anybody_calls(
+    lambda_: Any, function: Callable[..., str], provider_arn: str, clock: Any
+) -> None:
+    source = "import os, time\nBORN = time.time()\ndef handler(event, context):\n time.sleep(0.2)\n return [BORN, os.environ['{}']]"
+    name = function(
+        source.format("AWS_LAMBDA_INITIALIZATION_TYPE"), CapacityProviderConfig=capacity(provider_arn), PublishTo="LATEST_PUBLISHED"
+    )
+    place = {"FunctionName": name, "Qualifier": "$LATEST.PUBLISHED"}
+    lambda_.put_function_scaling_config(**place, FunctionScalingConfig={"MinExecutionEnvironments": 3, "MaxExecutionEnvironments": 5})
+
+    def three_at_once() -> list[tuple[bool, str]]:
+        """Whether each ran in an environment older than this call, and what that environment says."""
+        clock.settle()
+        began = time.time()
+        with ThreadPoolExecutor(3) as three:
+            found = list(three.map(lambda _: json.load(lambda_.invoke(FunctionName=name)["Payload"]), range(3)))
+        assert len({born for born, _ in found}) == 3
+        return [(born < began, said) for born, said in found]
+
+    assert three_at_once() == [(True, "lambda-managed-instances")] * 3
+    lambda_.update_function_code(
+        FunctionName=name, ZipFile=zipped(source.format("AWS_LAMBDA_FUNCTION_VERSION")), PublishTo="LATEST_PUBLISHED"
+    )
+    assert three_at_once() == [(True, "$LATEST.PUBLISHED")] * 3
+
+
+def test_a_version_with_room_for_no_environment_is_deactivated(lambda_: Any, managed: str, answer: Any) -> None:
+    lambda_.publish_version(FunctionName=managed)
+    place = {"FunctionName": managed, "Qualifier": "1"}
+    none = {"MinExecutionEnvironments": 0, "MaxExecutionEnvironments": 0}
+    assert lambda_.put_function_scaling_config(**place, FunctionScalingConfig=none)["FunctionState"] == "Deactivating"
+    assert lambda_.get_function_configuration(**place)["State"] == "Deactivated"
+    assert refusal(lambda_.invoke, **place) == (
+        "ResourceConflictException",
+        "The operation cannot be performed at this time. The function is currently in the following state: Deactivated",
+    )
+    lambda_.put_function_scaling_config(**place)
+    assert answer(managed, Qualifier="1") == ["1", "a"]
+
+
+@pytest.mark.parametrize(
+    ("config", "memory_mb", "at_once"),
+    [
+        ({}, 2048, 16),
+        ({}, 8192, 64),
+        ({"ExecutionEnvironmentMemoryGiBPerVCpu": 8.0}, 8192, 16),
+        ({"PerExecutionEnvironmentMaxConcurrency": 3}, 2048, 3),
+    ],
+)
+def test_an_environment_takes_what_its_configuration_or_its_runtime_says(config: dict[str, Any], memory_mb: int, at_once: int) -> None:
+    code = Code(digest="", sha256="", size_bytes=0, unpacked_bytes=0)
+    version = Version(
+        function_name="f",
+        number=1,
+        role="",
+        runtime="python3.13",
+        handler="",
+        code=code,
+        generation="",
+        revision_id="",
+        last_modified_ms=0,
+        memory_mb=memory_mb,
+        kept={"CapacityProviderConfig": {"LambdaManagedInstancesCapacityProviderConfig": {"CapacityProviderArn": "", **config}}},
+    )
+    function = Function(function_name="f", created_ms=0, scaling={"1": {"MaxExecutionEnvironments": 2}})
+    assert ceiling(function, version) == 2 * at_once
 
 
 def test_scaling_of_a_function_without_a_provider_is_refused(lambda_: Any, function: Any) -> None:

@@ -7,7 +7,8 @@ VpcConfig, TracingConfig and KMSKeyArn are kept and shown; a function's network 
 namespaces and no extensions: without, a version becomes Active as on AWS, and its sandboxes are initialised one by one. Versions with SnapStart become Inactive; other functions
 hold nothing that AWS would reclaim and stay Active.
 Functions on a capacity provider run in this server's sandboxes, one invocation at a time each; the provider's instances, networks and scaling are kept and shown.
-Of a FunctionScalingConfig the maximum is a ceiling of concurrency, MinExecutionEnvironments is kept and shown.
+A version of theirs has warm environments where MinExecutionEnvironments asks for them, and none by default.
+UpdateRuntimeOn Manual is kept and shown: what runs is the machine's runtime, whichever version of AWS's is named.
 """
 
 from groundcloud.kernel.service import Service

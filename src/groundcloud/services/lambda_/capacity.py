@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 MEMORY_MB_MIN = 2048
 """AWS: Lambda Managed Instances, "Memory and vCPU": the smallest function, here also that of a request which names no size."""
 
+MEMORY_GIB_PER_VCPU = 2.0
+CONCURRENCY_PER_VCPU = {"nodejs": 64, "python": 16}
+"""AWS: Lambda Managed Instances, "Understand Lambda Managed Instances execution environments", default concurrency."""
+
 _NOT_TOGETHER = ("VpcConfig", "TenancyConfig")
 
 
@@ -70,9 +74,27 @@ def versions_of(tx: Transaction, provider_arn: str, after: tuple[str, int] | Non
 
 
 def ceiling(function: Function, version: Version) -> int | None:
-    """How many invocations of a version its scaling lets run at once: its environments, times what each of them takes if that was said."""
-    environments = function.scaling.get(version.text, {}).get("MaxExecutionEnvironments")
+    """How many invocations of a version its scaling lets run at once: its environments, times what each of them takes. Raises AwsError of one that
+    is deactivated."""
+    scaling = function.scaling.get(version.text, {})
+    environments = scaling.get("MaxExecutionEnvironments")
     config = config_of(version)
     if environments is None or config is None:
         return None
-    return environments * int(config.get("PerExecutionEnvironmentMaxConcurrency") or 1)
+    if deactivated(scaling):
+        raise errors.conflict(
+            "The operation cannot be performed at this time. The function is currently in the following state: Deactivated"
+        )
+    return environments * (config.get("PerExecutionEnvironmentMaxConcurrency") or _concurrency(version, config))
+
+
+def deactivated(scaling: dict[str, int]) -> bool:
+    """AWS: "Scaling Lambda Managed Instances": "To deactivate a function version, set both minimum and maximum to 0"."""
+    return scaling.get("MaxExecutionEnvironments") == 0 == scaling.get("MinExecutionEnvironments")
+
+
+def _concurrency(version: Version, config: dict[str, Any]) -> int:
+    """Of an environment that was given none: by the runtime, for each of its vCPUs."""
+    language = version.runtime.rstrip("0123456789.x")
+    memory_mb_per_vcpu = 1024 * float(config.get("ExecutionEnvironmentMemoryGiBPerVCpu") or MEMORY_GIB_PER_VCPU)
+    return max(1, int(version.memory_mb / memory_mb_per_vcpu)) * CONCURRENCY_PER_VCPU.get(language, 1)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from groundcloud.base.errors import AwsError
 from groundcloud.runtime import RuntimeNotAvailable
-from groundcloud.services.lambda_ import errors, images, runtimes, snapshots
+from groundcloud.services.lambda_ import capacity, errors, images, runtimes, snapshots
 from groundcloud.services.lambda_.names import FunctionName
 from groundcloud.services.lambda_.state import Code, Function, Version
 
@@ -191,7 +191,7 @@ def document(name: FunctionName, function: Function, version: Version, *, qualif
             "ApplyOn": "PublishedVersions" if snapshots.wanted(kept) else "None",
             "OptimizationStatus": "On" if version.snap_start and version.state == "Active" else "Off",
         },
-        "RuntimeVersionConfig": runtimes.version_config(version.runtime, name.region) if version.runtime else None,
+        "RuntimeVersionConfig": _runtime_version(name, function, version),
         "LoggingConfig": {"LogFormat": "Text", "LogGroup": f"/aws/lambda/{version.function_name}", **version.logging},
     }
     if version.state != "Active":
@@ -220,9 +220,19 @@ def document(name: FunctionName, function: Function, version: Version, *, qualif
         result["CapacityProviderConfig"] = kept["CapacityProviderConfig"]
         if version.number == 0:
             result["State"] = "ActiveNonInvocable"
+        elif function.scaling and capacity.deactivated(function.scaling.get(version.text, {})):
+            result["State"] = "Deactivated"
     if kept.get("KMSKeyArn"):
         result["KMSKeyArn"] = kept["KMSKeyArn"]
     return result
+
+
+def _runtime_version(name: FunctionName, function: Function, version: Version) -> dict[str, Any] | None:
+    """RuntimeVersionConfig: the runtime version that UpdateRuntimeOn Manual names, else the one that runs."""
+    if not version.runtime:
+        return None
+    pinned = function.runtime_pinned.get(version.text)
+    return {"RuntimeVersionArn": pinned} if pinned else runtimes.version_config(version.runtime, name.region)
 
 
 def being_created(document: dict[str, Any]) -> dict[str, Any]:

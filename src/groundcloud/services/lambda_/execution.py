@@ -173,6 +173,8 @@ class Executor:
             return self._start(call, prepared, sandbox_id, made, kind)
 
         kind = "snap-start" if prepared.spec.snap_start else "provisioned-concurrency" if provisioned else "on-demand"
+        if capacity.config_of(prepared.version) is not None:
+            kind = "lambda-managed-instances"
 
         made: list[logs.Stream] = []
         now_s = call.clock.now_s()

@@ -231,7 +231,7 @@ class PlatformLines:
         self._level = _LEVELS.get(logging_config.get("SystemLogLevel", "INFO"), 1)
 
     def init_start(self, runtime_version: str, runtime_version_arn: str, at_ms: int, kind: str) -> None:
-        """`kind`: on-demand, provisioned-concurrency, snap-start; or "restore"."""
+        """`kind`: on-demand, provisioned-concurrency, snap-start, lambda-managed-instances; or "restore"."""
         if self._json:
             record = {
                 "runtimeVersion": runtime_version,

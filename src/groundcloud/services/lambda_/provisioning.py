@@ -1,4 +1,4 @@
-"""Provisioned concurrency: sandboxes that are initialised before anybody calls, and kept so.
+"""Provisioned concurrency, and the least environments of a version on a capacity provider: sandboxes that are initialised before anybody calls, and kept so.
 
 A loop a configuration, durable as a background timer: it makes the sandboxes, looks at them again now and then (idle ones would be ended), and follows what the alias points to. It ends when
 its generation of the configuration does.
@@ -13,6 +13,7 @@ from groundcloud.base.errors import AwsError
 from groundcloud.services.lambda_ import execution
 from groundcloud.services.lambda_.names import FunctionName
 from groundcloud.services.lambda_.state import ALIASES, PROVISIONED, VERSIONS, Provisioned
+from groundcloud.store import Table
 
 if TYPE_CHECKING:
     from groundcloud.kernel.call import Call
@@ -39,13 +40,13 @@ def of_server(call: Call) -> Warm:
     return call.own("warm", Warm)
 
 
-async def keep(call: Call, function_name: str, qualifier: str, generation: str) -> None:
-    """The loop."""
+async def keep(call: Call, function_name: str, qualifier: str, generation: str, *, table: Table[Provisioned] = PROVISIONED) -> None:
+    """The loop, of a configuration in `table`."""
     name = FunctionName(call.account, call.region, function_name, qualifier)
     warm = of_server(call)
-    while (config := _current(call, name, generation)) is not None:
+    while (config := _current(call, table, name, generation)) is not None:
         watches = (
-            PROVISIONED.watch(call, function_name, qualifier),
+            table.watch(call, function_name, qualifier),
             ALIASES.watch(call, function_name, qualifier),
             VERSIONS.watch(call, function_name),
         )
@@ -64,13 +65,13 @@ async def keep(call: Call, function_name: str, qualifier: str, generation: str) 
             await asyncio.wait([changed], timeout=LOOK_AGAIN_S)
         finally:
             changed.cancel()
-    if PROVISIONED.get(call.reading(), function_name, qualifier) is None:
+    if table.get(call.reading(), function_name, qualifier) is None:
         warm.available.pop(name, None)
         warm.failures.pop(name, None)
 
 
-def _current(call: Call, name: FunctionName, generation: str) -> Provisioned | None:
-    config = PROVISIONED.get(call.reading(), name.name, name.qualifier)
+def _current(call: Call, table: Table[Provisioned], name: FunctionName, generation: str) -> Provisioned | None:
+    config = table.get(call.reading(), name.name, name.qualifier)
     return config if config is not None and config.generation == generation else None
 
 

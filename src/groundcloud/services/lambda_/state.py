@@ -15,6 +15,7 @@ lambda/packages    (digest)                        Package, in one table for all
 lambda/runtimes    (runtime)                       index, one table for all: runtimes that functions have had
 lambda/signing     (config_id)                     CodeSigningConfig
 lambda/capacity    (provider_name)                 CapacityProvider
+lambda/scaled      (function_name, qualifier)      Provisioned: how many environments of a version on a capacity provider are kept; its timer is "lambda.scale"
 """
 
 from __future__ import annotations
@@ -56,7 +57,9 @@ class Code(Record, kw_only=True):
 
 
 class Function(Record, kw_only=True):
-    """`reserved_concurrency` None: the function takes from the account's unreserved concurrency. `scaling`: version -> FunctionScalingConfig."""
+    """`reserved_concurrency` None: the function takes from the account's unreserved concurrency. `scaling`: version -> FunctionScalingConfig.
+    `runtime_update`, `runtime_pinned`: version -> UpdateRuntimeOn, and the RuntimeVersionArn of Manual.
+    """
 
     function_name: str
     created_ms: int
@@ -67,6 +70,7 @@ class Function(Record, kw_only=True):
     recursion: str = "Terminate"
     runtime_update: dict[str, str] = {}
     scaling: dict[str, dict[str, int]] = {}
+    runtime_pinned: dict[str, str] = {}
 
 
 class LayerUse(Record):
@@ -267,6 +271,7 @@ EVENTS = Table("lambda/events", Event, key=("event_id",))
 MAPPINGS = Table("lambda/mappings", Mapping, key=("mapping_id",))
 CHECKPOINTS = Table("lambda/checkpoints", Checkpoint, key=("mapping_id", "shard_id"))
 PROVISIONED = Table("lambda/provisioned", Provisioned, key=("function_name", "qualifier"))
+SCALED = Table("lambda/scaled", Provisioned, key=("function_name", "qualifier"))
 LAYERS = Table("lambda/layers", Layer, key=("layer_name",))
 LAYER_VERSIONS = Table("lambda/layer-versions", LayerVersion, key=("layer_name", "number"))
 URLS = Table("lambda/urls", Url, key=("function_name", "qualifier"))

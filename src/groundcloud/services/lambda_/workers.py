@@ -10,7 +10,7 @@ from groundcloud.services.lambda_ import destinations, events, names, provisioni
 from groundcloud.services.lambda_.durable import executions, invocations
 from groundcloud.services.lambda_.durable.journal import Journal
 from groundcloud.services.lambda_.queue_pollers import QueuePoller
-from groundcloud.services.lambda_.state import MAPPINGS
+from groundcloud.services.lambda_.state import MAPPINGS, SCALED
 from groundcloud.services.lambda_.stream_pollers import StreamPoller
 
 
@@ -41,6 +41,12 @@ async def poll(call: Call, mapping: list[str]) -> None:
 async def provision(call: Call, config: list[str]) -> None:
     """One generation of a provisioned concurrency configuration, from its start to its end."""
     await provisioning.keep(call, *config)
+
+
+@timer("lambda.scale", background=True)
+async def scale(call: Call, config: list[str]) -> None:
+    """The same of a version on a capacity provider."""
+    await provisioning.keep(call, *config, table=SCALED)
 
 
 @timer("lambda.snapshot", background=True)

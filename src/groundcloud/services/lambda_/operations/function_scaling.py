@@ -8,7 +8,7 @@ from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import operation
 from groundcloud.services.lambda_ import capacity, errors, execution, names
 from groundcloud.services.lambda_.operations import functions
-from groundcloud.services.lambda_.state import FUNCTIONS
+from groundcloud.services.lambda_.state import FUNCTIONS, SCALED, Provisioned
 
 
 @operation(resource=names.arn_of)
@@ -21,8 +21,17 @@ def put_function_scaling_config(call: Call, request: dict[str, Any]) -> dict[str
     scaling = {text: other for text, other in function.scaling.items() if text != version.text}
     if config:
         scaling[version.text] = config
-    FUNCTIONS.put(call.tx.at(name.account, name.region), function.replace(scaling=scaling))
-    return {"FunctionState": version.state}
+    tx = call.tx.at(name.account, name.region)
+    FUNCTIONS.put(tx, function.replace(scaling=scaling))
+    if at_least:
+        kept = Provisioned(
+            function_name=name.name, qualifier=version.text, requested=at_least, last_modified_ms=call.now_ms, generation=call.token(16)
+        )
+        SCALED.put(tx, kept)
+        call.schedule(call.now_ms, "lambda.scale", [name.name, version.text, kept.generation], key=f"{name.name}:{version.text}", tx=tx)
+    else:
+        SCALED.delete(tx, name.name, version.text)
+    return {"FunctionState": "Deactivating" if capacity.deactivated(config) else version.state}
 
 
 @operation(resource=names.arn_of)

@@ -26,6 +26,7 @@ from groundcloud.services.lambda_.state import (
     POLICIES,
     PROVISIONED,
     RUNTIMES,
+    SCALED,
     URL_IDS,
     URLS,
     VERSIONS,
@@ -326,15 +327,18 @@ def _drop_version(tx: Transaction, call: Call, version: Version) -> None:
     POLICIES.delete(tx, version.function_name, version.text)
     INVOKE_CONFIGS.delete(tx, version.function_name, version.text)
     PROVISIONED.delete(tx, version.function_name, version.text)
+    SCALED.delete(tx, version.function_name, version.text)
     function = FUNCTIONS.get(tx, version.function_name)
-    if function is not None and version.text in function.scaling:
-        left = {text: config for text, config in function.scaling.items() if text != version.text}
-        FUNCTIONS.put(tx, function.replace(scaling=left))
+    if function is not None and any(version.text in kept for kept in (function.scaling, function.runtime_update)):
+        left: dict[str, Any] = {}
+        for field in ("scaling", "runtime_update", "runtime_pinned"):
+            left[field] = {text: config for text, config in getattr(function, field).items() if text != version.text}
+        FUNCTIONS.put(tx, function.replace(**left))
 
 
 def _delete_rest(tx: Transaction, name: FunctionName) -> None:
     """Aliases, policies, URLs and the function itself. Event source mappings stay, as on AWS: they find no function any more."""
-    for table in (ALIASES, POLICIES, INVOKE_CONFIGS, PROVISIONED):
+    for table in (ALIASES, POLICIES, INVOKE_CONFIGS, PROVISIONED, SCALED):
         for key in list(table.keys(tx, name.name)):
             table.delete(tx, *key)
     for url in list(URLS.scan(tx, name.name)):

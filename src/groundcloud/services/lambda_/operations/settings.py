@@ -114,19 +114,28 @@ def get_function_recursion_config(call: Call, request: dict[str, Any]) -> dict[s
 
 @operation(resource=names.arn_of)
 def put_runtime_management_config(call: Call, request: dict[str, Any]) -> dict[str, Any]:
-    """Runtimes are the machine's: every mode but Manual (a version that only AWS has) describes what happens here."""
+    """Kept and shown. Runtimes are the machine's: what runs is what it has, whichever version of AWS's is named."""
     target = functions.load(call, names.of(call, request))
-    if request["UpdateRuntimeOn"] == "Manual":
-        raise errors.invalid_parameter("Groundcloud does not implement UpdateRuntimeOn Manual: the versions of runtimes are AWS's own.")
-    _change(call, target, runtime_update={**target.function.runtime_update, target.version.text: request["UpdateRuntimeOn"]})
-    return {"UpdateRuntimeOn": request["UpdateRuntimeOn"], "FunctionArn": target.name.qualified_arn}
+    if images.package_type(target.version) == images.IMAGE:
+        raise errors.invalid_parameter("Runtime management is not supported for functions created with container images.")
+    mode, version_arn, text = request["UpdateRuntimeOn"], request.get("RuntimeVersionArn"), target.version.text
+    if mode == "Manual" and not version_arn:
+        raise errors.invalid_parameter("RuntimeVersionArn must be provided when UpdateRuntimeOn is Manual.")
+    if mode != "Manual" and version_arn:
+        raise errors.invalid_parameter(f"RuntimeVersionArn can't be provided when UpdateRuntimeOn is {mode}.")
+    pinned = {other: arn for other, arn in target.function.runtime_pinned.items() if other != text}
+    if version_arn:
+        pinned[text] = version_arn
+    _change(call, target, runtime_update={**target.function.runtime_update, text: mode}, runtime_pinned=pinned)
+    return {"UpdateRuntimeOn": mode, "FunctionArn": target.name.qualified_arn, "RuntimeVersionArn": version_arn}
 
 
 @operation(resource=names.arn_of)
 def get_runtime_management_config(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     target = functions.load(call, names.of(call, request))
     mode = target.function.runtime_update.get(target.version.text, "Auto")
-    return {"UpdateRuntimeOn": mode, "FunctionArn": target.name.qualified_arn}
+    pinned = target.function.runtime_pinned.get(target.version.text)
+    return {"UpdateRuntimeOn": mode, "FunctionArn": target.name.qualified_arn, "RuntimeVersionArn": pinned}
 
 
 def _change(call: Call, target: execution.Target, **changes: Any) -> None:
