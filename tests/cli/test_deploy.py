@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from groundcloud.cli.main import main
+from groundcloud.runtime import resolve_runtime
 
 TEMPLATE = """
 AWSTemplateFormatVersion: "2010-09-09"
@@ -51,13 +52,14 @@ def run(*arguments):
 
 @pytest.mark.slow
 def test_a_runtime_that_is_not_present_is_a_warning_of_the_deployment(project):
-    template = project("python2.7")
+    absent = next(f"python{version}" for version in ("2.7", "3.6", "3.7", "3.15") if resolve_runtime(f"python{version}").warning)
+    template = project(absent)
     result = run("deploy", template, "-s", "old")
     assert result.exit_code == 0, result.output
-    assert "warning Old: python2.7 is older than what functions run on here; the function runs on Python 3." in result.output
-    project("python2.7", "def handler(event, context):\n    return 2\n")
+    assert f"warning Old: {absent} is not installed" in result.output
+    project(absent, "def handler(event, context):\n    return 2\n")
     outcome = json.loads(run("deploy", template, "-s", "old", "--json").stdout)
-    assert "python2.7" in outcome["warnings"]["Old"]
+    assert absent in outcome["warnings"]["Old"]
     project("python3.11")
     assert "warning" not in run("deploy", template, "-s", "old").output
 

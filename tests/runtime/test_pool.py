@@ -206,10 +206,8 @@ def test_a_runtime_identifier_is_resolved_to_that_version_or_the_nearest_newer_o
     own = "python{}.{}".format(*sys.version_info[:2])
     choice = resolve_runtime(own)
     assert choice.own and choice.warning is None
-    old = resolve_runtime("python2.7")
-    assert old.warning is not None and old.warning.startswith(
-        "python2.7 is older than what functions run on here; the function runs on Python 3."
-    )
+    older = resolve_runtime("python3.1")
+    assert older.warning is not None and older.warning.startswith("python3.1 is not installed; the function runs on Python 3.")
     newest = resolve_runtime("python3.19")
     assert newest.warning is not None and "nor anything newer" in newest.warning
     assert tuple(map(int, newest.version.split("."))) >= sys.version_info[:2]
@@ -218,9 +216,9 @@ def test_a_runtime_identifier_is_resolved_to_that_version_or_the_nearest_newer_o
         resolve_runtime("java21")
     with pytest.raises(
         RuntimeNotAvailable,
-        match=r"^Strict runtimes: python2\.7 is older than what functions run on here\. Name a runtime from python3\.9 on\.$",
+        match=r"^Strict runtimes: python3\.1 is not installed\. `pyenv install 3\.1` installs it\.$",
     ):
-        resolve_runtime("python2.7", strict=True)
+        resolve_runtime("python3.1", strict=True)
     with pytest.raises(
         RuntimeNotAvailable,
         match=r"^Strict runtimes: python3\.19 is not installed, nor anything newer\. `uv python install 3\.19` installs it\.$",

@@ -14,7 +14,7 @@ import re
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -24,9 +24,12 @@ _PYTHON = re.compile(r"python(\d)\.(\d{1,2})")
 _NODE = re.compile(r"nodejs(\d{0,2})(?:\.(?:x|\d{1,2})(?:-edge)?)?")
 _PROVIDED = re.compile(r"provided(?:\.al2|\.al2023)?")
 _MINOR_MAX = 20
-_OLDEST = (3, 9)  # that the code inside sandboxes runs on
-_SERVED = (3, 10)  # that the server's own boto3 runs on
+_OLDEST_ZYGOTE = (3, 9)  # that the code inside sandboxes runs on; older ones are programs of their own, see `inside.old_bootstrap`
+_OLDEST = (2, 7)
+_VERSIONS = [_OLDEST, *((3, minor) for minor in range(6, _MINOR_MAX))]
+_UV_FROM = (3, 8)  # that it has
 _OLDEST_NODE = 14  # that our side of the channel runs on
+_TELL_PREFIX = "import sys; print(getattr(sys, 'base_prefix', sys.prefix))"
 _NODE_NAMES = (
     "~/.nvm/versions/node/*/bin/node",
     "~/.local/share/fnm/node-versions/*/installation/bin/node",
@@ -46,7 +49,7 @@ class RuntimeNotAvailable(Exception):
 class RuntimeChoice:
     """`path` is the Python that starts the sandboxes (and runs Python functions); `own`: it is the server's.
 
-    `program` is the Node.js that runs the function. `version` is the language's. `warning` is a sentence for the user where the version is not
+    `program` is the Node.js that runs the function, or the Python that no zygote can be made of. `version` is the language's. `warning` is a sentence for the user where the version is not
     the one asked for.
     """
 
@@ -57,6 +60,11 @@ class RuntimeChoice:
     language: Language = "python"
     program: Path | None = None
 
+    @property
+    def root(self) -> Path:
+        """What runtimes share that start from one zygote: a sandbox's root holds one Python and its SDK."""
+        return self.program if self.language == "python" and self.program is not None else self.path
+
 
 @functools.cache
 def resolve_runtime(identifier: str, *, strict: bool = False) -> RuntimeChoice:
@@ -66,9 +74,8 @@ def resolve_runtime(identifier: str, *, strict: bool = False) -> RuntimeChoice:
     """
     if match := _PYTHON.fullmatch(identifier):
         wanted = (int(match[1]), int(match[2]))
-        choice, advice = _python(identifier, wanted), f"`uv python install {match[1]}.{match[2]}` installs it."
-        if wanted < _OLDEST:
-            advice = "Name a runtime from python{}.{} on.".format(*_OLDEST)
+        tool = "uv python" if wanted >= _UV_FROM else "pyenv"
+        choice, advice = _python(identifier, wanted), f"`{tool} install {match[1]}.{match[2]}` installs it."
         differs = choice.version != f"{match[1]}.{match[2]}"
     elif match := _NODE.fullmatch(identifier):
         major = int(match[1] or 0)
@@ -84,27 +91,30 @@ def resolve_runtime(identifier: str, *, strict: bool = False) -> RuntimeChoice:
 
 
 def _python(identifier: str, wanted: tuple[int, int]) -> RuntimeChoice:
-    own = sys.version_info[:2]
-    if wanted == own:
-        return RuntimeChoice(_own_interpreter(), f"{own[0]}.{own[1]}", None, True)
-    exact = _installed(wanted)
-    if exact is not None:
-        text = f"{wanted[0]}.{wanted[1]}"
-        return RuntimeChoice(exact, text, python_sdk.lack(text), False)
-    lack = "is not installed" if wanted >= _OLDEST else "is older than what functions run on here"
-    # Not an older one than boto3 runs on: functions expect it to be there.
-    first = max(wanted[1] + 1 if wanted[0] == 3 else 0, _SERVED[1])
-    for version in [(3, minor) for minor in range(first, _MINOR_MAX)]:
-        if found := _present(version, own):
-            warning = f"{identifier} {lack}; the function runs on Python {version[0]}.{version[1]}."
-            return RuntimeChoice(found, f"{version[0]}.{version[1]}", warning, version == own)
-    newest = next(version for minor in range(_MINOR_MAX, 0, -1) if _present(version := (3, minor), own))
-    warning = f"{identifier} is not installed, nor anything newer; the function runs on Python {newest[0]}.{newest[1]}."
-    return RuntimeChoice(_present(newest, own) or _own_interpreter(), f"{newest[0]}.{newest[1]}", warning, newest == own)
+    if exact := _choice(wanted):
+        return exact
+    nearest, lack = None, "is not installed"
+    for version in _VERSIONS:
+        # One that has boto3, if there is any: functions expect it to be there.
+        if version > wanted and (nearest is None or nearest.warning) and (found := _choice(version)):
+            nearest = found if nearest is None or found.warning is None else nearest
+    if nearest is None:
+        nearest = next(found for version in reversed(_VERSIONS) if (found := _choice(version)))
+        lack = "is not installed, nor anything newer"
+    words = [f"{identifier} {lack}; the function runs on Python {nearest.version}.", *filter(None, [nearest.warning])]
+    return replace(nearest, warning=" ".join(words))
 
 
-def _present(version: tuple[int, int], own: tuple[int, int]) -> Path | None:
-    return _own_interpreter() if version == own else _installed(version)
+def _choice(version: tuple[int, int]) -> RuntimeChoice | None:
+    """That very version, if it is here; the warning is about what it lacks."""
+    text = f"{version[0]}.{version[1]}"
+    if version == sys.version_info[:2]:
+        return RuntimeChoice(_own_interpreter(), text, None, True)
+    if (found := _installed(version)) is None:
+        return None
+    if version >= _OLDEST_ZYGOTE:
+        return RuntimeChoice(found, text, python_sdk.lack(text), False)
+    return RuntimeChoice(_own_interpreter(), text, python_sdk.lack(text), False, program=found)
 
 
 def _node(identifier: str, wanted: int) -> RuntimeChoice:
@@ -157,7 +167,7 @@ def _installed(version: tuple[int, int]) -> Path | None:
     for pattern in (f"{pyenv}/versions/*/bin/{name}", f"{uv}/cpython-{version[0]}.{version[1]}.*/bin/{name}"):
         candidates += sorted(glob.glob(os.path.expanduser(pattern)), reverse=True)
     for candidate in dict.fromkeys(candidates):
-        prefix = _answer([candidate, "-S", "-E", "-c", "import sys; print(sys.base_prefix)"]) if os.access(candidate, os.X_OK) else None
+        prefix = _answer([candidate, "-S", "-E", "-c", _TELL_PREFIX]) if os.access(candidate, os.X_OK) else None
         if prefix:
             real = Path(prefix) / "bin" / name
             return real if real.exists() else Path(candidate)

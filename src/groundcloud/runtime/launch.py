@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from groundcloud.runtime import node_sdk
+from groundcloud.runtime import node_sdk, python_sdk
 from groundcloud.runtime.function import FunctionSpec, SandboxStart
 from groundcloud.runtime.interpreters import RuntimeChoice, node_installations
 
@@ -20,6 +20,7 @@ _ADDRESS_SPACE_SLACK_MB = 4096
 _SYSTEM = ("/usr/", "/bin/", "/lib/", "/nix/", "/gnu/")
 _PROGRAMS_ROOT = "/var/programs"
 _PATH = "/usr/local/bin:/usr/bin/:/bin:/opt/bin"
+_LOCALE = {"LC_CTYPE": "C.UTF-8"}  # `inside.old_bootstrap` takes it away again
 _LIBRARY_PATH = "/lib64:/usr/lib64:/var/runtime:/var/runtime/lib:/var/task:/var/task/lib:/opt/lib"
 
 
@@ -99,7 +100,7 @@ def set_up(spec: FunctionSpec, variables: Mapping[str, str], root: str) -> dict[
 def speaks_api(spec: FunctionSpec, choice: RuntimeChoice, namespaces: bool) -> tuple[bool, bool]:
     """Whether the runtime uses the Runtime API; whether it may: a wrapper may start something else than what it was given."""
     wrapped = namespaces and bool(spec.environment.get(WRAPPER))
-    always = choice.language == "provided" or (choice.language == "python" and wrapped)
+    always = choice.language == "provided" or (choice.language == "python" and (wrapped or choice.program is not None))
     return always, always or wrapped
 
 
@@ -107,9 +108,15 @@ def program(spec: FunctionSpec, choice: RuntimeChoice, namespaces: bool) -> dict
     """The commands to try, None for the interpreter that the zygote is."""
     wrapper = spec.environment.get(WRAPPER)
     if choice.language == "python":
-        if not wrapper or not namespaces:
+        if choice.program is not None and not namespaces:
+            layers = [str(spec.layers[-1])] if spec.layers else [""]
+            runtime = [str(_INSIDE / "old_bootstrap.py"), str(python_sdk.directory(choice.version)), *layers]
+            return {"channel": False, "candidates": [[str(choice.program), *runtime]], "environment": _LOCALE}
+        if not namespaces or (not wrapper and choice.program is None):
             return None
-        return {"channel": False, "candidates": [[wrapper, f"/var/lang/bin/{choice.path.name}", "/var/runtime/bootstrap.py"]]}
+        command = [f"/var/lang/bin/{(choice.program or choice.path).name}", "/var/runtime/bootstrap.py"]
+        extra = _LOCALE if choice.program is not None else {}
+        return {"channel": False, "candidates": [[wrapper, *command] if wrapper else command], "environment": extra}
     if choice.language == "provided":
         roots = ("/var/task", "/opt") if namespaces else (str(spec.code_path), *map(str, spec.layers[::-1]))
         return {"channel": False, "candidates": [[f"{root}/bootstrap"] for root in roots]}

@@ -15,8 +15,9 @@ from pathlib import Path
 # What AWS's Python runtimes bring beside the standard library.
 _PACKAGES = ("boto3", "botocore", "dateutil", "jmespath", "s3transfer", "six", "urllib3")
 _OLDEST = (3, 10)  # botocore's Requires-Python
-# The last that run on 3.9, said in full: pip reads conditions on the version with the Python that it runs on itself.
+# The last that run on 3.9 and before, said in full: pip reads conditions on the version with the Python that it runs on itself.
 _WANTED = ("boto3<1.43", "urllib3<1.27")
+_WANTED_BY = {"2.7": ("futures<3.5",)}
 _FETCH_S_MAX = 60.0
 _DONE = ".complete"
 
@@ -43,7 +44,7 @@ def own_packages() -> list[str]:
 
 def lack(version: str) -> str | None:
     """Why functions of this version find no boto3, as far as is known before one is fetched."""
-    if own_serves(version) or (_directory(version) / _DONE).exists() or _command(version):
+    if own_serves(version) or (directory(version) / _DONE).exists() or _command(version):
         return None
     return f"boto3 is not preinstalled for Python {version}: neither pip nor uv is here to fetch it; put it into the package."
 
@@ -52,13 +53,14 @@ async def packages(version: str) -> tuple[list[str], str | None]:
     """What sandboxes of this version see as preinstalled; why that is nothing, or None."""
     if own_serves(version):
         return own_packages(), None
-    target = _directory(version)
+    target = directory(version)
     if not (target / _DONE).exists() and (failure := await _fetch(version, target)) is not None:
         return [], f"boto3 is not preinstalled for Python {version}: {failure}"
     return sorted(str(path) for path in target.iterdir() if path.name not in (_DONE, "bin", "__pycache__")), None
 
 
-def _directory(version: str) -> Path:
+def directory(version: str) -> Path:
+    """Where the one that was fetched for that version is."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return cache / "groundcloud" / f"python{version}-sdk"
 
@@ -77,7 +79,7 @@ async def _fetch(version: str, target: Path) -> str | None:
     if not command:
         return "neither pip nor uv is here to fetch it"
     process = await asyncio.create_subprocess_exec(
-        *(*command, "--python-version", version, "--upgrade", "--target", str(target), *_WANTED),
+        *(*command, "--python-version", version, "--upgrade", "--target", str(target), *_WANTED, *_WANTED_BY.get(version, ())),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,

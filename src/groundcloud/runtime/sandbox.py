@@ -286,6 +286,8 @@ class Sandbox:
         put = self._stream.put_and_wait if self._stream is not None else None
         assert self.api.runtime is not None
         outcome: Outcome = await self.api.runtime.invoke(invocation, deadline_ms, put)
+        if not self._rss_mb:  # nothing tells what it holds, and it was faster than the watch
+            self._rss_mb = min(memory.resident_mb(self.pid, self.group, self.spec.memory_mb), self.spec.memory_mb)
         self._answered("ok" if outcome.kind == "response" else "error", outcome.payload, error_type=outcome.error_type)
 
     def _runtime_asked(self) -> None:

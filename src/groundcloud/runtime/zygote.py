@@ -52,15 +52,23 @@ class Zygote:
     """One zygote process. `failed` is a future that ends with it."""
 
     def __init__(
-        self, interpreter: Path, *, plain: str | None = None, packages: list[str] | None = None, binds: list[tuple[str, str]] | None = None
+        self,
+        interpreter: Path,
+        *,
+        plain: str | None = None,
+        packages: list[str] | None = None,
+        binds: list[tuple[str, str]] | None = None,
+        language: Path | None = None,
     ) -> None:
-        """`plain`: the reason not to use namespaces, or None. `binds`: directories and where in the sandboxes' root they appear."""
+        """`plain`: the reason not to use namespaces, or None. `binds`: directories and where in the sandboxes' root they appear. `language`: the Python
+        that runs the functions, where the zygote cannot be one of it."""
         self.interpreter = interpreter
         self.hello = Hello(False, {}, "", 0)
         self.alive = False
         self._plain = plain
         self._packages = python_sdk.own_packages() if packages is None else packages
         self._binds = binds or []
+        self._language = str(language.parent.parent) if language is not None else None
         self._process: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
         self._answers: dict[int, asyncio.Future[tuple[int, int]]] = {}
@@ -95,6 +103,7 @@ class Zygote:
             "plain": plain,
             "packages": self._packages,
             "binds": self._binds,
+            "language": self._language,
             "missing": missing,
             "control_fd": theirs.fileno(),
             "framed": self._framed,

@@ -19,11 +19,11 @@ _CHANNEL_FD = 1000
 def start(request: dict[str, Any], channel_fd: int) -> None:
     """Executes the first of `request["programs"]` that is there; each is [path, argument, ...]. Never returns.
 
-    "channel": the program speaks the channel itself, at the descriptor that its last argument names.
+    "channel": the program speaks the channel itself, at the descriptor that its last argument names. "environment": variables beside the function's.
     """
     program = request["program"]
     error_type, message = "Runtime.InvalidEntrypoint", ""
-    environment = request["environment"]
+    environment = {**program.get("environment", {}), **request["environment"]}
     try:
         os.chdir(request["task_root"])
         if program["channel"]:

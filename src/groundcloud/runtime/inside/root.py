@@ -41,9 +41,25 @@ _ETC_FILES = (
 )
 _DEVICES = ("null", "zero", "full", "random", "urandom")
 _LINKS = {"fd": "/proc/self/fd", "stdin": "/proc/self/fd/0", "stdout": "/proc/self/fd/1", "stderr": "/proc/self/fd/2"}
-_EMPTY_DIRECTORIES = ("proc", "dev", "tmp", "opt", "run", "home/sbx_user1051", "root", "var/task", "var/tmp", "var/lang", "var/runtime")
+_EMPTY_DIRECTORIES = (
+    "proc",
+    "dev",
+    "tmp",
+    "opt",
+    "run",
+    "home/sbx_user1051",
+    "root",
+    "var/task",
+    "var/tmp",
+    "var/lang",
+    "var/zygote",
+    "var/runtime",
+)
 
-_OF_THE_RUNTIME = ("bootstrap.py", "snapshot_restore_py.py")
+LANGUAGE_PREFIX = "/var/lang"  # of the functions' Python, as on AWS
+ZYGOTE_PREFIX = "/var/zygote"  # of the zygote's, where that is another
+_OF_THE_RUNTIME = {"bootstrap.py": "bootstrap.py", "snapshot_restore_py.py": "snapshot_restore_py.py"}
+_OF_AN_OLD_RUNTIME = {"bootstrap.py": "old_bootstrap.py"}
 
 SANDBOX_USER = "sbx_user1051"
 SANDBOX_UID, SANDBOX_GID = 993, 990  # as on AWS
@@ -73,8 +89,9 @@ def may_mount() -> bool:
     return bool(effective >> 21 & 1)  # CAP_SYS_ADMIN
 
 
-def build(packages: list[str], binds: list[tuple[str, str]]) -> Namespaces:
-    """Makes M0 and M1 and leaves this process at the root of M1. `packages`: what is importable from /var/runtime."""
+def build(packages: list[str], binds: list[tuple[str, str]], language: str | None = None) -> Namespaces:
+    """Makes M0 and M1 and leaves this process at the root of M1. `packages`: what is importable from /var/runtime. `language`: the place of the
+    Python that runs the functions, where that is not this one."""
     linux.call("unshare", linux.CLONE_NEWNS)
     linux.mount("none", "/", None, linux.MS_REC | linux.MS_PRIVATE)
     host_fd = os.open("/proc/self/ns/mnt", os.O_RDONLY)
@@ -83,13 +100,15 @@ def build(packages: list[str], binds: list[tuple[str, str]]) -> Namespaces:
     for name in _EMPTY_DIRECTORIES:
         os.makedirs(f"{root}/{name}", exist_ok=True)
     _system(root)
-    _interpreter(root)
+    _interpreter(root, sys.base_prefix, LANGUAGE_PREFIX if language is None else ZYGOTE_PREFIX)
+    if language is not None:
+        _interpreter(root, language, LANGUAGE_PREFIX)
     _etc(f"{root}/etc")
     for package in packages:
         _bind(package, f"{root}/var/runtime/{os.path.basename(package)}")
     here = os.path.dirname(os.path.abspath(__file__))
-    for name in _OF_THE_RUNTIME:
-        shutil.copyfile(f"{here}/{name}", f"{root}/var/runtime/{name}")
+    for name, source in (_OF_THE_RUNTIME if language is None else _OF_AN_OLD_RUNTIME).items():
+        shutil.copyfile(f"{here}/{source}", f"{root}/var/runtime/{name}")
         os.chmod(f"{root}/var/runtime/{name}", 0o644)
     for source, target in binds:
         _bind(source, root + target)
@@ -122,12 +141,12 @@ def build(packages: list[str], binds: list[tuple[str, str]]) -> Namespaces:
     return Namespaces(host_fd, sandbox_fd)
 
 
-def interpreter_path() -> str:
-    """Where the running interpreter is found inside the new root."""
+def interpreter_path(prefix: str = LANGUAGE_PREFIX) -> str:
+    """Where the running interpreter is found inside the new root, `prefix` being where what is there appears."""
     name = f"python{sys.version_info.major}.{sys.version_info.minor}"
     for candidate in (name, os.path.basename(sys.executable), "python3"):
         if os.path.exists(f"{sys.base_prefix}/bin/{candidate}"):
-            return f"/var/lang/bin/{candidate}"
+            return f"{prefix}/bin/{candidate}"
     raise FileNotFoundError(f"no interpreter in {sys.base_prefix}/bin")
 
 
@@ -157,14 +176,14 @@ def _system(root: str) -> None:
             _bind(store, root + store)
 
 
-def _interpreter(root: str) -> None:
-    _bind(sys.base_prefix, f"{root}/var/lang")
+def _interpreter(root: str, place: str, target: str) -> None:
+    _bind(place, root + target)
     # Shared libraries and build-time settings may name the original place.
-    if not sys.base_prefix.startswith("/usr"):
-        original = root + sys.base_prefix
+    if not place.startswith("/usr"):
+        original = root + place
         if not os.path.lexists(original):
             os.makedirs(os.path.dirname(original), exist_ok=True)
-            os.symlink("/var/lang", original)
+            os.symlink(target, original)
 
 
 def _etc(etc: str) -> None:

@@ -18,7 +18,7 @@ from . import holes, landlock, linux, program, python_runtime, root, sandbox, sd
 from .control import Control
 
 CONTROL_FD = 3
-_LIBRARY_PATH = "/var/lang/lib:/lib64:/usr/lib64:/var/runtime:/var/runtime/lib:/var/task:/var/task/lib:/opt/lib"
+_LIBRARY_PATH = "{}/lib:/lib64:/usr/lib64:/var/runtime:/var/runtime/lib:/var/task:/var/task/lib:/opt/lib"
 
 # What the SDK imports only when it is used first, and every function that uses it would pay for.
 _PRELOAD = (
@@ -75,11 +75,13 @@ def _first_stage(settings: dict[str, Any]) -> None:
     try:
         if os.geteuid() != 0 or not root.may_mount():
             root.enter_user_namespace()
-        interpreter = root.interpreter_path()
-        namespaces = root.build(settings["packages"], settings["binds"])
+        prefix = root.LANGUAGE_PREFIX if settings["language"] is None else root.ZYGOTE_PREFIX
+        interpreter = root.interpreter_path(prefix)
+        namespaces = root.build(settings["packages"], settings["binds"], settings["language"])
         settings["stage"].update(namespaces=True, host_fd=namespaces.host_fd, sandbox_fd=namespaces.sandbox_fd)
         linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
-        environment = {"LANG": "en_US.UTF-8", "TZ": ":UTC", "PATH": "/var/lang/bin:/usr/bin:/bin", "LD_LIBRARY_PATH": _LIBRARY_PATH}
+        library_path = _LIBRARY_PATH.format(prefix)
+        environment = {"LANG": "en_US.UTF-8", "TZ": ":UTC", "PATH": f"{prefix}/bin:/usr/bin:/bin", "LD_LIBRARY_PATH": library_path}
         boot = "import sys; sys.path.insert(0, '/var/runtime'); from _groundcloud.zygote import main; main()"
         os.set_inheritable(CONTROL_FD, True)
         # Not as an argument: the sandboxes' command lines are the zygote's, and these settings name places of the host.
@@ -126,7 +128,9 @@ def _serve(settings: dict[str, Any]) -> None:
 
     site.setquit()
     site.sethelper()
-    preloaded, third_party = _preload(settings["packages"], standard)
+    # Nothing of the zygote's is used by functions that another Python runs.
+    other = settings["language"] is not None
+    preloaded, third_party = (frozenset[str](), frozenset[str]()) if other else _preload(settings["packages"], standard)
     walls = _walls(namespaces, missing)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps
     signal.signal(signal.SIGINT, signal.SIG_IGN)
