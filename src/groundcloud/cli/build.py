@@ -1,7 +1,6 @@
 """Builds and packages: a function's folder and its requirements to a zip, a template with local paths to one with addresses in S3.
 
-A zip is made of sorted names and one fixed time, so the same code is the same bytes and uploads (and updates) nothing. Installed requirements are
-kept by the hash of `requirements.txt`, so that an edit of code packs again in milliseconds.
+A zip is made of sorted names and one fixed time, so the same code is the same bytes and uploads (and updates) nothing.
 """
 
 from __future__ import annotations
@@ -10,10 +9,8 @@ import hashlib
 import io
 import json
 import os
-import shutil
-import subprocess
-import sys
 import zipfile
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +18,8 @@ from typing import Any
 import click
 
 from groundcloud.base.errors import AwsError
+from groundcloud.cli import methods
+from groundcloud.cli.requirements import COMPLETE
 from groundcloud.cli.sources import METADATA
 
 IGNORED = {
@@ -75,6 +74,7 @@ def package(template_path: Path, bucket: str, *, install: bool = True) -> Packag
     except AwsError as error:
         raise click.ClickException(f"{template_path}: {error.message}") from None
     result = Package(document, sources={template_path})
+    install = install and ".aws-sam" not in template_path.parts  # what `sam build` left is built
     folder = template_path.parent
     defaults = ((document.get("Globals") or {}).get("Function") or {}) if isinstance(document.get("Globals"), dict) else {}
     for logical_id, resource in (document.get("Resources") or {}).items():
@@ -128,8 +128,19 @@ def _pack_code(
     if path.is_file() and path.suffix in (".zip", ".jar"):
         content = path.read_bytes()
     else:
-        runtime = str(properties.get("Runtime", defaults.get("Runtime", "")))
-        content = build(path, runtime, result.notes, install=install and kind.endswith("Function"))
+        content, handler = build(
+            path,
+            str(properties.get("Runtime", defaults.get("Runtime", ""))),
+            result.notes,
+            install=install,
+            logical_id=logical_id,
+            handler=str(properties.get("Handler", defaults.get("Handler", ""))),
+            metadata=resource.get("Metadata"),
+            is_layer=kind.endswith("LayerVersion"),
+        )
+        if handler is not None:
+            properties["Handler"] = handler
+            _say_source_maps(resource["Metadata"], properties)
     key = add_object(result, content, ".zip")
     result.sources.add(path)
     if kind.endswith("Function"):
@@ -139,6 +150,13 @@ def _pack_code(
         properties[name] = {"Bucket": bucket, "Key": key}
     else:
         properties[name] = {"S3Bucket": bucket, "S3Key": key}
+
+
+def _say_source_maps(metadata: dict[str, Any], properties: dict[str, Any]) -> None:
+    """AWS SAM: with Sourcemap the build sets NODE_OPTIONS, so that a stack trace names the source."""
+    variables = properties.setdefault("Environment", {}).setdefault("Variables", {})
+    if (metadata.get("BuildProperties") or {}).get("Sourcemap") and isinstance(variables, dict):
+        variables.setdefault("NODE_OPTIONS", "--enable-source-maps")
 
 
 def _build_image(result: Package, logical_id: str, kind: str, resource: dict[str, Any], properties: dict[str, Any], folder: Path) -> None:
@@ -156,67 +174,38 @@ def _build_image(result: Package, logical_id: str, kind: str, resource: dict[str
         properties["Code"] = {"ImageUri": image_uri}
 
 
-def build(source: Path, runtime: str, notes: list[str], *, install: bool = True) -> bytes:
-    """The zip of a folder (or one file), with its Python requirements installed beside the code."""
+def build(
+    source: Path,
+    runtime: str,
+    notes: list[str],
+    *,
+    install: bool = True,
+    logical_id: str = "",
+    handler: str = "",
+    metadata: dict[str, Any] | None = None,
+    is_layer: bool = False,
+) -> tuple[bytes, str | None]:
+    """The zip of a folder (or one file) with what it requires or what its BuildMethod made, and the handler if that moved it."""
     out = io.BytesIO()
     seen: set[str] = set()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+    made = methods.Made([(source, "")])
+    with ExitStack() as stack, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         if source.is_file():
             _write(archive, source, source.name, seen)
         else:
-            write_tree(archive, source, seen)
-            requirements = source / "requirements.txt"
-            if install and (not runtime or runtime.startswith("python")) and requirements.exists() and _wanted(requirements):
-                write_tree(archive, _installed(requirements, notes), seen)
-            elif install and runtime.startswith("nodejs") and (source / "package.json").exists() and not (source / "node_modules").exists():
-                notes.append(f"{source}: package.json is there, but no node_modules; run `npm install` in it before deploying.")
-    return out.getvalue()
-
-
-def _installed(requirements: Path, notes: list[str]) -> Path:
-    """A folder with the requirements installed, kept in the user's cache by the hash of the file and of this Python's version."""
-    text = requirements.read_bytes()
-    version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    digest = hashlib.sha256(text + version.encode()).hexdigest()[:24]
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "groundcloud" / "requirements" / digest
-    if (cache / ".complete").exists():
-        return cache
-    shutil.rmtree(cache, ignore_errors=True)
-    cache.mkdir(parents=True)
-    notes.append(f"installed {requirements} for Python {version}")
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        "--no-compile",
-        "--target",
-        str(cache),
-        "-r",
-        str(requirements),
-    ]
-    if shutil.which("uv") and subprocess.run([sys.executable, "-m", "pip", "--version"], capture_output=True).returncode:
-        command = ["uv", "pip", "install", "--quiet", "--python", sys.executable, "--target", str(cache), "-r", str(requirements)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=requirements.parent)
-    if done.returncode:
-        shutil.rmtree(cache, ignore_errors=True)
-        lines = [line for line in (done.stderr or done.stdout).strip().splitlines() if not line.startswith("WARNING")]
-        raise click.ClickException(f"Cannot install {requirements}:\n  " + "\n  ".join(lines[-8:]))
-    (cache / ".complete").touch()
-    return cache
-
-
-def _wanted(requirements: Path) -> bool:
-    return any(line.strip() and not line.strip().startswith("#") for line in requirements.read_text().splitlines())
+            if install:
+                found = methods.made(logical_id, source, runtime, handler, metadata or {}, is_layer=is_layer, notes=notes)
+                made = stack.enter_context(found)
+            for folder, below in made.trees:
+                write_tree(archive, folder, seen, below)
+    return out.getvalue(), made.handler
 
 
 def write_tree(archive: zipfile.ZipFile, folder: Path, seen: set[str], below: str = "") -> None:
     for root, names, files in os.walk(folder):
         names[:] = sorted(name for name in names if name not in IGNORED)
         for name in sorted(files):
-            if name.endswith((".pyc", ".pyo")) or name == ".complete":
+            if name.endswith((".pyc", ".pyo")) or name == COMPLETE:
                 continue
             path = Path(root) / name
             _write(archive, path, below + path.relative_to(folder).as_posix(), seen)

@@ -1,0 +1,66 @@
+"""The Python packages of a function: its `requirements.txt` installed by the Python that will run it.
+
+Installed requirements are kept by the hash of `requirements.txt` and of that Python's version, so that an edit of code packs again in milliseconds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+
+REQUIREMENTS = "requirements.txt"
+COMPLETE = ".complete"
+_REASON_LINES_MAX = 8
+
+
+def wanted(source: Path) -> bool:
+    file = source / REQUIREMENTS
+    return file.is_file() and any(line.strip() and not line.strip().startswith("#") for line in file.read_text().splitlines())
+
+
+def installed(source: Path, runtime: str, notes: list[str]) -> Path:
+    """A folder with the requirements of `source`. Raises ClickException with the installer's reason."""
+    requirements = source / REQUIREMENTS
+    interpreter, version = _interpreter(runtime)
+    kept = folder("requirements", requirements.read_bytes() + version.encode())
+    if (kept / COMPLETE).exists():
+        return kept
+    shutil.rmtree(kept, ignore_errors=True)
+    kept.mkdir(parents=True)
+    notes.append(f"installed {requirements} for Python {version}")
+    pip = [sys.executable, "-m", "pip"]
+    command = [*pip, "--python", interpreter, "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
+    if shutil.which("uv") and subprocess.run([*pip, "--version"], capture_output=True).returncode:
+        command = ["uv", "pip", "install", "--quiet", "--python", interpreter]
+    done = subprocess.run([*command, "--target", str(kept), "-r", str(requirements)], capture_output=True, text=True, cwd=source)
+    if done.returncode:
+        shutil.rmtree(kept, ignore_errors=True)
+        lines = [line for line in (done.stderr or done.stdout).strip().splitlines() if not line.startswith("WARNING")]
+        raise click.ClickException(f"Cannot install {requirements}:\n  " + "\n  ".join(lines[-_REASON_LINES_MAX:]))
+    (kept / COMPLETE).touch()
+    return kept
+
+
+def folder(kind: str, content: bytes) -> Path:
+    """Where what was installed for this content is kept, in the user's cache."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return cache / "groundcloud" / kind / hashlib.sha256(content).hexdigest()[:24]
+
+
+def _interpreter(runtime: str) -> tuple[str, str]:
+    """The Python that functions of this runtime run on, and its version. Compiled packages fit one version only."""
+    from groundcloud.runtime.interpreters import RuntimeNotAvailable, resolve_runtime
+
+    if runtime.startswith("python"):
+        try:
+            choice = resolve_runtime(runtime)
+            return str(choice.path), choice.version
+        except RuntimeNotAvailable:
+            pass
+    return sys.executable, f"{sys.version_info.major}.{sys.version_info.minor}"
