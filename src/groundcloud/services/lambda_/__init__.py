@@ -4,8 +4,8 @@ How a version is run is in `execution`, of container images in `images`; what ha
 Missing: file systems (EFS), event sources other than SQS, Kinesis and DynamoDB streams: each is refused by name. Images are those
 of the local Docker or Podman, and extensions in them are not started. Nothing here knows a signature: enforced code signing lets no package through.
 VpcConfig, TracingConfig and KMSKeyArn are kept and shown; a function's network is what `ground up --function-network` says. SnapStart needs
-namespaces and no extensions: without, a version becomes Active as on AWS, and its sandboxes are initialised one by one. Versions with SnapStart become Inactive; other functions
-hold nothing that AWS would reclaim and stay Active.
+namespaces and no extensions: without, a version becomes Active as on AWS, and its sandboxes are initialised one by one. Versions with SnapStart, a VpcConfig or an image become
+Inactive when they are not invoked for 14 days; others hold nothing that AWS would reclaim and stay Active.
 Functions on a capacity provider run in this server's sandboxes, one invocation at a time each; the provider's instances, networks and scaling are kept and shown.
 A version of theirs has warm environments where MinExecutionEnvironments asks for them, and none by default.
 UpdateRuntimeOn Manual is kept and shown: what runs is the machine's runtime, whichever version of AWS's is named.

@@ -82,9 +82,7 @@ def ceiling(function: Function, version: Version) -> int | None:
     if environments is None or config is None:
         return None
     if deactivated(scaling):
-        raise errors.conflict(
-            "The operation cannot be performed at this time. The function is currently in the following state: Deactivated"
-        )
+        raise errors.not_in_state("Deactivated")
     return environments * (config.get("PerExecutionEnvironmentMaxConcurrency") or _concurrency(version, config))
 
 

@@ -36,6 +36,24 @@ def snap_start_not_ready() -> AwsError:
     return AwsError("SnapStartNotReadyException", message, fields=_USER)
 
 
+def image_not_ready() -> AwsError:
+    """AWS's words for functions that are container images, as their users report them."""
+    message = "Lambda is initializing your function. It will be ready to invoke once your function state becomes ACTIVE."
+    return AwsError("CodeArtifactUserPendingException", message, fields=_USER)
+
+
+def network_not_ready() -> AwsError:
+    """The sentence is the model's."""
+    message = (
+        "The function is inactive and its VPC connection is no longer available. Wait for the VPC connection to reestablish and try again."
+    )
+    return AwsError("ResourceNotReadyException", message, fields={"Type": "Service"})
+
+
+def not_in_state(state: str) -> AwsError:
+    return conflict(f"The operation cannot be performed at this time. The function is currently in the following state: {state}")
+
+
 def conflict(message: str) -> AwsError:
     return AwsError("ResourceConflictException", message, fields=_USER)
 

@@ -12,6 +12,7 @@ from groundcloud.base.errors import AwsError
 from groundcloud.services.lambda_ import execution, filters, metrics
 from groundcloud.services.lambda_.durable import starts
 from groundcloud.services.lambda_.names import FunctionName
+from groundcloud.services.lambda_.reclaiming import NOT_READY
 from groundcloud.services.lambda_.state import FUNCTIONS, MAPPINGS, VERSIONS, Mapping
 from groundcloud.store import Watch, keys
 
@@ -116,7 +117,7 @@ class Poller:
             if error is None:
                 return outcome, None
             late = give_up_ms is not None and call.clock.now_ms() + wait_ms >= give_up_ms
-            if late or error.code != "TooManyRequestsException" or not self.is_current():
+            if late or (error.code != "TooManyRequestsException" and error.code not in NOT_READY) or not self.is_current():
                 self.say(f"PROBLEM: {error.message}")
                 return None, error
             await call.sleep_until(call.clock.now_ms() + wait_ms)

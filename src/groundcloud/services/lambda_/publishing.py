@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from groundcloud.base.errors import AwsError
 from groundcloud.runtime import UNPACKED_BYTES_MAX
-from groundcloud.services.lambda_ import errors, execution, packages, snapshots
+from groundcloud.services.lambda_ import errors, execution, packages, reclaiming, snapshots
 from groundcloud.services.lambda_.names import PUBLISHED, PUBLISHED_NUMBER, FunctionName
 from groundcloud.services.lambda_.state import (
     FUNCTIONS,
@@ -52,7 +52,7 @@ def publish(tx: Transaction, call: Call, function: Function, latest: Version, de
             return last
     number = function.last_version + 1
     _name_packages(tx, call, latest)
-    version = latest.replace(
+    version = reclaiming.active(latest).replace(
         number=number,
         description=description,
         revision_id=call.new_id(),
@@ -60,6 +60,7 @@ def publish(tx: Transaction, call: Call, function: Function, latest: Version, de
         last_modified_ms=latest.last_modified_ms,
     )
     version = snapshots.begin(tx, call, version)
+    reclaiming.expect(tx, call, version)
     VERSIONS.put(tx, version)
     FUNCTIONS.put(tx, function.replace(last_version=number))
     return version
@@ -71,7 +72,7 @@ def _publish_again(tx: Transaction, call: Call, latest: Version) -> Version:
     if old is not None and _same(old, latest) and old.description == latest.description:
         return old
     _name_packages(tx, call, latest)
-    version = latest.replace(number=PUBLISHED_NUMBER, revision_id=call.new_id(), generation=call.token(16))
+    version = reclaiming.active(latest).replace(number=PUBLISHED_NUMBER, revision_id=call.new_id(), generation=call.token(16))
     VERSIONS.put(tx, version)
     if old is not None:
         executor = execution.of_server(call)

@@ -12,7 +12,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from groundcloud.base.errors import AwsError
-from groundcloud.services.lambda_ import errors, execution
+from groundcloud.services.lambda_ import errors, execution, reclaiming
 from groundcloud.services.lambda_.names import FunctionName
 from groundcloud.services.lambda_.state import VERSIONS, Version
 from groundcloud.store import Transaction
@@ -28,9 +28,6 @@ REBUILT_MAX = 32
 
 AT_ONCE = 2
 """Of those; the server has other things to do then."""
-
-IDLE_MS = 14 * 86_400_000
-"""AWS: "Activating and managing Lambda SnapStart", SnapStart and Lambda function states."""
 
 _OLDEST = (3, 12)  # AWS: SnapStart, supported runtimes: "Python 3.12 and later", Java and .NET
 
@@ -81,10 +78,10 @@ async def keep(call: Call, function_name: str, number: int) -> None:
         version = VERSIONS.get(call.reading(), function_name, number)
         if version is None or version.state != "Active":
             return
-        idle_at_ms = max(began_ms, execution.of_server(call).used_ms(name, version)) + IDLE_MS
+        idle_at_ms = max(began_ms, execution.of_server(call).used_ms(name, version)) + reclaiming.IDLE_MS
         if call.clock.now_ms() >= idle_at_ms:
             with call.transaction() as tx:
-                VERSIONS.put(tx, version.replace(state="Inactive", state_reason="The function is idle."))
+                VERSIONS.put(tx, reclaiming.idle(version))
             await execution.of_server(call).retire(name, version)
             return
         await call.wait(watch, until_ms=idle_at_ms)
@@ -122,20 +119,6 @@ async def _initialise(call: Call, function_name: str, number: int) -> bool:
     executor = execution.of_server(call)
     name = FunctionName(call.account, call.region, function_name, str(number))
     return await executor.snapshot(call, await executor.prepared(call, execution.target(call, name)))
-
-
-def check_ready(call: Call, name: FunctionName, version: Version) -> None:
-    """Raises ResourceConflictException while a version cannot be invoked, SnapStartNotReadyException for an inactive one, which wakes."""
-    if version.state == "Inactive":
-        if (name.account, name.region) == (call.account, call.region):
-            with call.transaction() as tx:
-                VERSIONS.put(tx, version.replace(state="Pending", state_reason="The function is being restored."))
-                call.schedule(call.now_ms, "lambda.snapshot", [version.function_name, version.number], tx=tx)
-        raise errors.snap_start_not_ready()
-    if version.state != "Active":
-        raise errors.conflict(
-            "The operation cannot be performed at this time. The function is currently in the following state: " + version.state
-        )
 
 
 async def settled(call: Call, function_name: str, number: int) -> None:

@@ -15,6 +15,7 @@ lambda/packages    (digest)                        Package, in one table for all
 lambda/runtimes    (runtime)                       index, one table for all: runtimes that functions have had
 lambda/signing     (config_id)                     CodeSigningConfig
 lambda/capacity    (provider_name)                 CapacityProvider
+lambda/uses        (function_name, number)         Use: when a version that may become Inactive was last invoked, to a day
 lambda/scaled      (function_name, qualifier)      Provisioned: how many environments of a version on a capacity provider are kept; its timer is "lambda.scale"
 """
 
@@ -207,6 +208,12 @@ class Provisioned(Record, kw_only=True):
     generation: str
 
 
+class Use(Record, kw_only=True):
+    function_name: str
+    number: int
+    used_ms: int
+
+
 class Layer(Record):
     layer_name: str
     last_version: int = 0
@@ -272,6 +279,7 @@ MAPPINGS = Table("lambda/mappings", Mapping, key=("mapping_id",))
 CHECKPOINTS = Table("lambda/checkpoints", Checkpoint, key=("mapping_id", "shard_id"))
 PROVISIONED = Table("lambda/provisioned", Provisioned, key=("function_name", "qualifier"))
 SCALED = Table("lambda/scaled", Provisioned, key=("function_name", "qualifier"))
+USES = Table("lambda/uses", Use, key=("function_name", "number"))
 LAYERS = Table("lambda/layers", Layer, key=("layer_name",))
 LAYER_VERSIONS = Table("lambda/layer-versions", LayerVersion, key=("layer_name", "number"))
 URLS = Table("lambda/urls", Url, key=("function_name", "qualifier"))

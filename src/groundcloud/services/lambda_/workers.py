@@ -6,11 +6,11 @@ from typing import Any
 
 from groundcloud.kernel.call import Call, Delivery
 from groundcloud.kernel.service import target, timer
-from groundcloud.services.lambda_ import destinations, events, names, provisioning, snapshots
+from groundcloud.services.lambda_ import destinations, events, execution, names, provisioning, reclaiming, snapshots
 from groundcloud.services.lambda_.durable import executions, invocations
 from groundcloud.services.lambda_.durable.journal import Journal
 from groundcloud.services.lambda_.queue_pollers import QueuePoller
-from groundcloud.services.lambda_.state import MAPPINGS, SCALED
+from groundcloud.services.lambda_.state import MAPPINGS, SCALED, VERSIONS
 from groundcloud.services.lambda_.stream_pollers import StreamPoller
 
 
@@ -52,6 +52,29 @@ async def scale(call: Call, config: list[str]) -> None:
 @timer("lambda.snapshot", background=True)
 async def snapshot(call: Call, version: list[Any]) -> None:
     await snapshots.keep(call, *version)
+
+
+@timer("lambda.idle")
+async def idle(call: Call, place: list[Any]) -> None:
+    """A version that may have been idle for long."""
+    executor = execution.of_server(call)
+    with call.transaction() as tx:
+        version = VERSIONS.get(tx, *place)
+        if version is None:
+            return
+        name = names.FunctionName(call.account, call.region, version.function_name, version.text)
+        reclaimed = reclaiming.reclaim(tx, call, version, executor.used_ms(name, version))
+    if reclaimed:
+        await executor.retire(name, version)
+
+
+@timer("lambda.restore")
+def restore(call: Call, place: list[Any]) -> None:
+    """An inactive version that somebody called."""
+    version = VERSIONS.get(call.tx, *place)
+    if version is not None and version.state == "Pending":
+        VERSIONS.put(call.tx, reclaiming.active(version))
+        reclaiming.expect(call.tx, call, version)
 
 
 @timer("lambda.to-bucket")

@@ -17,6 +17,7 @@ from groundcloud.services.lambda_.durable.journal import Journal, error_bytes
 from groundcloud.services.lambda_.durable.state import EXECUTIONS, OPEN, OPERATIONS
 from groundcloud.services.lambda_.durable.updates import ERROR_BYTES_MAX, PAYLOAD_BYTES_MAX
 from groundcloud.services.lambda_.names import FunctionName
+from groundcloud.services.lambda_.reclaiming import NOT_READY
 
 if TYPE_CHECKING:
     from groundcloud.kernel.call import Call
@@ -27,7 +28,7 @@ FAILURES_MAX = 5
 RETRY_FIRST_MS = 1_000
 RETRY_MS_MAX = 300_000
 _HOPELESS = {"ResourceNotFoundException", "InvalidParameterValueException"}
-_PATIENT = {"TooManyRequestsException", "ServiceException"}
+_PATIENT = {"TooManyRequestsException", "ServiceException", *NOT_READY}
 
 
 async def drive(call: Call, execution_id: str) -> None:

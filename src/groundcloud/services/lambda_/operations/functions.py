@@ -16,6 +16,7 @@ from groundcloud.services.lambda_ import (
     names,
     packages,
     publishing,
+    reclaiming,
     snapshots,
 )
 from groundcloud.services.lambda_.names import LATEST, NAME_LENGTH_MAX, FunctionName
@@ -29,6 +30,7 @@ from groundcloud.services.lambda_.state import (
     SCALED,
     URL_IDS,
     URLS,
+    USES,
     VERSIONS,
     Function,
     Version,
@@ -86,6 +88,7 @@ async def create_function(call: Call, request: dict[str, Any]) -> dict[str, Any]
             _name_layers(tx, call, version)
             FUNCTIONS.put(tx, function)
             VERSIONS.put(tx, version)
+            reclaiming.expect(tx, call, version)
             if version.runtime:
                 RUNTIMES.put(tx, version.runtime)
             if request.get("Publish") or request.get("PublishTo"):
@@ -202,7 +205,7 @@ async def update_function_code(call: Call, request: dict[str, Any]) -> dict[str,
             # What was read before the package came may have changed meanwhile.
             _, function, old = load(call, name)
             _check_revision(old, request)
-            new = old.replace(
+            new = reclaiming.active(old).replace(
                 code=package.code,
                 generation=call.token(16),
                 revision_id=call.new_id(),
@@ -215,6 +218,7 @@ async def update_function_code(call: Call, request: dict[str, Any]) -> dict[str,
             packages.name(here, call, package)
             packages.forget(here, call, old.code, executor.pool)
             VERSIONS.put(here, new)
+            reclaiming.expect(here, call, new)
             shown = new
             if request.get("Publish") or request.get("PublishTo"):
                 shown = publishing.publish(here, call, function, new, new.description, request.get("PublishTo") or "")
@@ -244,7 +248,7 @@ async def update_function_configuration(call: Call, request: dict[str, Any]) -> 
     with call.transaction() as tx:
         _, function, old = load(call, name)
         _check_revision(old, request)
-        new = configuration.changed(old, request, layers).replace(
+        new = configuration.changed(reclaiming.active(old), request, layers).replace(
             generation=call.token(16), revision_id=call.new_id(), last_modified_ms=call.now_ms
         )
         here = tx.at(name.account, name.region)
@@ -252,6 +256,7 @@ async def update_function_configuration(call: Call, request: dict[str, Any]) -> 
             _name_layers(here, call, new)
             _forget_layers(here, call, old)
         VERSIONS.put(here, new)
+        reclaiming.expect(here, call, new)
         if new.runtime:
             RUNTIMES.put(here, new.runtime)
     await executor.retire(name, old)
@@ -328,6 +333,7 @@ def _drop_version(tx: Transaction, call: Call, version: Version) -> None:
     INVOKE_CONFIGS.delete(tx, version.function_name, version.text)
     PROVISIONED.delete(tx, version.function_name, version.text)
     SCALED.delete(tx, version.function_name, version.text)
+    USES.delete(tx, version.function_name, version.number)
     function = FUNCTIONS.get(tx, version.function_name)
     if function is not None and any(version.text in kept for kept in (function.scaling, function.runtime_update)):
         left: dict[str, Any] = {}

@@ -11,7 +11,7 @@ import msgspec
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import operation
 from groundcloud.runtime.streaming import ResponseStream
-from groundcloud.services.lambda_ import errors, events, execution, names, snapshots
+from groundcloud.services.lambda_ import errors, events, execution, names, reclaiming
 from groundcloud.services.lambda_.durable import executions, starts
 
 REQUEST_BYTES_MAX = 6_291_456
@@ -39,10 +39,12 @@ async def invoke(call: Call, request: dict[str, Any]) -> dict[str, Any]:
         return await starts.invoke(call, target, payload, request, trace)
     if request.get("DurableExecutionName"):
         raise errors.invalid_parameter("DurableExecutionName can only be given for a durable function.")
-    snapshots.check_ready(call, target.name, target.version)
     if kind == "Event":
+        if target.version.state not in ("Active", "Inactive"):  # an event wakes what is inactive, and waits for it
+            reclaiming.check_ready(call, target.name, target.version)
         events.accept(call, name, payload, client_context=context, trace=trace, tenant_id=tenant_id)
         return {"StatusCode": 202}
+    reclaiming.check_ready(call, target.name, target.version)
     if kind == "DryRun":
         return {"StatusCode": 204}
     outcome = await execution.run(call, target, payload, call.request_id, client_context=context, trace=trace, tenant_id=tenant_id)
@@ -65,7 +67,7 @@ async def invoke_with_response_stream(call: Call, request: dict[str, Any]) -> di
         return {"StatusCode": 204}
     if executions.config_of(target.version) is not None:
         raise errors.invalid_parameter("You cannot invoke a durable function with response streaming.")
-    snapshots.check_ready(call, target.name, target.version)
+    reclaiming.check_ready(call, target.name, target.version)
     context = _client_context(request.get("ClientContext"))
     stream = execution.stream(
         call, target, payload, call.request_id, client_context=context, trace=_trace(call), tenant_id=request.get("TenantId") or ""
