@@ -2,37 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import urllib.error
-import urllib.request
 from typing import Any
 
 import pytest
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
-
-
-@pytest.fixture
-def send(ground: Any, account: str, make_table: Any) -> Any:
-    """`send("PutItem", body)` -> (status, type of the error, message); the table `bad` is there."""
-    make_table("bad", "pk")
-    signer = SigV4Auth(Credentials(account, "test"), "dynamodb", "us-east-1")
-
-    def call(operation: str, body: Any) -> tuple[int, str, str]:
-        content = body if isinstance(body, bytes) else json.dumps(body).encode()
-        headers = {"X-Amz-Target": f"DynamoDB_20120810.{operation}", "Content-Type": "application/x-amz-json-1.0"}
-        signed = AWSRequest("POST", ground.endpoint + "/", data=content, headers=headers)
-        signer.add_auth(signed)
-        request = urllib.request.Request(ground.endpoint + "/", data=content, headers=dict(signed.headers.items()), method="POST")
-        try:
-            with urllib.request.urlopen(request) as answer:
-                return answer.status, "", answer.read().decode()
-        except urllib.error.HTTPError as error:
-            found = json.loads(error.read())
-            return error.code, found["__type"].partition("#")[2], found.get("message", found.get("Message", ""))
-
-    return call
 
 
 def deep(levels: int) -> dict[str, Any]:
@@ -95,7 +67,8 @@ PK = {"pk": {"S": "a"}}
         ("DescribeBackup", {"BackupArn": "arn:foo" + "x" * 40}, "ValidationException"),
     ],
 )  # fmt: skip
-def test_a_bad_request_is_the_callers_fault(send: Any, dynamodb: Any, operation: str, body: Any, kind: str) -> None:
+def test_a_bad_request_is_the_callers_fault(send: Any, dynamodb: Any, make_table: Any, operation: str, body: Any, kind: str) -> None:
+    make_table("bad", "pk")
     status, found, message = send(operation, body)
     assert (status, found) == (400, kind), message
     assert dynamodb.scan(TableName="bad")["Count"] == 0

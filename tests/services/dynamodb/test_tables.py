@@ -256,3 +256,56 @@ def test_a_table_whose_index_is_made_is_not_deleted(ground: Any, dynamodb: Any, 
         clock.settle()
         dynamodb.delete_table(TableName="filling")
     assert "filling" not in dynamodb.list_tables()["TableNames"]
+
+
+def test_throughput_is_lowered_four_times_a_day_and_then_once_an_hour(dynamodb: Any, clock: Any) -> None:
+    clock.advance(f"{86_400 - int(clock.now_s()) % 86_400 + 60}s")
+    units = {"ReadCapacityUnits": 50, "WriteCapacityUnits": 5}
+    dynamodb.create_table(TableName="lowered", KeySchema=HASH, AttributeDefinitions=[PK], ProvisionedThroughput=units)
+
+    def to(reads: int) -> dict[str, Any]:
+        request = {"ReadCapacityUnits": reads, "WriteCapacityUnits": 5}
+        found: dict[str, Any] = dynamodb.update_table(TableName="lowered", ProvisionedThroughput=request)["TableDescription"]
+        return found["ProvisionedThroughput"]
+
+    for reads in (40, 30, 20, 10):
+        lowered = to(reads)
+    assert lowered["NumberOfDecreasesToday"] == 4
+    assert "LastIncreaseDateTime" not in lowered
+    assert to(60)["LastIncreaseDateTime"] >= lowered["LastDecreaseDateTime"]
+    fifth = {"ReadCapacityUnits": 9, "WriteCapacityUnits": 5}
+    code, sentence = refusal(dynamodb.update_table, TableName="lowered", ProvisionedThroughput=fifth)
+    assert code == "LimitExceededException"
+    assert sentence.startswith(
+        "Subscriber limit exceeded: Provisioned throughput decreases are limited within a given UTC day. After the first 4 decreases, "
+        "each subsequent decrease in the same UTC day can be performed at most once every 3600 seconds. Number of decreases today: 4. "
+        "Last decrease at "
+    )
+    assert "at 12:01:00 AM Coordinated Universal Time. Next decrease can be made at " in sentence
+    clock.advance("1h")
+    assert to(9)["NumberOfDecreasesToday"] == 5
+    clock.advance("1d")
+    assert dynamodb.describe_table(TableName="lowered")["Table"]["ProvisionedThroughput"]["NumberOfDecreasesToday"] == 0
+    assert to(8)["NumberOfDecreasesToday"] == 1
+
+
+def test_a_table_goes_on_demand_four_times_a_day(dynamodb: Any, make_table: Any, clock: Any) -> None:
+    make_table("switched", "pk", GlobalSecondaryIndexes=[index("by-g", "g")])
+    units = {"ReadCapacityUnits": 1, "WriteCapacityUnits": 1}
+    provisioned = {"TableName": "switched", "BillingMode": "PROVISIONED", "ProvisionedThroughput": units}
+    assert refusal(dynamodb.update_table, **provisioned)[1] == INVALID + "ProvisionedThroughput must be specified for index: by-g"
+    of_index = [{"Update": {"IndexName": "by-g", "ProvisionedThroughput": units}}]
+    assert refusal(dynamodb.update_table, TableName="switched", GlobalSecondaryIndexUpdates=of_index)[1] == (
+        INVALID + "ProvisionedThroughput should not be specified for index: by-g when BillingMode is PAY_PER_REQUEST"
+    )
+    for _ in range(4):
+        dynamodb.update_table(**provisioned, GlobalSecondaryIndexUpdates=of_index)
+        dynamodb.update_table(TableName="switched", BillingMode="PAY_PER_REQUEST")
+    dynamodb.update_table(**provisioned, GlobalSecondaryIndexUpdates=of_index)
+    code, sentence = refusal(dynamodb.update_table, TableName="switched", BillingMode="PAY_PER_REQUEST")
+    assert code == "LimitExceededException"
+    assert sentence.startswith(
+        "Subscriber limit exceeded: Update to PayPerRequest mode are limited to 4 times in 1 day(s). Last update at "
+    )
+    clock.advance("1d")
+    dynamodb.update_table(TableName="switched", BillingMode="PAY_PER_REQUEST")

@@ -92,3 +92,16 @@ def test_time_to_live_is_switched_once(dynamodb: Any, make_table: Any) -> None:
         "TimeToLive is active on a different AttributeName: current AttributeName is ttl",
     )
     assert refusal(dynamodb.describe_time_to_live, TableName="nowhere")[0] == "ResourceNotFoundException"
+
+
+def test_time_to_live_is_changed_once_an_hour(dynamodb: Any, make_table: Any, clock: Any) -> None:
+    make_table("hourly", "pk")
+    enable(dynamodb, "hourly")
+    off = {"AttributeName": "ttl", "Enabled": False}
+    assert refusal(dynamodb.update_time_to_live, TableName="hourly", TimeToLiveSpecification=off) == (
+        "ValidationException",
+        "Time to live has been modified multiple times within a fixed interval",
+    )
+    clock.advance("1h")
+    enable(dynamodb, "hourly", False)
+    assert refusal(dynamodb.update_time_to_live, TableName="hourly", TimeToLiveSpecification=off)[1] == "TimeToLive is already disabled"

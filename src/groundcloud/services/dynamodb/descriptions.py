@@ -7,13 +7,17 @@ from typing import Any
 from groundcloud.services.dynamodb import changes, state
 from groundcloud.services.dynamodb.state import Index, KeyParts, TableDefinition, VectorIndex
 
+DAY_MS = 86_400_000
 ON_DEMAND_READ_UNITS = 12_000
 ON_DEMAND_WRITE_UNITS = 4_000
 """What a new on-demand table takes at once. Source: Developer Guide, "Understanding DynamoDB warm throughput"."""
 
 
-def describe(tx: Any, table: TableDefinition, status: str | None = None) -> dict[str, Any]:
-    """A TableDescription. `status` is told instead of the table's own; while it is CREATING or DELETING its indexes have the same."""
+def describe(tx: Any, table: TableDefinition, status: str | None = None, now_ms: int = 0) -> dict[str, Any]:
+    """A TableDescription. `status` is told instead of the table's own; while it is CREATING or DELETING its indexes have the same.
+
+    `now_ms` says which day NumberOfDecreasesToday is about: without it, the day of the last decrease.
+    """
     status = status or table.status
     arn = state.table_arn(tx, table.table_name)
     count, size = state.counts(tx, table.table_number)
@@ -23,7 +27,7 @@ def describe(tx: Any, table: TableDefinition, status: str | None = None) -> dict
         "KeySchema": key_schema(table.key[:1], table.key[1:]),
         "TableStatus": status,
         "CreationDateTime": table.created_ms / 1000,
-        "ProvisionedThroughput": _throughput(table),
+        "ProvisionedThroughput": _throughput(table, now_ms),
         "TableSizeBytes": size,
         "ItemCount": count,
         "TableArn": arn,
@@ -36,8 +40,8 @@ def describe(tx: Any, table: TableDefinition, status: str | None = None) -> dict
             summary["LastUpdateToPayPerRequestDateTime"] = table.billing_changed_ms / 1000
         answer["BillingModeSummary"] = summary
     index_status = status if status in ("CREATING", "DELETING") else None
-    local = [_index(tx, arn, table, index, index_status) for index in table.indexes if not index.is_global]
-    global_ = [_index(tx, arn, table, index, index_status) for index in table.indexes if index.is_global]
+    local = [_index(tx, arn, table, index, index_status, now_ms) for index in table.indexes if not index.is_global]
+    global_ = [_index(tx, arn, table, index, index_status, now_ms) for index in table.indexes if index.is_global]
     if local:
         answer["LocalSecondaryIndexes"] = local
     if global_:
@@ -105,7 +109,7 @@ def projection(index: Index | VectorIndex) -> dict[str, Any]:
     return answer
 
 
-def _index(tx: Any, table_arn: str, table: TableDefinition, index: Index, status: str | None) -> dict[str, Any]:
+def _index(tx: Any, table_arn: str, table: TableDefinition, index: Index, status: str | None, now_ms: int) -> dict[str, Any]:
     count, size = state.counts(tx, index.index_number)
     answer: dict[str, Any] = {
         "IndexName": index.index_name,
@@ -119,11 +123,7 @@ def _index(tx: Any, table_arn: str, table: TableDefinition, index: Index, status
         answer["IndexStatus"] = status or index.status
         if index.status == "CREATING" and status is None:
             answer["Backfilling"] = True
-        answer["ProvisionedThroughput"] = {
-            "NumberOfDecreasesToday": 0,
-            "ReadCapacityUnits": index.read_units,
-            "WriteCapacityUnits": index.write_units,
-        }
+        answer["ProvisionedThroughput"] = _throughput(index, now_ms)
         if index.on_demand_limits:
             answer["OnDemandThroughput"] = dict(index.on_demand_limits)
         answer["WarmThroughput"] = _warm(table.billing_mode, index, status or index.status)
@@ -149,14 +149,21 @@ def _replica(tx: Any, table: TableDefinition, region: str) -> dict[str, Any]:
     return answer
 
 
-def _throughput(table: TableDefinition) -> dict[str, Any]:
+def decreases_today(of: TableDefinition | Index, now_ms: int) -> int:
+    """How often the throughput was lowered in the UTC day of `now_ms`."""
+    return of.units_decreases if not now_ms or of.units_decreased_ms // DAY_MS == now_ms // DAY_MS else 0
+
+
+def _throughput(of: TableDefinition | Index, now_ms: int) -> dict[str, Any]:
     answer: dict[str, Any] = {
-        "NumberOfDecreasesToday": table.units_decreases,
-        "ReadCapacityUnits": table.read_units,
-        "WriteCapacityUnits": table.write_units,
+        "NumberOfDecreasesToday": decreases_today(of, now_ms),
+        "ReadCapacityUnits": of.read_units,
+        "WriteCapacityUnits": of.write_units,
     }
-    if table.units_changed_ms:
-        answer["LastIncreaseDateTime"] = table.units_changed_ms / 1000
+    if of.units_changed_ms:
+        answer["LastIncreaseDateTime"] = of.units_changed_ms / 1000
+    if of.units_decreased_ms:
+        answer["LastDecreaseDateTime"] = of.units_decreased_ms / 1000
     return answer
 
 

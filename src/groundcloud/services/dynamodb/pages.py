@@ -74,13 +74,7 @@ class Source:
 
     def check_start_key(self, key: Item) -> None:
         """Raises ValidationException unless `key` has exactly the attributes of LastEvaluatedKey, well formed."""
-        for value in key.values():
-            try:
-                values.check(value)
-            except errors.AwsError as error:
-                if error.code != "ValidationException":
-                    raise
-                raise errors.invalid_start_key(error.message) from None
+        check_start_values(key)
         parts = self.key_parts
         if len(key) != len(parts):
             raise errors.invalid_start_key()
@@ -92,6 +86,17 @@ class Source:
         try:
             keys.encode(self.table.key, key)
         except errors.AwsError as error:
+            raise errors.invalid_start_key(error.message) from None
+
+
+def check_start_values(key: Item) -> None:
+    """What is wrong with an ExclusiveStartKey whatever the table."""
+    for value in key.values():
+        try:
+            values.check(value)
+        except errors.AwsError as error:
+            if error.code != "ValidationException":
+                raise
             raise errors.invalid_start_key(error.message) from None
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-from groundcloud.services.dynamodb import errors
+from groundcloud.services.dynamodb import errors, payload, values
 from groundcloud.wire import model as models
 from groundcloud.wire import validate
 
@@ -43,14 +43,13 @@ _NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWX
 _UNCHECKED = frozenset(("AttributeValue", "Key", "AttributeMap", "PutItemInputAttributeMap", "ExpressionAttributeValueMap"))
 """Checked and measured by `values` when they are used."""
 
-_JAVA_TYPES = {"integer": "Integer", "long": "Long", "boolean": "Boolean", "double": "Double", "string": "String", "timestamp": "Date"}
-
 
 def check(operation: str, request: Any) -> None:
     """Raises SerializationException or ValidationException; drops members that are JSON null."""
     problems: Problems = []
     _compiled("dynamodb", operation)(request, "", problems)
     if problems:
+        payload.check_types("dynamodb", operation, request)
         raise complaint(problems)
 
 
@@ -59,6 +58,7 @@ def check_streams(operation: str, request: Any) -> None:
     problems: Problems = []
     _compiled("dynamodbstreams", operation)(request, "", problems)
     if problems:
+        payload.check_types("dynamodbstreams", operation, request)
         raise complaint(problems)
 
 
@@ -100,9 +100,9 @@ def _of(model: models.Model, shape_name: str) -> Check | None:
     if kind == "map":
         return _map(model, shape_name)
     if kind == "string":
-        return _string(shape_name, shape)
-    if kind in ("integer", "long", "double"):
-        return _number(shape, _JAVA_TYPES[kind])
+        return _string(model, shape_name)
+    if kind in payload.JAVA_TYPES:
+        return _number(shape, payload.JAVA_TYPES[kind])
     if kind == "boolean":
         return _boolean
     return None
@@ -110,14 +110,13 @@ def _of(model: models.Model, shape_name: str) -> Check | None:
 
 def _structure(model: models.Model, shape_name: str, _: str) -> Check:
     shape = model.shapes[shape_name]
-    required = frozenset(shape.get("required", ()))
+    required = tuple(shape.get("required", ()))
     members = {name: (_lower(name), _of(model, reference["shape"])) for name, reference in shape["members"].items()}
+    whole = {name for name, reference in shape["members"].items() if model.shapes[reference["shape"]]["type"] in ("integer", "long")}
 
     def check_structure(value: Any, path: str, problems: Problems) -> None:
         if value.__class__ is not dict:
-            if isinstance(value, list):
-                raise errors.serialization(f"Unrecognized collection type class com.amazonaws.dynamodb.v20120810.{shape_name}")
-            raise errors.serialization("Unexpected value type in payload")
+            raise errors.serialization(values.not_a_structure(value, shape_name))
         prefix = path + "." if path else ""
         absent = None
         for name, content in value.items():
@@ -127,6 +126,8 @@ def _structure(model: models.Model, shape_name: str, _: str) -> Check:
             member = members.get(name)
             if member is not None and member[1] is not None:
                 member[1](content, prefix + member[0], problems)
+                if content.__class__ is float and name in whole:
+                    value[name] = int(content)
         if absent:
             for name in absent:
                 del value[name]
@@ -141,13 +142,11 @@ def _structure(model: models.Model, shape_name: str, _: str) -> Check:
 def _list(model: models.Model, shape_name: str, *, bounded: bool = True) -> Check:
     shape = model.shapes[shape_name]
     element = _of(model, shape["member"]["shape"])
-    lengths = _lengths(shape if bounded else {})
+    lengths = _lengths(model, shape_name) if bounded else _anything
 
     def check_list(value: Any, path: str, problems: Problems) -> None:
         if value.__class__ is not list:
-            if isinstance(value, dict):
-                raise errors.serialization("Start of structure or map found where not expected")
-            raise errors.serialization("Unexpected field type")
+            raise errors.serialization(values.not_a_list(value))
         lengths(value, path, problems)
         if element is not None:
             for position, content in enumerate(value, 1):
@@ -162,22 +161,20 @@ def _map(model: models.Model, shape_name: str) -> Check:
     value_shape = model.shapes[value_name]
     bounded = value_shape["type"] == "list" and "max" in value_shape
     element = _list(model, value_name, bounded=False) if bounded else _of(model, value_name)
-    lengths = _lengths(shape)
-    java = "java.lang.String" if model.shapes[value_name]["type"] == "string" else f"com.amazonaws.dynamodb.v20120810.{value_name}"
+    lengths = _lengths(model, shape_name)
+    java = payload.java_class(model, value_name)
     keys_are_tables = shape["key"]["shape"] == "TableArn"
 
     def check_map(value: Any, path: str, problems: Problems) -> None:
         if value.__class__ is not dict:
-            if isinstance(value, list):
-                raise errors.serialization(f"Unrecognized collection type java.util.Map<java.lang.String, {java}>")
-            raise errors.serialization("Unexpected field type")
+            raise errors.serialization(values.not_a_map(value, java))
         lengths(value, path, problems)
         for key, content in value.items():
             if keys_are_tables and not key.startswith("arn:"):
                 sentences = table_name_problems(key, path)
                 if sentences:
                     problems.append(
-                        _problem(_show(value), path, "Map keys must satisfy constraint: [Member must have length less than or equal to 255, "
+                        _problem(show(model, shape_name, value), path, "Map keys must satisfy constraint: [Member must have length less than or equal to 255, "
                                  "Member must have length greater than or equal to 3, "
                                  f"Member must satisfy regular expression pattern: {TABLE_NAME_PATTERN}]")
                     )  # fmt: skip
@@ -185,7 +182,7 @@ def _map(model: models.Model, shape_name: str) -> Check:
                 element(content, f"{path}.{key}.member", problems)
             if bounded and not value_shape["min"] <= len(content) <= value_shape["max"]:
                 problems.append(
-                    _problem(_show(value), path, "Map value must satisfy constraint: "
+                    _problem(show(model, shape_name, value), path, "Map value must satisfy constraint: "
                              f"[Member must have length less than or equal to {value_shape['max']}, "
                              f"Member must have length greater than or equal to {value_shape['min']}]")
                 )  # fmt: skip
@@ -193,15 +190,16 @@ def _map(model: models.Model, shape_name: str) -> Check:
     return check_map
 
 
-def _string(shape_name: str, shape: dict[str, Any]) -> Check:
-    lengths = _lengths(shape)
+def _string(model: models.Model, shape_name: str) -> Check:
+    shape = model.shapes[shape_name]
+    lengths = _lengths(model, shape_name)
     enum = ENUM_ORDER.get(shape_name) or shape.get("enum")
     pattern = None if enum else shape.get("pattern")
     is_table = shape_name == "TableArn"
 
     def check_string(value: Any, path: str, problems: Problems) -> None:
         if value.__class__ is not str:
-            raise errors.serialization(_not_a("String", value))
+            raise errors.serialization(values.not_a("String", value))
         if is_table and not value.startswith("arn:"):
             if not (3 <= len(value) <= 255 and _NAME_CHARACTERS.issuperset(value)):
                 problems.extend(table_name_problems(value, path))
@@ -221,7 +219,7 @@ def _number(shape: dict[str, Any], java: str) -> Check:
 
     def check_number(value: Any, path: str, problems: Problems) -> None:
         if value.__class__ is not int and value.__class__ is not float:
-            raise errors.serialization(_not_a(java, value))
+            raise errors.serialization(values.not_a(java, value))
         if low is not None and value < low:
             problems.append(_problem(str(value), path, f"Member must have value greater than or equal to {low}"))
         if high is not None and value > high:
@@ -232,19 +230,24 @@ def _number(shape: dict[str, Any], java: str) -> Check:
 
 def _boolean(value: Any, path: str, problems: Problems) -> None:
     if value.__class__ is not bool:
-        raise errors.serialization("Unexpected token received from parser" if isinstance(value, str) else _not_a("Boolean", value))
+        raise errors.serialization(values.not_a_boolean(value))
 
 
-def _lengths(shape: dict[str, Any]) -> Check:
+def _anything(value: Any, path: str, problems: Problems) -> None:
+    pass
+
+
+def _lengths(model: models.Model, shape_name: str) -> Check:
+    shape = model.shapes[shape_name]
     low, high = shape.get("min"), shape.get("max")
     if low is None and high is None:
-        return lambda value, path, problems: None
+        return _anything
 
     def check_lengths(value: Any, path: str, problems: Problems) -> None:
         if low is not None and len(value) < low:
-            problems.append(_problem(_show(value), path, f"Member must have length greater than or equal to {low}"))
+            problems.append(_problem(show(model, shape_name, value), path, f"Member must have length greater than or equal to {low}"))
         if high is not None and len(value) > high:
-            problems.append(_problem(_show(value), path, f"Member must have length less than or equal to {high}"))
+            problems.append(_problem(show(model, shape_name, value), path, f"Member must have length less than or equal to {high}"))
 
     return check_lengths
 
@@ -253,25 +256,21 @@ def _problem(shown: str, path: str, constraint: str) -> str:
     return f"Value '{shown}' at '{path}' failed to satisfy constraint: {constraint}"
 
 
-def _show(value: Any) -> str:
-    """As Java prints it: `[a, b]`, `{k=v}`."""
-    if isinstance(value, list):
-        return "[" + ", ".join(map(_show, value)) + "]"
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{key}={_show(content)}" for key, content in value.items()) + "}"
-    return str(value)
-
-
-def _not_a(java: str, value: Any) -> str:
-    if isinstance(value, list):
-        return f"Unrecognized collection type class java.lang.{java}"
-    if isinstance(value, dict):
-        return "Start of structure or map found where not expected"
+def show(model: models.Model, shape_name: str, value: Any) -> str:
+    """As Java prints it: `[a, b]`, `{k=v}`, `KeySchemaElement(attributeName=a, keyType=HASH)`."""
+    shape = model.shapes[shape_name]
+    if value is None:
+        return "null"
     if isinstance(value, bool):
-        return f"{'TRUE' if value else 'FALSE'}_VALUE cannot be converted to {java}"
-    if isinstance(value, str):
-        return f"STRING_VALUE cannot be converted to {java}"
-    return f"{'DECIMAL' if isinstance(value, float) else 'NUMBER'}_VALUE cannot be converted to {java}"
+        return "true" if value else "false"
+    if shape["type"] == "list":
+        return "[" + ", ".join(show(model, shape["member"]["shape"], content) for content in value) + "]"
+    if shape["type"] == "map":
+        return "{" + ", ".join(f"{key}={show(model, shape['value']['shape'], content)}" for key, content in value.items()) + "}"
+    if shape["type"] == "structure":
+        members = (f"{_lower(name)}={show(model, reference['shape'], value.get(name))}" for name, reference in shape["members"].items())
+        return f"{shape_name}({', '.join(members)})"
+    return str(value)
 
 
 def _lower(name: str) -> str:

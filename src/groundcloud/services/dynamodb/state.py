@@ -36,6 +36,9 @@ class Index(Record, frozen=True, kw_only=True):
     status: str = "ACTIVE"
     on_demand_limits: dict[str, int] = {}
     warm_throughput: dict[str, int] = {}
+    units_changed_ms: int = 0
+    units_decreases: int = 0
+    units_decreased_ms: int = 0
 
 
 class VectorIndex(Record, frozen=True, kw_only=True):
@@ -101,6 +104,11 @@ class TableDefinition(Record, frozen=True, kw_only=True):
     """What a replica has otherwise than the other regions, as UpdateTable was asked for it."""
     witness: str = ""
     """The region that stands for a third replica of a strongly consistent table; it holds nothing that can be read."""
+    units_decreased_ms: int = 0
+    """When the throughput was lowered last; `units_decreases` counts those of that UTC day."""
+    on_demand_switches_ms: tuple[int, ...] = ()
+    """The latest switches from provisioned to on-demand."""
+    time_to_live_changed_ms: int = 0
 
     def index(self, index_name: str) -> Index | None:
         return next((index for index in self.indexes if index.index_name == index_name), None)

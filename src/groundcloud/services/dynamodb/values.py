@@ -7,6 +7,7 @@ Source: API_AttributeValue; Developer Guide, "Naming rules and data types", "Dyn
 from __future__ import annotations
 
 import binascii
+import re
 from decimal import Decimal
 from typing import Any
 
@@ -27,6 +28,7 @@ TYPE_WORDS = {
 SETS = frozenset(("SS", "NS", "BS"))
 ORDERED = frozenset(("S", "N", "B"))
 
+_NOT_BASE64 = re.compile(r"[^A-Za-z0-9+/=]")
 _WIRE_TYPES = frozenset(TYPE_WORDS)
 _EMPTY = "Supplied AttributeValue is empty, must contain exactly one of the supported datatypes"
 _SEVERAL = "Supplied AttributeValue has more than one datatypes set, must contain exactly one of the supported datatypes"
@@ -39,7 +41,7 @@ def type_of(value: Value) -> str:
 def check_item(item: Item) -> int:
     """Checks and normalises every value in place; the size of the item in bytes as AWS counts it."""
     if item.__class__ is not dict:
-        raise errors.serialization(_not_a_map(item, "com.amazonaws.dynamodb.v20120810.AttributeValue"))
+        raise errors.serialization(not_a_map(item, "com.amazonaws.dynamodb.v20120810.AttributeValue"))
     size = 0
     for name, value in item.items():
         size += len(name) if name.isascii() else len(name.encode())
@@ -55,27 +57,27 @@ def check_item(item: Item) -> int:
 def check(value: Any, depth: int = 0) -> int:
     """Checks and normalises a value in place; its size in bytes. `depth` counts the lists and maps around it."""
     if value.__class__ is not dict:
-        raise errors.serialization(_not_a_structure(value, "AttributeValue"))
+        raise errors.serialization(not_a_structure(value, "AttributeValue"))
     if len(value) != 1:
         return _check_crowd(value, depth)
     kind, content = next(iter(value.items()))
     if kind == "S":
         if content.__class__ is not str:
-            raise errors.serialization(_not_a_string(content))
+            raise errors.serialization(not_a("String", content))
         return len(content) if content.isascii() else _utf8_length(content)
     if kind == "N":
         if content.__class__ is not str:
-            raise errors.serialization(_not_a_string(content))
+            raise errors.serialization(not_a("String", content))
         normal = numbers.normalize(content)
         value["N"] = normal
         return numbers.size_bytes(normal)
     if kind == "BOOL":
         if content.__class__ is not bool:
-            raise errors.serialization(_not_a_boolean(content))
+            raise errors.serialization(not_a_boolean(content))
         return 1
     if kind == "M":
         if content.__class__ is not dict:
-            raise errors.serialization(_not_a_map(content, "com.amazonaws.dynamodb.v20120810.AttributeValue"))
+            raise errors.serialization(not_a_map(content, "com.amazonaws.dynamodb.v20120810.AttributeValue"))
         if depth >= NESTING_DEPTH_MAX - 1 and content:
             raise errors.nested_too_deep()
         size = CONTAINER_BYTES + len(content)
@@ -85,7 +87,7 @@ def check(value: Any, depth: int = 0) -> int:
         return size
     if kind == "L":
         if content.__class__ is not list:
-            raise errors.serialization(_not_a_list(content))
+            raise errors.serialization(not_a_list(content))
         if depth >= NESTING_DEPTH_MAX - 1 and content:
             raise errors.nested_too_deep()
         size = CONTAINER_BYTES + len(content)
@@ -94,7 +96,7 @@ def check(value: Any, depth: int = 0) -> int:
         return size
     if kind == "NULL":
         if content.__class__ is not bool:
-            raise errors.serialization(_not_a_boolean(content))
+            raise errors.serialization(not_a_boolean(content))
         if not content:
             raise errors.invalid_parameters("Null attribute value types must have the value of true")
         return 1
@@ -142,7 +144,7 @@ def binary_length(text: str) -> int:
 def decode_binary(text: Any) -> bytes:
     """Raises SerializationException where `text` is not canonical base64."""
     if text.__class__ is not str:
-        raise errors.serialization(_not_a_blob(text))
+        raise errors.serialization(not_a_blob(text))
     if len(text) % 4:
         raise errors.serialization(f"Base64 encoded length is expected a multiple of 4 bytes but found: {len(text)}")
     try:
@@ -150,6 +152,9 @@ def decode_binary(text: Any) -> bytes:
     except ValueError:
         content = None
     if content is None or binascii.b2a_base64(content, newline=False).decode() != text:
+        strange = _NOT_BASE64.search(text)
+        if strange is not None:
+            raise errors.serialization(f"Invalid Base64 character: '{strange[0]}'")
         raise errors.serialization("Invalid last non-pad Base64 character dectected")
     return content
 
@@ -209,12 +214,12 @@ def _check_crowd(value: Value, depth: int) -> int:
 
 def _check_set(value: Value, kind: str, members: Any) -> int:
     if members.__class__ is not list:
-        raise errors.serialization(_not_a_list(members))
+        raise errors.serialization(not_a_list(members))
     if kind == "SS":
         size = 0
         for member in members:
             if member.__class__ is not str:
-                raise errors.serialization(_not_a_string(member))
+                raise errors.serialization(not_a("String", member))
             size += _utf8_length(member)
         if not members:
             raise errors.invalid_parameters("An string set  may not be empty")
@@ -226,7 +231,7 @@ def _check_set(value: Value, kind: str, members: Any) -> int:
     if kind == "NS":
         for member in members:
             if member.__class__ is not str:
-                raise errors.serialization(_not_a_string(member))
+                raise errors.serialization(not_a("String", member))
         if not members:
             raise errors.invalid_parameters("An number set  may not be empty")
         normal = [numbers.normalize(member) for member in members]
@@ -244,6 +249,47 @@ def _check_set(value: Value, kind: str, members: Any) -> int:
     return sum(map(len, contents))
 
 
+def not_a(java: str, content: Any) -> str:
+    """AWS's sentence for JSON that cannot become an instance of this class of java.lang."""
+    if content is None:
+        return "Unexpected null value"
+    if isinstance(content, list):
+        return f"Unrecognized collection type class java.lang.{java}"
+    if isinstance(content, dict):
+        return "Start of structure or map found where not expected"
+    return f"{_scalar_word(content)} cannot be converted to {java}"
+
+
+def not_a_boolean(content: Any) -> str:
+    if isinstance(content, str) or content is None:
+        return "Unexpected token received from parser"
+    return not_a("Boolean", content)
+
+
+def not_a_blob(content: Any) -> str:
+    if isinstance(content, list):
+        return "Unrecognized collection type class java.nio.ByteBuffer"
+    if isinstance(content, dict):
+        return "Start of structure or map found where not expected"
+    return "only base-64-encoded strings are convertible to bytes"
+
+
+def not_a_list(content: Any) -> str:
+    return "Start of structure or map found where not expected" if isinstance(content, dict) else "Unexpected field type"
+
+
+def not_a_map(content: Any, member_class: str) -> str:
+    if isinstance(content, list):
+        return f"Unrecognized collection type java.util.Map<java.lang.String, {member_class}>"
+    return "Unexpected field type"
+
+
+def not_a_structure(content: Any, shape: str) -> str:
+    if isinstance(content, list):
+        return f"Unrecognized collection type class com.amazonaws.dynamodb.v20120810.{shape}"
+    return "Unexpected value type in payload"
+
+
 def _scalar_word(content: Any) -> str:
     if content is True:
         return "TRUE_VALUE"
@@ -252,47 +298,3 @@ def _scalar_word(content: Any) -> str:
     if isinstance(content, float):
         return "DECIMAL_VALUE"
     return "NUMBER_VALUE" if isinstance(content, int) else "STRING_VALUE"
-
-
-def _not_a_string(content: Any) -> str:
-    if content is None:
-        return "Unexpected null value"
-    if isinstance(content, list):
-        return "Unrecognized collection type class java.lang.String"
-    if isinstance(content, dict):
-        return "Start of structure or map found where not expected"
-    return f"{_scalar_word(content)} cannot be converted to String"
-
-
-def _not_a_boolean(content: Any) -> str:
-    if isinstance(content, str) or content is None:
-        return "Unexpected token received from parser"
-    if isinstance(content, list):
-        return "Unrecognized collection type class java.lang.Boolean"
-    if isinstance(content, dict):
-        return "Start of structure or map found where not expected"
-    return f"{_scalar_word(content)} cannot be converted to Boolean"
-
-
-def _not_a_blob(content: Any) -> str:
-    if isinstance(content, list):
-        return "Unrecognized collection type class java.nio.ByteBuffer"
-    if isinstance(content, dict):
-        return "Start of structure or map found where not expected"
-    return "only base-64-encoded strings are convertible to bytes"
-
-
-def _not_a_list(content: Any) -> str:
-    return "Start of structure or map found where not expected" if isinstance(content, dict) else "Unexpected field type"
-
-
-def _not_a_map(content: Any, member_class: str) -> str:
-    if isinstance(content, list):
-        return f"Unrecognized collection type java.util.Map<java.lang.String, {member_class}>"
-    return "Unexpected field type"
-
-
-def _not_a_structure(content: Any, shape: str) -> str:
-    if isinstance(content, list):
-        return f"Unrecognized collection type class com.amazonaws.dynamodb.v20120810.{shape}"
-    return "Unexpected value type in payload"

@@ -8,7 +8,7 @@ Pure; raises ValidationException with AWS's sentences in AWS's order.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -25,7 +25,9 @@ from groundcloud.services.dynamodb.expressions.tokens import InvalidExpression, 
 from groundcloud.services.dynamodb.expressions.updates import Update, compile_update
 from groundcloud.services.dynamodb.values import Value
 
-__all__ = ["NOTHING", "Expressions", "compile_expressions", "read_expressions", "read_search", "read_values"]
+__all__ = [
+    "NOTHING", "CheckedValues", "Expressions", "check_names", "compile_expressions", "read_expressions", "read_search", "read_values",
+]  # fmt: skip
 
 CACHED_MAX = 4096
 """Compiled requests kept; applications have tens."""
@@ -59,6 +61,8 @@ def read_expressions(request: dict[str, Any]) -> tuple[Expressions, dict[str, Va
     if found_values is None:
         found_values = {}
         types: tuple[tuple[str, str], ...] = ()
+    elif found_values.__class__ is CheckedValues:
+        types = found_values.types
     else:
         types = read_values(found_values)
     compiled = compile_expressions(
@@ -88,6 +92,16 @@ def read_search(request: dict[str, Any]) -> tuple[Expressions, dict[str, Value]]
     return _compile_search(condition, projection, None if names is None else tuple(names.items()), types), found_values or {}
 
 
+class CheckedValues(dict[str, Value]):
+    """ExpressionAttributeValues that were checked already, and the type of each. Raises ValidationException as it is made."""
+
+    __slots__ = ("types",)
+
+    def __init__(self, found: dict[str, Value]) -> None:
+        self.types = read_values(found)
+        super().__init__(found)
+
+
 def read_values(found: dict[str, Value]) -> tuple[tuple[str, str], ...]:
     """Checks ExpressionAttributeValues and gives the type of each."""
     if not found:
@@ -100,9 +114,10 @@ def read_values(found: dict[str, Value]) -> tuple[tuple[str, str], ...]:
         except AwsError as error:
             if error.code != "ValidationException":
                 raise
-            _check_placeholders("ExpressionAttributeValues", _VALUE_KEY, found)
+            _check_value_keys(tuple(found))
             raise errors.validation(f"ExpressionAttributeValues contains invalid value: {error.message} for key {placeholder}") from None
         types.append((placeholder, next(iter(value))))
+    _check_value_keys(tuple(found))
     return tuple(types)
 
 
@@ -116,8 +131,7 @@ def compile_expressions(
     names: tuple[tuple[str, str], ...] | None,
     types: tuple[tuple[str, str], ...],
 ) -> Expressions:
-    _check_names(names)
-    _check_placeholders("ExpressionAttributeValues", _VALUE_KEY, dict(types))
+    check_names(names)
     compiler = _Compiler(dict(names or ()), dict(types))
     compiled = compiler.compiled
     if update is not None:
@@ -142,8 +156,7 @@ def compile_expressions(
 def _compile_search(
     condition: str | None, projection: str | None, names: tuple[tuple[str, str], ...] | None, types: tuple[tuple[str, str], ...]
 ) -> Expressions:
-    _check_names(names)
-    _check_placeholders("ExpressionAttributeValues", _VALUE_KEY, dict(types))
+    check_names(names)
     compiler = _Compiler(dict(names or ()), dict(types))
     compiled = compiler.compiled
     tree = None if condition is None else compiler.run_condition("SearchConditionExpression", condition).tree
@@ -204,14 +217,21 @@ def _raising(parameter: str, check: Callable[[dict[str, Value]], str | None]) ->
     return run
 
 
-def _check_names(names: tuple[tuple[str, str], ...] | None) -> None:
+@lru_cache(maxsize=CACHED_MAX)
+def check_names(names: tuple[tuple[str, str], ...] | None) -> None:
+    """Raises ValidationException unless there are ExpressionAttributeNames and all begin with `#`."""
     if names is not None:
         if not names:
             raise errors.validation("ExpressionAttributeNames must not be empty")
         _check_placeholders("ExpressionAttributeNames", _NAME_KEY, dict(names))
 
 
-def _check_placeholders(parameter: str, pattern: re.Pattern[str], provided: dict[str, Any]) -> None:
+@lru_cache(maxsize=CACHED_MAX)
+def _check_value_keys(placeholders: tuple[str, ...]) -> None:
+    _check_placeholders("ExpressionAttributeValues", _VALUE_KEY, placeholders)
+
+
+def _check_placeholders(parameter: str, pattern: re.Pattern[str], provided: Iterable[str]) -> None:
     for placeholder in provided:
         if not pattern.fullmatch(placeholder):
             raise errors.validation(f'{parameter} contains invalid key: Syntax error; key: "{placeholder}"')

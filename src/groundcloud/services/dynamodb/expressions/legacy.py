@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from groundcloud.services.dynamodb import errors
+from groundcloud.services.dynamodb import errors, payload
 from groundcloud.services.dynamodb import values as attribute_values
+from groundcloud.services.dynamodb.expressions import CheckedValues, check_names
 from groundcloud.services.dynamodb.expressions.comparisons import (
     Test,
     begins_with,
@@ -38,8 +39,20 @@ _TYPES = {
 _KEY_OPERATORS = {"EQ": "=", "LT": "<", "LE": "<=", "GT": ">", "GE": ">=", "BETWEEN": "BETWEEN", "BEGINS_WITH": "begins_with"}
 
 
-def check_mixture(request: dict[str, Any], expressions: tuple[str, ...], others: tuple[str, ...]) -> None:
-    """Expressions and legacy parameters exclude each other; names and values want an expression."""
+def check_mixture(operation: str, request: dict[str, Any], expressions: tuple[str, ...], others: tuple[str, ...]) -> None:
+    """Expressions and legacy parameters exclude each other; names and values want an expression, and must be well formed.
+
+    AWS looks at these before anything else in the request. Replaces ExpressionAttributeValues by what `read_expressions` takes as checked.
+    """
+    try:
+        _check_mixture(request, expressions, others)
+    except errors.AwsError:
+        if operation:
+            payload.check_types("dynamodb", operation, request)
+        raise
+
+
+def _check_mixture(request: dict[str, Any], expressions: tuple[str, ...], others: tuple[str, ...]) -> None:
     given = [name for name in expressions if name in request]
     if given:
         if "KeyConditionExpression" not in request:
@@ -52,6 +65,8 @@ def check_mixture(request: dict[str, Any], expressions: tuple[str, ...], others:
             )
     elif "ExpressionAttributeNames" in request:
         raise errors.validation("ExpressionAttributeNames can only be specified when using expressions")
+    if "ExpressionAttributeNames" in request:
+        check_names(tuple(request["ExpressionAttributeNames"].items()))
     if "ExpressionAttributeValues" in request:
         takers = [name for name in expressions if name != "ProjectionExpression"]
         if takers and not any(name in request for name in takers):
@@ -59,6 +74,8 @@ def check_mixture(request: dict[str, Any], expressions: tuple[str, ...], others:
                 "ExpressionAttributeValues can only be specified when using expressions: "
                 f"{' and '.join(takers)} {'are' if len(takers) > 1 else 'is'} null"
             )
+        if takers:
+            request["ExpressionAttributeValues"] = CheckedValues(request["ExpressionAttributeValues"])
 
 
 def check_attributes_to_get(names: list[str]) -> None:

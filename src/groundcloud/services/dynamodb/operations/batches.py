@@ -9,7 +9,8 @@ import msgspec
 from groundcloud.kernel.service import operation
 from groundcloud.services.dynamodb import access, capacity, errors, indexes, items, keys, shapes, state, throttling, values
 from groundcloud.services.dynamodb.capacity import Usage
-from groundcloud.services.dynamodb.operations.items import check_scalar_keys, read_projection
+from groundcloud.services.dynamodb.operations.items import check_projection, check_scalar_keys, read_projection
+from groundcloud.services.dynamodb.values import Item
 
 if TYPE_CHECKING:
     from groundcloud.kernel.call import Call
@@ -40,9 +41,11 @@ def batch_get_item(call: Call, request: Request) -> dict[str, Any]:
         raise errors.validation("Too many items requested for the BatchGetItem call")
     plans = []
     for table_name, of_table in wanted.items():
-        projection = read_projection(of_table)
+        check_projection("", of_table)
         for key in of_table["Keys"]:
             values.check_item(key)
+        _check_distinct(of_table["Keys"])
+        projection = read_projection(of_table)
         plans.append((table_name, of_table, projection))
     responses: dict[str, list[Any]] = {}
     unprocessed: dict[str, Any] = {}
@@ -150,6 +153,12 @@ def batch_write_item(call: Call, request: Request) -> dict[str, Any]:
     if consumed and consumed[0] is not None:
         answer["ConsumedCapacity"] = consumed
     return answer
+
+
+def _check_distinct(found: list[Item]) -> None:
+    """The same key twice, which AWS refuses before it looks at the table."""
+    if len(found) > 1 and len({msgspec.json.encode(key, order="sorted") for key in found}) < len(found):
+        raise errors.validation("Provided list of item keys contains duplicates")
 
 
 def _item_of(write: Request) -> Request:

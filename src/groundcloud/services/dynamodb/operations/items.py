@@ -25,7 +25,7 @@ Request = dict[str, Any]
 @operation(raw=True, resource=access.table_of_request, context=access.facts_of_key)
 def put_item(call: Call, request: Request) -> dict[str, Any]:
     shapes.check("PutItem", request)
-    legacy.check_mixture(request, ("ConditionExpression",), ("Expected", "ConditionalOperator"))
+    legacy.check_mixture("PutItem", request, ("ConditionExpression",), ("Expected", "ConditionalOperator"))
     item = request["Item"]
     size = values.check_item(item)
     _check_return_values(request)
@@ -53,6 +53,7 @@ def put_item(call: Call, request: Request) -> dict[str, Any]:
 @operation(raw=True, resource=access.table_of_request, context=access.facts_of_key)
 def get_item(call: Call, request: Request) -> dict[str, Any]:
     shapes.check("GetItem", request)
+    check_projection("GetItem", request)
     values.check_item(request["Key"])
     projection = read_projection(request)
     tx, table_name = access.place(call, request["TableName"])
@@ -87,7 +88,7 @@ def get_item(call: Call, request: Request) -> dict[str, Any]:
 @operation(raw=True, resource=access.table_of_request, context=access.facts_of_key)
 def delete_item(call: Call, request: Request) -> dict[str, Any]:
     shapes.check("DeleteItem", request)
-    legacy.check_mixture(request, ("ConditionExpression",), ("Expected", "ConditionalOperator"))
+    legacy.check_mixture("DeleteItem", request, ("ConditionExpression",), ("Expected", "ConditionalOperator"))
     values.check_item(request["Key"])
     _check_return_values(request)
     test, found = read_condition(request)
@@ -111,7 +112,9 @@ def delete_item(call: Call, request: Request) -> dict[str, Any]:
 @operation(raw=True, resource=access.table_of_request, context=access.facts_of_key)
 def update_item(call: Call, request: Request) -> dict[str, Any]:
     shapes.check("UpdateItem", request)
-    legacy.check_mixture(request, ("UpdateExpression", "ConditionExpression"), ("AttributeUpdates", "Expected", "ConditionalOperator"))
+    legacy.check_mixture(
+        "UpdateItem", request, ("UpdateExpression", "ConditionExpression"), ("AttributeUpdates", "Expected", "ConditionalOperator")
+    )
     values.check_item(request["Key"])
     update, test, found = read_update(request)
     tx, table_name = access.place(call, request["TableName"])
@@ -172,13 +175,16 @@ def read_update(request: Request) -> tuple[Update | None, Test | None, dict[str,
     return expressions.update or update, test, found
 
 
+def check_projection(operation: str, request: Request) -> None:
+    """What AWS looks at before the keys of a read."""
+    if "ProjectionExpression" in request or "ExpressionAttributeNames" in request:
+        legacy.check_mixture(operation, request, ("ProjectionExpression",), ("AttributesToGet",))
+
+
 def read_projection(request: Request) -> Projection | None:
-    """ProjectionExpression or AttributesToGet."""
+    """ProjectionExpression or AttributesToGet, after `check_projection`."""
     if "ProjectionExpression" in request:
-        legacy.check_mixture(request, ("ProjectionExpression",), ("AttributesToGet",))
         return read_expressions(request)[0].projection
-    if "ExpressionAttributeNames" in request:
-        legacy.check_mixture(request, ("ProjectionExpression",), ("AttributesToGet",))
     if "AttributesToGet" in request:
         legacy.check_attributes_to_get(request["AttributesToGet"])
         return Projection((name,) for name in request["AttributesToGet"])

@@ -31,6 +31,7 @@ def query(call: Call, request: Request) -> dict[str, Any] | Coroutine[Any, Any, 
     """Most pages are read in one turn; a page of thousands of small items is read on in others, as a Scan's is."""
     shapes.check("Query", request)
     legacy.check_mixture(
+        "Query",
         request,
         ("ProjectionExpression", "FilterExpression", "KeyConditionExpression"),
         ("AttributesToGet", "QueryFilter", "ConditionalOperator", "KeyConditions"),
@@ -122,7 +123,9 @@ class Reading:
 def _begin_scan(call: Call, request: Request) -> tuple[Reading, Transaction, tuple[Any, ...] | None]:
     """Checks the request; the reading, where the table is, and the place after which to begin."""
     shapes.check("Scan", request)
-    legacy.check_mixture(request, ("ProjectionExpression", "FilterExpression"), ("AttributesToGet", "ScanFilter", "ConditionalOperator"))
+    legacy.check_mixture(
+        "Scan", request, ("ProjectionExpression", "FilterExpression"), ("AttributesToGet", "ScanFilter", "ConditionalOperator")
+    )
     expressions, found, test = _read(request, "ScanFilter")
     segment, total = _segments(request)
     tx, table_name = access.place(call, request["TableName"])
@@ -146,12 +149,14 @@ def _begin_scan(call: Call, request: Request) -> tuple[Reading, Transaction, tup
 
 def _read(request: Request, legacy_filter: str) -> tuple[Expressions, dict[str, Value], Test | None]:
     """The compiled expressions, their values, and the filter of either make."""
-    if "AttributesToGet" in request:
-        legacy.check_attributes_to_get(request["AttributesToGet"])
     test = None
     legacy.check_conditional_operator(request, legacy_filter)
     if request.get(legacy_filter):
         test = legacy.read_filter(request[legacy_filter], request.get("ConditionalOperator"))
+    if "ExclusiveStartKey" in request:
+        pages.check_start_values(request["ExclusiveStartKey"])
+    if "AttributesToGet" in request:
+        legacy.check_attributes_to_get(request["AttributesToGet"])
     expressions: Expressions = NOTHING
     found: dict[str, Value] = {}
     if "KeyConditionExpression" in request or "FilterExpression" in request or "ProjectionExpression" in request:

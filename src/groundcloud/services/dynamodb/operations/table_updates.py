@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from groundcloud.kernel.service import operation
-from groundcloud.services.dynamodb import access, changes, descriptions, errors, schema, shapes, state
+from groundcloud.services.dynamodb import access, changes, descriptions, errors, schema, shapes, state, throughputs
 from groundcloud.services.dynamodb.operations.replicas import change_replicas
 from groundcloud.services.dynamodb.operations.tables import (
     NUMBERS,
@@ -44,7 +44,7 @@ def update_table(call: Call, request: Request) -> dict[str, Any]:
     for parameter in _NOT_IMPLEMENTED:
         if parameter in request:
             raise errors.not_implemented(f"{parameter} of UpdateTable")
-    if not any(name in request for name in _CHANGES):
+    if not any(request.get(name) not in (None, []) for name in _CHANGES):
         raise errors.validation(
             "At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, GlobalSecondaryIndexUpdates or SSESpecification or "
             "ReplicaUpdates is required"
@@ -63,7 +63,7 @@ def update_table(call: Call, request: Request) -> dict[str, Any]:
             state.put_table(place, _changed(call, place, replica, shared))
     changed = change_replicas(call, tx, changed, request)
     state.put_table(tx, changed)
-    return {"TableDescription": descriptions.describe(tx, changed, "UPDATING")}
+    return {"TableDescription": descriptions.describe(tx, changed, "UPDATING", call.now_ms)}
 
 
 def _changed(call: Call, tx: Any, table: TableDefinition, request: Request) -> TableDefinition:
@@ -123,34 +123,21 @@ def _with_capacity(call: Call, table: TableDefinition, request: Request) -> Tabl
                 "Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is PAY_PER_REQUEST"
             )
     if billing_mode != table.billing_mode:
-        if billing_mode == "PROVISIONED":
-            if table.vectors:
-                schema.check_vectors_billed(billing_mode)
-            if throughput is None:
-                raise errors.invalid_parameters("ProvisionedThroughput must be specified when BillingMode is PROVISIONED")
-            units = {"read_units": throughput["ReadCapacityUnits"], "write_units": throughput["WriteCapacityUnits"]}
-            return table.replace(billing_mode=billing_mode, units_changed_ms=call.now_ms, **units)  # type: ignore[no-any-return]
-        indexes = tuple(index.replace(read_units=0, write_units=0) for index in table.indexes)
-        return table.replace(  # type: ignore[no-any-return]
-            billing_mode=billing_mode, billing_changed_ms=call.now_ms, read_units=0, write_units=0, indexes=indexes
-        )
+        if billing_mode == "PAY_PER_REQUEST":
+            return throughputs.switched_to_on_demand(table, call.now_ms)
+        if table.vectors:
+            schema.check_vectors_billed(billing_mode)
+        if throughput is None:
+            raise errors.invalid_parameters("ProvisionedThroughput must be specified when BillingMode is PROVISIONED")
+        given = {update["Update"]["IndexName"] for update in request.get("GlobalSecondaryIndexUpdates") or () if "Update" in update}
+        for index in table.indexes:
+            if index.is_global and index.index_name not in given:
+                raise errors.invalid_parameters(f"ProvisionedThroughput must be specified for index: {index.index_name}")
+        units = {"read_units": throughput["ReadCapacityUnits"], "write_units": throughput["WriteCapacityUnits"]}
+        return table.replace(billing_mode=billing_mode, units_changed_ms=call.now_ms, **units)  # type: ignore[no-any-return]
     if throughput is None:
         return table
-    reads, writes = throughput["ReadCapacityUnits"], throughput["WriteCapacityUnits"]
-    if (reads, writes) == (table.read_units, table.write_units):
-        raise errors.validation(
-            "The provisioned throughput for the table will not change. The requested value equals the current value. "
-            f"Current ReadCapacityUnits provisioned for the table: {reads}. Requested ReadCapacityUnits: {reads}. "
-            f"Current WriteCapacityUnits provisioned for the table: {writes}. Requested WriteCapacityUnits: {writes}. "
-            "Refer to the Amazon DynamoDB Developer Guide for current limits and how to request higher limits."
-        )
-    decreased = reads < table.read_units or writes < table.write_units
-    return table.replace(  # type: ignore[no-any-return]
-        read_units=reads,
-        write_units=writes,
-        units_changed_ms=call.now_ms,
-        units_decreases=table.units_decreases + decreased,
-    )
+    return throughputs.changed(table, throughput, "the table", call.now_ms)
 
 
 def _with_stream(call: Call, tx: Any, table: TableDefinition, request: Request) -> TableDefinition:
@@ -191,7 +178,7 @@ def _with_indexes(call: Call, tx: Any, table: TableDefinition, request: Request)
             index = indexes.get(spec["IndexName"])
             if index is None or not index.is_global:
                 raise errors.resource_not_found()
-            indexes[index.index_name] = _updated(index, spec, table.billing_mode)
+            indexes[index.index_name] = _updated(index, spec, table.billing_mode, call.now_ms)
     found = tuple(indexes.values())
     others = _searched(table, request)
     used = {name for name, _ in table.key} | {name for index in found for name, _ in (*index.partition_keys, *index.sort_keys)} | others
@@ -257,19 +244,14 @@ def _created(tx: Any, table: TableDefinition, spec: Request, types: dict[str, st
     return index.replace(status="CREATING")  # type: ignore[no-any-return]
 
 
-def _updated(index: Index, spec: Request, billing_mode: str) -> Index:
+def _updated(index: Index, spec: Request, billing_mode: str, now_ms: int) -> Index:
     throughput = spec.get("ProvisionedThroughput")
     if throughput is not None:
-        reads, writes = throughput["ReadCapacityUnits"], throughput["WriteCapacityUnits"]
-        if (reads, writes) == (index.read_units, index.write_units):
-            raise errors.validation(
-                f"The provisioned throughput for the index {index.index_name} will not change. "
-                "The requested value equals the current value. "
-                f"Current ReadCapacityUnits provisioned for the index: {reads}. Requested ReadCapacityUnits: {reads}. "
-                f"Current WriteCapacityUnits provisioned for the index: {writes}. Requested WriteCapacityUnits: {writes}. "
-                "Refer to the Amazon DynamoDB Developer Guide for current limits and how to request higher limits."
+        if billing_mode == "PAY_PER_REQUEST":
+            raise errors.invalid_parameters(
+                f"ProvisionedThroughput should not be specified for index: {index.index_name} when BillingMode is PAY_PER_REQUEST"
             )
-        index = index.replace(read_units=reads, write_units=writes)
+        index = throughputs.changed(index, throughput, f"the index {index.index_name}", now_ms)
     if "OnDemandThroughput" in spec:
         index = index.replace(on_demand_limits=_limits(spec["OnDemandThroughput"], index.on_demand_limits))
     if "WarmThroughput" in spec:

@@ -53,11 +53,9 @@ def create_table(call: Call, request: Request) -> dict[str, Any]:
     for parameter in _NOT_IMPLEMENTED:
         if parameter in request:
             raise errors.not_implemented(f"{parameter} of CreateTable")
-    for required in ("AttributeDefinitions", "KeySchema"):
-        if required not in request:
-            raise shapes.complaint(
-                [f"Value null at '{required[0].lower()}{required[1:]}' failed to satisfy constraint: Member must not be null"]
-            )
+    missing = [path for path, name in (("attributeDefinitions", "AttributeDefinitions"), ("keySchema", "KeySchema")) if name not in request]
+    if missing:
+        raise shapes.complaint([f"Value null at '{path}' failed to satisfy constraint: Member must not be null" for path in missing])
     schema.check_billing(request)
     key = schema.read_table_key(request)
     tx, table_name = access.place(call, request["TableName"])
@@ -83,7 +81,7 @@ def create_table(call: Call, request: Request) -> dict[str, Any]:
 def describe_table(call: Call, request: Request) -> dict[str, Any]:
     shapes.check("DescribeTable", named(request))
     tx, table = load(call, request["TableName"])
-    return {"Table": descriptions.describe(tx, table)}
+    return {"Table": descriptions.describe(tx, table, now_ms=call.now_ms)}
 
 
 def _every_table(call: Call, request: Request) -> str:

@@ -18,9 +18,7 @@ TAGS_PAGE_MAX = 10
 @operation(raw=True, resource=access.arn_of_request)
 def tag_resource(call: Call, request: Request) -> dict[str, Any]:
     shapes.check("TagResource", request)
-    tx, arn = _tagged(call, request["ResourceArn"])
-    if not request["Tags"]:
-        raise errors.validation("Atleast one Tag needs to be provided as Input.")
+    tx, arn = _tagged(call, request["ResourceArn"], "" if request["Tags"] else "Tag")
     tags.add(tx, arn, request["Tags"])
     _switch_throttling(tx, arn)
     return {}
@@ -29,9 +27,7 @@ def tag_resource(call: Call, request: Request) -> dict[str, Any]:
 @operation(raw=True, resource=access.arn_of_request)
 def untag_resource(call: Call, request: Request) -> dict[str, Any]:
     shapes.check("UntagResource", request)
-    tx, arn = _tagged(call, request["ResourceArn"])
-    if not request["TagKeys"]:
-        raise errors.validation("Atleast one Tag Key needs to be provided as Input.")
+    tx, arn = _tagged(call, request["ResourceArn"], "" if request["TagKeys"] else "Tag Key")
     tags.remove(tx, arn, request["TagKeys"])
     _switch_throttling(tx, arn)
     return {}
@@ -83,13 +79,18 @@ def delete_resource_policy(call: Call, request: Request) -> dict[str, Any]:
     return {"RevisionId": found.revision_id}
 
 
-def _tagged(call: Call, arn: str) -> tuple[Any, str]:
-    """The place of a table named by ARN, and the ARN. Raises AccessDenied-like ValidationException for what is no ARN of a table."""
+def _tagged(call: Call, arn: str, lacking: str = "") -> tuple[Any, str]:
+    """The place of a table named by ARN, and the ARN. Raises AccessDenied-like ValidationException for what is no ARN of a table.
+
+    `lacking` is what the request has none of, where it has none; AWS looks at that before the table.
+    """
     if not arn.startswith("arn:"):
         raise errors.validation(f"Invalid TableArn: Invalid ResourceArn provided as input {arn}")
     tx, table_name = access.place(call, arn)
     if not arn.endswith(f":table/{table_name}"):  # neither an index nor a stream has tags
         raise errors.validation(f"Invalid TableArn: Invalid ResourceArn provided as input {arn}")
+    if lacking:
+        raise errors.validation(f"Atleast one {lacking} needs to be provided as Input.")
     if state.find_table(tx, table_name) is None:
         raise errors.no_resource_for_arn(arn)
     return tx, arn

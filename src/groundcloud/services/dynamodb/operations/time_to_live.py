@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 Request = dict[str, Any]
 
 SURVEY_TIMER = "dynamodb.survey"
+CHANGE_DISTANCE_MS = 3_600_000
+"""AWS takes up to an hour for a change and refuses another meanwhile. Source: API_UpdateTimeToLive."""
 
 
 @operation(raw=True, resource=access.table_of_request)
@@ -36,6 +38,9 @@ def update_time_to_live(call: Call, request: Request) -> dict[str, Any]:
             raise errors.validation("TimeToLive is already disabled")
         if current != attribute:
             raise errors.validation(f"TimeToLive is active on a different AttributeName: current AttributeName is {current}")
+    # Stacks are not held to it: a change of the attribute is two calls in a row.
+    if call.http is not None and call.now_ms < table.time_to_live_changed_ms + CHANGE_DISTANCE_MS:
+        raise errors.validation("Time to live has been modified multiple times within a fixed interval")
     _switch(call, tx, table, attribute, enabled)
     for region in table.replicas:
         place = tx.at(tx.account, region)
@@ -55,7 +60,8 @@ def describe_time_to_live(call: Call, request: Request) -> dict[str, Any]:
 
 
 def _switch(call: Call, tx: Any, table: state.TableDefinition, attribute: str, enabled: bool) -> None:
-    state.put_table(tx, table.replace(time_to_live_attribute=attribute if enabled else None))
+    changed = table.replace(time_to_live_attribute=attribute if enabled else None, time_to_live_changed_ms=call.now_ms)
+    state.put_table(tx, changed)
     if not enabled:
         expiry.forget_timer(call, tx, table)
     payload = {"table_name": table.table_name, "table_number": table.table_number, "attribute": attribute, "enabled": enabled}

@@ -17,10 +17,16 @@ from groundcloud.base.errors import AwsError
 from groundcloud.kernel.service import Access, operation
 from groundcloud.services.dynamodb import access, capacity, errors, indexes, items, keys, shapes, state, throttling, values
 from groundcloud.services.dynamodb.capacity import Usage
-from groundcloud.services.dynamodb.expressions import read_expressions
+from groundcloud.services.dynamodb.expressions import legacy, read_expressions
 from groundcloud.services.dynamodb.expressions.comparisons import Test
 from groundcloud.services.dynamodb.expressions.updates import Update
-from groundcloud.services.dynamodb.operations.items import check_scalar_keys, check_update_keys, read_projection, updated_item
+from groundcloud.services.dynamodb.operations.items import (
+    check_projection,
+    check_scalar_keys,
+    check_update_keys,
+    read_projection,
+    updated_item,
+)
 from groundcloud.services.dynamodb.state import TableDefinition
 from groundcloud.services.dynamodb.values import Item, Value
 from groundcloud.store import Record, Table
@@ -118,8 +124,9 @@ def transact_get_items(call: Call, request: Request) -> dict[str, Any]:
     reasons: list[dict[str, Any]] = []
     for entry in request["TransactItems"]:
         spec = entry["Get"]
-        projection = read_projection(spec)
+        check_projection("", spec)
         values.check_item(spec["Key"])
+        projection = read_projection(spec)
         tx, table_name = access.place(call, spec["TableName"])
         table = state.load_table(tx, table_name)
         if projection is not None and projection.nested:
@@ -249,6 +256,8 @@ def _answered(call: Call, token: str, digest: bytes, request: Request) -> dict[s
 def _read_part(call: Call, kind: str, spec: Request) -> Part:
     """Everything about one action that needs no item. Raises ValidationException or ResourceNotFoundException for the whole request."""
     size = 0
+    taken = ("UpdateExpression", "ConditionExpression") if kind == "Update" else ("ConditionExpression",)
+    legacy.check_mixture("", spec, taken, ())
     if kind == "Put":
         size = values.check_item(spec["Item"])
         items.check_size(size)
@@ -260,10 +269,6 @@ def _read_part(call: Call, kind: str, spec: Request) -> Part:
         expressions, found = read_expressions(spec)
         update = expressions.update
         test = expressions.condition.test if expressions.condition is not None else None
-    elif "ExpressionAttributeNames" in spec:
-        raise errors.validation("ExpressionAttributeNames can only be specified when using expressions")
-    elif "ExpressionAttributeValues" in spec:
-        raise errors.validation("ExpressionAttributeValues can only be specified when using expressions: ConditionExpression is null")
     tx, table_name = access.place(call, spec["TableName"])
     table = state.load_table(tx, table_name)
     part = Part(kind, spec, tx, table, None, spec["Item"] if kind == "Put" else spec["Key"], test, update, found, size)
