@@ -208,6 +208,8 @@ def test_s3_control_is_told_from_s3_by_its_account_header() -> None:
         (request("POST", "/b"), "s3", "PreconditionFailed"),
         (request("GET", "/"), "braket", "UnknownService"),
         (request("GET", "/b/%ff%fe"), "s3", "InvalidURI"),
+        (request("GET", "/b/%zz"), "s3", "InvalidURI"),
+        (request("GET", "/b/a%2"), "s3", "InvalidURI"),
         (request("POST", "/service/x", {"smithy-protocol": "rpc-v2-cbor"}), None, "UnknownOperationException"),
         (form(Action="Nothing", Version="1999-01-01"), None, "UnknownOperationException"),
         (request("POST", "/", {"content-type": "application/x-www-form-urlencoded"}, b"Action=\xff"), "iam", "MalformedQueryString"),

@@ -185,8 +185,13 @@ def _below(node: _Node, segment: str, labels: list[tuple[str, str]]) -> _Node:
     return node.mixed[-1][1]
 
 
+_MALFORMED = re.compile(r"%(?![0-9A-Fa-f]{2})")
+
+
 def _decoded(label: str) -> str:
     try:
+        if _MALFORMED.search(label):
+            raise AwsError("InvalidURI", "Couldn't parse the specified URI.", status=400)
         return unquote_to_bytes(label).decode()
     except UnicodeDecodeError:
         raise AwsError("InvalidURI", "Couldn't parse the specified URI.", status=400) from None

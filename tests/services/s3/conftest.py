@@ -89,7 +89,7 @@ def send(ground: Any, account: str) -> Callable[..., tuple[int, dict[str, str], 
         connection = http.client.HTTPConnection(ground.endpoint.partition("//")[2])
         connection.putrequest(method, target, skip_accept_encoding=True)
         for name, value in [*wanted.headers.items(), *unsigned]:
-            connection.putheader(name, value)
+            connection.putheader(name, value.encode() if isinstance(value, str) else value)
         if body:
             connection.putheader("content-length", str(len(body)))
         connection.endheaders(body or None)

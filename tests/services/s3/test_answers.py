@@ -37,6 +37,13 @@ REFUSED: list[tuple[str, str, dict[str, str], bytes, int, str, str, dict[str, st
     ("PUT", "/{b}?versioning", {}, b"<Versioning><Status>Enabled</Status></Versioning>", 400, "MalformedXML",
      "The XML you provided was not well-formed or did not validate against our published schema", {}),
     ("POST", "/{b}/k?uploadId=u", {}, b"", 400, "InvalidRequest", "You must specify at least one part", {}),
+    ("GET", "/{b}/%zz", {}, b"", 400, "InvalidURI", "Couldn't parse the specified URI.", {}),
+    ("PUT", "/{b}/k", {"x-amz-tagging": "a%zz=1"}, b"x", 400, "InvalidArgument",
+     "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters without tag name duplicates.", {"ArgumentValue": "a%zz=1"}),
+    ("GET", "/ab", {}, b"", 400, "InvalidBucketName", "The specified bucket is not valid.", {"BucketName": "ab"}),
+    ("GET", "/No_such_Bucket", {}, b"", 404, "NoSuchBucket", "The specified bucket does not exist", {"BucketName": "No_such_Bucket"}),
+    ("PUT", "/some-name-an", {}, b"", 400, "InvalidBucketName", "The specified bucket is not valid.", {"BucketName": "some-name-an"}),
+    ("PUT", "/b-000000000001-us-east-1-an", {"x-amz-bucket-namespace": "account-regional"}, b"", 400, "InvalidBucketName", "The specified bucket is not valid.", {}),
 ]  # fmt: skip
 
 
@@ -126,3 +133,83 @@ def test_ids_of_notifications_are_unique(s3: Any, client: Any, bucket: str, refu
 def test_an_empty_content_type_is_none(send: Any, bucket: str) -> None:
     send("PUT", f"/{bucket}/k", {"content-type": ""}, b"1")
     assert send("HEAD", f"/{bucket}/k")[1]["content-type"] == "binary/octet-stream"
+
+
+def test_a_signature_for_another_region_is_told_the_buckets(
+    s3: Any, client: Any, new_bucket: Any, refused: Any, ground: Any, account: str
+) -> None:
+    from urllib.error import HTTPError
+    from urllib.request import urlopen
+
+    bucket = new_bucket(CreateBucketConfiguration={"LocationConstraint": "us-west-2"})
+    assert s3.get_bucket_location(Bucket=bucket)["LocationConstraint"] == "us-west-2"
+    far = client("s3", region_name="eu-west-1")
+    far.put_object(Bucket=bucket, Key="k", Body=b"1")  # the SDK hears the region and asks again
+    with pytest.raises(HTTPError) as caught:
+        urlopen(s3.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "k"}))
+    said = caught.value.read()
+    assert (caught.value.code, caught.value.headers["x-amz-bucket-region"]) == (400, "us-west-2")
+    assert b"<Code>AuthorizationQueryParametersError</Code>" in said
+    assert b"the region 'us-east-1' is wrong; expecting 'us-west-2'</Message><Region>us-west-2</Region>" in said
+
+
+def test_a_signature_of_a_header_for_another_region(send: Any, new_bucket: Any) -> None:
+    bucket = new_bucket(CreateBucketConfiguration={"LocationConstraint": "us-west-2"})
+    status, headers, body = send("GET", f"/{bucket}/k")
+    assert (status, headers["x-amz-bucket-region"]) == (400, "us-west-2")
+    assert b"<Code>AuthorizationHeaderMalformed</Code>" in body
+    assert b"The authorization header is malformed; the region 'us-east-1' is wrong; expecting 'us-west-2'" in body
+
+
+def test_an_account_and_region_have_names_of_their_own(s3: Any, account: str, refused: Any) -> None:
+    name = f"mine-{account}-us-east-1-an"
+    refused("InvalidBucketName", 400, s3.create_bucket, Bucket=name)
+    s3.create_bucket(Bucket=name, BucketNamespace="account-regional")
+    refused("BucketAlreadyOwnedByYou", 409, s3.create_bucket, Bucket=name, BucketNamespace="account-regional")
+    s3.delete_bucket(Bucket=name)
+
+
+def test_every_answer_says_whose_it_is(send: Any, bucket: str) -> None:
+    for method, target in (("GET", f"/{bucket}"), ("HEAD", f"/{bucket}/none")):
+        headers = send(method, target)[1]
+        assert headers["server"] == "AmazonS3"
+        assert {"date", "x-amz-request-id", "x-amz-id-2"} <= set(headers)
+
+
+# AWS: "Working with object metadata": the bytes that came, as text, as RFC 2047 has it.
+@pytest.mark.parametrize(
+    ("put", "got"),
+    [
+        ("AMAZONS3", "AMAZONS3"),
+        ("=?UTF-8?B?w6k=?=", "=?UTF-8?B?w6k=?="),
+        ("=?UTF-8?Q?plain?=", "plain"),
+        ("=?UTF-8?Q?caf=C3=A9?=", "=?UTF-8?B?Y2Fmw6k=?="),
+        ("=?nothing?=", "=?nothing?="),
+        ("", ""),
+    ],
+)
+def test_metadata_of_other_than_ascii_is_encoded(s3: Any, bucket: str, put: str, got: str) -> None:
+    s3.put_object(Bucket=bucket, Key="k", Body=b"", Metadata={"m": put})
+    assert s3.head_object(Bucket=bucket, Key="k")["Metadata"]["m"] == got
+
+
+def test_metadata_of_bytes_is_text(send: Any, s3: Any, bucket: str) -> None:
+    assert send("PUT", f"/{bucket}/k", {"x-amz-meta-nonascii": "ÄMÄZÕÑ S3"}, b"1")[0] == 200
+    assert s3.head_object(Bucket=bucket, Key="k")["Metadata"]["nonascii"] == "=?UTF-8?B?w4PChE3Dg8KEWsODwpXDg8KRIFMz?="
+
+
+@pytest.mark.parametrize(
+    ("condition", "status"),
+    [("{etag}", 206), ('"other"', 200), ("W/{etag}", 200), ("{modified}", 206), ("Sat, 01 Jan 2000 00:00:00 GMT", 200), ("soon", 200)],
+)
+def test_a_range_counts_where_if_range_holds(send: Any, s3: Any, bucket: str, condition: str, status: int) -> None:
+    s3.put_object(Bucket=bucket, Key="k", Body=b"0123456789")
+    head = send("HEAD", f"/{bucket}/k")[1]
+    wanted = condition.format(etag=head["etag"], modified=head["last-modified"])
+    assert send("GET", f"/{bucket}/k", {"range": "bytes=0-1", "if-range": wanted})[0] == status
+
+
+def test_conditions_of_directory_buckets_are_refused_for_each_key(s3: Any, bucket: str) -> None:
+    s3.put_object(Bucket=bucket, Key="k", Body=b"1")
+    said = s3.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": "k", "Size": 1}, {"Key": "l"}]})
+    assert ([error["Code"] for error in said["Errors"]], [one["Key"] for one in said["Deleted"]]) == (["NotImplemented"], ["l"])

@@ -281,3 +281,15 @@ def test_configurations_with_ids(cloud: Any, s3: Any) -> None:
     del properties["InventoryConfigurations"]
     stack(cloud, template, update=True)
     assert "InventoryConfigurationList" not in s3.list_bucket_inventory_configurations(Bucket=bucket)
+
+
+def test_a_stack_makes_buckets_in_the_namespace_of_its_account(cloud: Any, s3: Any, account: str) -> None:
+    suffix = f"-{account}-us-east-1-an"
+    named = {"BucketName": f"whole{suffix}", "BucketNamespace": "account-regional"}
+    properties = {"Prefixed": {"BucketNamePrefix": "mine"}, "Named": named, "Unnamed": {"BucketNamespace": "account-regional"}}
+    resources = {name: {"Type": "AWS::S3::Bucket", "Properties": wanted} for name, wanted in properties.items()}
+    made = stack(cloud, {"Resources": resources})
+    assert made["StackStatus"] == "CREATE_COMPLETE", made
+    names = {bucket["Name"] for bucket in s3.list_buckets()["Buckets"]}
+    assert {f"mine{suffix}", f"whole{suffix}"} <= names
+    assert all(name.endswith(suffix) for name in names)

@@ -3,7 +3,7 @@ hosting, form uploads, object lock, lifecycle, archives, replication, inventory,
 
 All content rests encrypted: under the server's key (SSE-S3), the customer's (SSE-C), or a data key of KMS (SSE-KMS, DSSE-KMS). Differs: SSE-C is taken
 without TLS; an aws:fsx or aws:backup bucket default is refused.
-Differs: a bucket answers at any endpoint and for a signature of any region, where AWS redirects; metadata that is not ASCII comes back as it was sent.
+Differs: a bucket answers at any endpoint; a signature for another region than its own is told the right one, as at the bucket's own endpoint of AWS.
 Kept and given back without effect: acceleration, analytics, metrics, intelligent tiering.
 Missing: Object Lambda, directory buckets, multi-region access points, metadata tables, MFA delete; each is refused by name.
 """
@@ -20,6 +20,7 @@ def _finish(call: Call, response: HttpResponse) -> None:
     http = call.http
     if http is None:
         return
+    response.headers.append(_SERVER)
     if "origin" in http.headers:
         _allow_origin(call, http, response)
     if call.operation in _LISTINGS and response.status == 200:
@@ -29,6 +30,7 @@ def _finish(call: Call, response: HttpResponse) -> None:
     access_logs.note(call, http, response)
 
 
+_SERVER = ("server", "AmazonS3")
 _LISTINGS = frozenset(("ListObjects", "ListObjectsV2"))
 
 

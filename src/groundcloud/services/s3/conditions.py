@@ -108,6 +108,18 @@ def matches(header: str, etag: str) -> bool:
     return False
 
 
+def range_holds(header: str, version: Version) -> bool:
+    """Whether an If-Range lets the Range beside it count. RFC 9110, 13.1.5: a strong entity tag, or the very moment of the last change."""
+    if header.startswith('"'):
+        return header == f'"{version.etag}"'
+    from groundcloud.wire.timestamps import parse
+
+    try:
+        return int(parse(header)) == version.modified_ms // 1000
+    except ValueError:
+        return False
+
+
 def byte_range(header: str | None, size_bytes: int) -> tuple[int, int] | None:
     """(start, stop) of a Range header; None where it asks for no single range, which S3 answers with everything. Raises InvalidRange."""
     if header is None:

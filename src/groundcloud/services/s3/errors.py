@@ -137,6 +137,18 @@ def invalid_bucket_name(bucket_name: str) -> S3Error:
     return S3Error("InvalidBucketName", "The specified bucket is not valid.", 400, {"BucketName": bucket_name})
 
 
+def wrong_region(region: str, expected: str, *, presigned: bool) -> S3Error:
+    """Of a signature for another region than the bucket's; the header is what SDKs look for."""
+    what = "Error parsing the X-Amz-Credential parameter" if presigned else "The authorization header is malformed"
+    return S3Error(
+        "AuthorizationQueryParametersError" if presigned else "AuthorizationHeaderMalformed",
+        f"{what}; the region '{region}' is wrong; expecting '{expected}'",
+        400,
+        {"Region": expected},
+        {"x-amz-bucket-region": expected},
+    )
+
+
 def illegal_location_constraint(location: str) -> S3Error:
     return S3Error(
         "IllegalLocationConstraintException",

@@ -14,8 +14,10 @@ _RESERVED_PREFIXES = ("xn--", "sthree-", "amzn-s3-demo-")
 _RESERVED_SUFFIXES = ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3")
 
 
-def check_bucket_name(name: str) -> None:
-    """Raises InvalidBucketName."""
+def check_bucket_name(name: str, *, own_suffix: str = "") -> None:
+    """Raises InvalidBucketName. `own_suffix`: what ends a name in the namespace of an account and region; others may not end so."""
+    if not name.endswith(own_suffix) or len(name) == len(own_suffix) or (not own_suffix and name.endswith("-an")):
+        raise errors.invalid_bucket_name(name)
     if (
         not _NAME.fullmatch(name)
         or ".." in name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from typing import Any
 
 from groundcloud.services.s3 import checksums, errors
@@ -67,8 +68,23 @@ def metadata_of(request: dict[str, Any]) -> dict[str, str]:
         size = sum(len(name) + len(value) for name, value in metadata.items())
         if size > METADATA_BYTES_MAX:
             raise errors.metadata_too_large(size, METADATA_BYTES_MAX)
-        metadata = {name.lower(): value for name, value in metadata.items()}
+        metadata = {name.lower(): _decoded(value) if "=?" in value else value for name, value in metadata.items()}
     return metadata
+
+
+def _decoded(value: str) -> str:
+    """Metadata of other than ASCII comes as RFC 2047 has it. AWS: "Working with object metadata"."""
+    from email.errors import HeaderParseError
+    from email.header import decode_header, make_header
+
+    try:
+        return str(make_header(decode_header(value)))
+    except (HeaderParseError, LookupError, UnicodeError):
+        return value
+
+
+def _encoded(value: str) -> str:
+    return value if value.isascii() else f"=?UTF-8?B?{b64encode(value.encode('utf-8', 'surrogatepass')).decode()}?="
 
 
 def tags_of(request: dict[str, Any]) -> dict[str, str]:
@@ -125,7 +141,7 @@ def members_of(version: Version, bucket: Bucket, *, with_checksum: bool) -> dict
     if version.headers:
         found.update(version.headers)
     if version.metadata:
-        found["Metadata"] = version.metadata
+        found["Metadata"] = {name: _encoded(value) for name, value in version.metadata.items()}
     if bucket.versioning:
         found["VersionId"] = version.version_id
     if version.storage_class != "STANDARD":

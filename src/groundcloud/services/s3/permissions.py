@@ -6,6 +6,7 @@ missing bucket is told before a missing permission. The owner's root passes with
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -76,16 +77,42 @@ def find_bucket(call: Call, tx: Transaction, request: dict[str, Any]) -> Bucket:
     name = request["Bucket"]
     bucket = BUCKETS.get(tx, name)
     if bucket is not None:
+        if bucket.region != call.region and call.http is not None:
+            _check_region(call, bucket)
         return bucket
     from groundcloud.services.s3 import access_points
 
     bucket = access_points.bucket_of(tx, name, call.region)
     if bucket is None:
+        if not _ADDRESSABLE.fullmatch(name):
+            raise errors.invalid_bucket_name(name)
         raise errors.no_such_bucket(name)
     if call.operation not in access_points.ALLOWED:
         raise errors.method_not_allowed(call.http.method if call.http is not None else "", "ACCESS_POINT")
     request["Bucket"] = bucket.bucket_name
     return bucket
+
+
+_ADDRESSABLE = re.compile(r"[A-Za-z0-9._-]{3,255}|[a-z0-9-]+\.mrap|arn:.*")
+"""What a bucket may ever have been called: us-east-1 once took capitals, underscores and up to 255 characters."""
+
+
+def _check_region(call: Call, bucket: Bucket) -> None:
+    """A signature names the bucket's region, or SDKs are told which it is. Raises AuthorizationHeaderMalformed, AuthorizationQueryParametersError.
+
+    AWS: "Making requests to Amazon S3": a bucket's location alone may be asked for in us-east-1.
+    """
+    http = call.http
+    assert http is not None
+    if call.operation in _REGIONLESS or call.principal.kind == "anonymous":
+        return
+    if http.headers.get("authorization", "").startswith("AWS4-HMAC-SHA256"):
+        raise errors.wrong_region(call.region, bucket.region, presigned=False)
+    if "X-Amz-Credential" in http.query_string:
+        raise errors.wrong_region(call.region, bucket.region, presigned=True)
+
+
+_REGIONLESS = frozenset(("GetBucketLocation", "CreateBucket"))
 
 
 def require(

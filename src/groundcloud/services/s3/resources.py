@@ -266,13 +266,27 @@ _CANNED = {
 
 @resource_type("AWS::S3::Bucket")
 class BucketResource(ResourceType):
-    properties = {"BucketName", "AccessControl", "ObjectLockEnabled", "Tags", *_SETTINGS, *_IDENTIFIED}
-    replaces = {"BucketName", "ObjectLockEnabled"}
+    properties = {
+        "BucketName",
+        "BucketNamePrefix",
+        "BucketNamespace",
+        "AccessControl",
+        "ObjectLockEnabled",
+        "Tags",
+        *_SETTINGS,
+        *_IDENTIFIED,
+    }
+    replaces = {"BucketName", "BucketNamePrefix", "BucketNamespace", "ObjectLockEnabled"}
 
     async def create(self, call: Call, resource: ResourceRequest) -> Created:
         wanted = resource.properties
-        name = wanted.get("BucketName") or resource.generated_name(63, lower=True)
+        own = wanted.get("BucketNamespace") == "account-regional" or "BucketNamePrefix" in wanted
+        suffix = f"-{call.account}-{call.region}-an" if own else ""
+        prefix = wanted.get("BucketNamePrefix") or resource.generated_name(63 - len(suffix), lower=True)
+        name = wanted.get("BucketName") or prefix + suffix
         request: Document = {"Bucket": name}
+        if own:
+            request["BucketNamespace"] = "account-regional"
         if call.region != "us-east-1":
             request["CreateBucketConfiguration"] = {"LocationConstraint": call.region}
         if str(wanted.get("ObjectLockEnabled", "false")).lower() == "true":

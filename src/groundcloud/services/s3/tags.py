@@ -10,6 +10,7 @@ from groundcloud.services.s3 import errors
 
 OBJECT_TAGS_MAX = 10
 BUCKET_TAGS_MAX = 50
+_MALFORMED = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _ALLOWED = re.compile(r"[\w\s+\-=._:/@]*")
 
 
@@ -44,16 +45,22 @@ def parse_header(text: str) -> dict[str, str]:
     for field in text.split("&"):
         if not field:
             continue
+        if _MALFORMED.search(field):
+            raise _not_encoded(text)
         name, _, value = field.partition("=")
         pairs.append({"Key": unquote_plus(name), "Value": unquote_plus(value)})
     names = [pair["Key"] for pair in pairs]
     if len(set(names)) != len(names):
-        raise errors.invalid_argument(
-            "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters without tag name duplicates.",
-            "x-amz-tagging",
-            text,
-        )
+        raise _not_encoded(text)
     return as_dict(check_tags(pairs, limit=OBJECT_TAGS_MAX))
+
+
+def _not_encoded(text: str) -> errors.S3Error:
+    return errors.invalid_argument(
+        "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters without tag name duplicates.",
+        "x-amz-tagging",
+        text,
+    )
 
 
 def as_dict(tag_set: list[dict[str, str]]) -> dict[str, str]:

@@ -80,13 +80,13 @@ def _no_policy(call: Call, arn: str) -> str | None:
 def create_bucket(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     check_signed(call)
     name = request["Bucket"]
-    names.check_bucket_name(name)
     configuration = request.get("CreateBucketConfiguration") or {}
-    region = _region_of(call, configuration.get("LocationConstraint"))
+    own = request.get("BucketNamespace") == "account-regional"
+    constraint = configuration.get("LocationConstraint")
+    names.check_bucket_name(name, own_suffix=f"-{call.account}-{constraint or call.region}-an" if own else "")
+    region = _region_of(call, constraint)
     if configuration.get("Location") or configuration.get("Bucket"):
         raise errors.refused("directory buckets")
-    if request.get("BucketNamespace", "global") != "global":
-        raise errors.refused("account-regional bucket namespaces")
     context = {**permissions.request_context(call), "s3:LocationConstraint": region}
     authorization.authorize(call, "s3:CreateBucket", f"arn:aws:s3:::{name}", context, _no_policy)
     existing = BUCKETS.get(call.tx, name)
@@ -94,7 +94,7 @@ def create_bucket(call: Call, request: dict[str, Any]) -> dict[str, Any]:
         if existing.account != call.account:
             raise errors.bucket_already_exists(name)
         # us-east-1 alone keeps the old answer; AWS: CreateBucket, BucketAlreadyOwnedByYou.
-        if not (existing.region == region == "us-east-1"):
+        if own or not (existing.region == region == "us-east-1"):
             raise errors.bucket_already_owned_by_you(name)
         return {"Location": f"/{name}", "BucketArn": f"arn:aws:s3:::{name}"}
     ownership = request.get("ObjectOwnership", "BucketOwnerEnforced")

@@ -86,6 +86,8 @@ def delete_objects(call: Call, request: dict[str, Any]) -> dict[str, Any]:
             permissions.require(call, bucket, "s3:DeleteObject" if version_id is None else "s3:DeleteObjectVersion", key)
             if "ETag" in one:
                 _check_condition(call, {"IfMatch": one["ETag"]}, bucket, key, version_id)
+            elif "Size" in one or "LastModifiedTime" in one:
+                raise errors.not_implemented("Size" if "Size" in one else "LastModifiedTime")  # of directory buckets
             done = delete_one(call, tx, bucket, key, version_id, bypass=bypass)
         except AwsError as error:
             if error.code == "InvalidArgument" and version_id is not None:

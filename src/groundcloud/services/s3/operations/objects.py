@@ -230,7 +230,7 @@ def _http_date(at_ms: int) -> str:
     return rfc822(at_ms // 1000)
 
 
-def _select(tx: Transaction, request: dict[str, Any], bucket: Bucket, version: Version) -> tuple[int, int, dict[str, Any]]:
+def _select(call: Call, tx: Transaction, request: dict[str, Any], bucket: Bucket, version: Version) -> tuple[int, int, dict[str, Any]]:
     """Which bytes a read is for, and the members that say so. Raises InvalidRange, InvalidPartNumber, InvalidRequest."""
     part_number = request.get("PartNumber")
     size = version.size_bytes
@@ -256,7 +256,9 @@ def _select(tx: Transaction, request: dict[str, Any], bucket: Bucket, version: V
             offset += part.size_bytes
         raise errors.invalid_part_number(part_number, version.parts_count)
     text = request.get("Range")
-    if text is None:
+    if text is None or (
+        call.http is not None and "if-range" in call.http.headers and not conditions.range_holds(call.http.headers["if-range"], version)
+    ):
         return 0, size, {}
     chosen = conditions.byte_range(text, size)
     if chosen is None:
@@ -281,7 +283,7 @@ def _answer(call: Call, tx: Transaction, request: dict[str, Any], bucket: Bucket
         if bucket.versioning:
             headers["x-amz-version-id"] = version.version_id
         conditions.check_read(wanted, version, headers, call.now_s)
-    start, stop, members = _select(tx, request, bucket, version)
+    start, stop, members = _select(call, tx, request, bucket, version)
     whole = stop - start == version.size_bytes and "PartsCount" not in members
     with_checksum = whole and request.get("ChecksumMode", "").upper() == "ENABLED"
     answer = objects.members_of(version, bucket, with_checksum=with_checksum)
