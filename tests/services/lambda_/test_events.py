@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -233,6 +234,31 @@ def test_a_throttled_event_waits_for_its_turn(post: Post) -> None:
         post.invoke(name, {"n": number})
     post.clock.advance("1m")
     assert len(post.take(url)) == 3
+
+
+def test_a_throttled_event_is_tried_at_moments_ever_further_apart_for_six_hours(post: Post) -> None:
+    network = {"SubnetIds": ["subnet-1234abcd"], "SecurityGroupIds": ["sg-1234abcd"]}
+    permissions = {"CapacityProviderOperatorRoleArn": post.role}
+    made = post.lambda_.create_capacity_provider(CapacityProviderName="none", VpcConfig=network, PermissionsConfig=permissions)
+    provider = {"CapacityProviderArn": made["CapacityProvider"]["CapacityProviderArn"]}
+    config = {"LambdaManagedInstancesCapacityProviderConfig": provider}
+    name = post.function(CapacityProviderConfig=config, PublishTo="LATEST_PUBLISHED")
+    url, arn = post.queue("too-late")
+    post.lambda_.put_function_event_invoke_config(
+        FunctionName=name, Qualifier="$LATEST.PUBLISHED", DestinationConfig={"OnFailure": {"Destination": arn}}
+    )
+    no_room = {"MaxExecutionEnvironments": 0}
+    post.lambda_.put_function_scaling_config(FunctionName=name, Qualifier="$LATEST.PUBLISHED", FunctionScalingConfig=no_room)
+    event_id = post.invoke(name, {}, Qualifier="$LATEST.PUBLISHED")
+    post.clock.advance("7h")
+    records = post.clock.ground.telemetry.recent
+    tries_ms = [record.at_ms for record in records if record.request_id == event_id and record.operation == "Invoke" and record.error]
+    waits_s = [(later - earlier) // 1000 for earlier, later in pairwise(tries_ms)]
+    assert waits_s == [1, 2, 4, 8, 16, 32, 64, 128, 256, *[300] * (len(waits_s) - 9)]
+    assert 21_300 < sum(waits_s) <= 21_600
+    (told,) = (json.loads(message["Body"]) for message in post.take(url))
+    assert told["requestContext"]["condition"] == "EventAgeExceeded"
+    assert told["requestContext"]["approximateInvokeCount"] == 0
 
 
 def test_an_event_invoke_config_is_kept_changed_listed_and_removed(post: Post, account: str) -> None:
