@@ -95,6 +95,42 @@ def test_a_full_pool_ends_what_has_been_idle_longest_and_refuses_when_all_are_bu
     small.run(hold_both())
 
 
+HEAVY = "kept = bytearray(150 << 20)\nkept[::4096] = bytes(len(kept[::4096]))\ndef handler(event, context): return len(kept)"
+
+
+@pytest.fixture
+def budgeted(tmp_path: Path) -> Iterator[Any]:
+    """Room for two sandboxes of HEAVY, and not for three."""
+    yield from open_house(tmp_path, memory_mb_max=450, freeze_after_s=0.01)
+
+
+def test_sandboxes_that_hold_more_than_the_budget_are_ended_by_idleness(budgeted: Any) -> None:
+    one, two, three = (budgeted.function(HEAVY, memory_mb=512) for _ in range(3))
+    for spec in (one, two, three):
+        budgeted.now[0] += 1
+        budgeted.invoke(spec)
+        budgeted.run(budgeted.until(lambda spec=spec: all(s.frozen for s in budgeted.pool._all.values() if s.spec.key == spec.key)))
+    budgeted.run(budgeted.until(lambda: budgeted.pool.count(one.key) == 0))
+    assert (budgeted.pool.count(two.key), budgeted.pool.count(three.key)) == (1, 1)
+
+
+def test_what_is_busy_is_never_ended_for_another(budgeted: Any) -> None:
+    one, two, three = (budgeted.function(HEAVY, memory_mb=512) for _ in range(3))
+    for spec in (one, two, three):
+        budgeted.invoke(spec)
+        budgeted.run(budgeted.until(lambda spec=spec: all(s.frozen for s in budgeted.pool._all.values() if s.spec.key == spec.key)))
+
+    async def hold_two() -> None:
+        held = [await budgeted.pool.acquire(two), await budgeted.pool.acquire(three)]
+        with pytest.raises(PoolFull, match="of the 450 MB for functions"):
+            await budgeted.pool.acquire(one)
+        budgeted.pool.release(held[0])
+        await budgeted.pool.acquire(one)
+        assert budgeted.pool.idle_count(two.key) == 0
+
+    budgeted.run(hold_two())
+
+
 def test_an_idle_sandbox_is_frozen_and_thaws_when_it_is_invoked(small: Any) -> None:
     spec = small.function(
         """

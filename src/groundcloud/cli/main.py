@@ -48,6 +48,12 @@ def main() -> None:
     show_default=True,
     help="What functions reach: all that this machine does, or the server's endpoint alone.",
 )
+@click.option(
+    "--function-memory",
+    type=click.IntRange(64),
+    metavar="MB",
+    help="What all functions together may hold before the longest idle are ended. Default: three quarters of the machine's.",
+)
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
 @_json
 def up(
@@ -58,13 +64,25 @@ def up(
     region: str,
     strict_runtimes: bool,
     function_network: Literal["host", "isolated"],
+    function_memory: int | None,
     quiet: bool,
     as_json: bool,
 ) -> None:
     """Start the server and stay in the foreground until Ctrl-C."""
     from groundcloud.cli import up as server
 
-    server.start(port, host, data, memory, region, strict=strict_runtimes, function_network=function_network, quiet=quiet, as_json=as_json)
+    server.start(
+        port,
+        host,
+        data,
+        memory,
+        region,
+        strict=strict_runtimes,
+        function_network=function_network,
+        function_memory_mb=function_memory or 0,
+        quiet=quiet,
+        as_json=as_json,
+    )
 
 
 @main.command()

@@ -29,6 +29,7 @@ def start(
     *,
     strict: bool = False,
     function_network: Literal["host", "isolated"] = "host",
+    function_memory_mb: int = 0,
     quiet: bool = False,
     as_json: bool = False,
 ) -> None:
@@ -42,7 +43,7 @@ def start(
     )
     logging.getLogger("samtranslator").setLevel(logging.ERROR)  # it warns of its own feature toggles
     settings = memory_settings(host=host, port=port, region=region) if memory else Settings(data.resolve(), host, port, region=region)
-    settings.strict, settings.function_network = strict, function_network
+    settings.strict, settings.function_network, settings.function_memory_mb = strict, function_network, function_memory_mb
     if not memory:
         _check_directory(settings.data_dir)
 

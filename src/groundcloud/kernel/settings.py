@@ -24,6 +24,8 @@ class Settings:
     """`--strict-runtimes`: refuse a runtime that is not present instead of taking a newer one."""
     function_network: Literal["host", "isolated"] = "host"
     """`--function-network`: what functions reach: all that the machine does, or the platform's endpoint alone."""
+    function_memory_mb: int = 0
+    """`--function-memory`: what the sandboxes of all functions together may hold; 0 for three quarters of the machine's."""
     seed: int | None = None
     """Seeds identifiers and randomness, for a run that can be replayed."""
     extra: dict[str, str] = field(default_factory=dict)

@@ -111,9 +111,14 @@ class SandboxStart:
 PrepareStart = Callable[[str], SandboxStart]
 
 
+MEMORY_SHARE = 0.75
+
+
 @dataclass(frozen=True, kw_only=True)
 class PoolSettings:
     sandboxes_max: int = 1000
+    memory_mb_max: int = 0
+    """What all sandboxes together may hold before those that have been idle longest are ended; 0 for MEMORY_SHARE of the machine's."""
     idle_s_max: float = 300.0
     """An idle sandbox is ended after this time."""
     freeze_after_s: float = 0.2

@@ -76,15 +76,43 @@ def resident_mb(pid: int, group: Group | None, limit_mb: int, processes_of: Call
     return (sum(own for own, _ in parts) + _beside_tmp(pid, sum(shared for _, shared in parts))) // _MB
 
 
+def tmp_mb(pid: int) -> int:
+    """What /tmp of a sandbox with a root of its own holds."""
+    try:
+        if not pid or os.stat(f"/proc/{pid}/root/tmp").st_dev == os.stat("/tmp").st_dev:
+            return 0
+        return _tmp_bytes(pid) // _MB
+    except OSError:  # gone, or not ours to see
+        return 0
+
+
+def machine_mb() -> int:
+    """The machine's memory, or what the server's control group may have of it."""
+    found = [os.sysconf("SC_PHYS_PAGES") * _PAGE_BYTES]
+    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        try:
+            with open(path) as file:
+                text = file.read().strip()
+        except OSError:
+            continue
+        if text.isdecimal():
+            found.append(int(text))
+    return min(found) // _MB
+
+
 def _beside_tmp(pid: int, shared_bytes: int) -> int:
     """What of the shared memory is no content of /tmp."""
     if shared_bytes < _MB:
         return 0
     try:
-        tmp = os.statvfs(f"/proc/{pid}/root/tmp")
+        return max(0, shared_bytes - _tmp_bytes(pid))
     except OSError:  # gone, or not ours to see
         return 0
-    return max(0, shared_bytes - (tmp.f_blocks - tmp.f_bfree) * tmp.f_frsize)
+
+
+def _tmp_bytes(pid: int) -> int:
+    tmp = os.statvfs(f"/proc/{pid}/root/tmp")
+    return (tmp.f_blocks - tmp.f_bfree) * tmp.f_frsize
 
 
 def _resident_bytes(pid: int) -> tuple[int, int]:

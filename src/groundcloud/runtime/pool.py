@@ -12,13 +12,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from groundcloud.runtime import launch, node_sdk, python_sdk
+from groundcloud.runtime import launch, memory, node_sdk, python_sdk
 from groundcloud.runtime.container import ContainerFunctionSpec
 from groundcloud.runtime.containers import Containers
 from groundcloud.runtime.control_groups import ControlGroups
-from groundcloud.runtime.function import FunctionSpec, PoolSettings, PrepareStart, SandboxStart
+from groundcloud.runtime.function import MEMORY_SHARE, FunctionSpec, PoolSettings, PrepareStart, SandboxStart
 from groundcloud.runtime.interpreters import RuntimeChoice, RuntimeNotAvailable, resolve_runtime
-from groundcloud.runtime.sandbox import Sandbox, new_id
+from groundcloud.runtime.sandbox import NEW_SANDBOX_MB, Sandbox, new_id
 from groundcloud.runtime.templates import Template, Templates, process_of
 from groundcloud.runtime.workers import Workers
 from groundcloud.runtime.zygote import Zygote, ZygoteFailed
@@ -32,7 +32,7 @@ _UID_BASE, _UID_COUNT = 0x7100_0000, 65536
 
 
 class PoolFull(Exception):
-    """Every sandbox that may exist is busy."""
+    """Every sandbox that may exist is busy, or what is busy leaves no memory for another."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,9 @@ class Pool:
         self.containers = Containers()
         self._closed = False
         self._sandboxes_max = self.settings.sandboxes_max
+        self._memory_mb_max = self.settings.memory_mb_max or int(memory.machine_mb() * MEMORY_SHARE)
+        self._known_mb: dict[str, int] = {}
+        """What a sandbox of a key held when it was last frozen: what the next one will."""
 
     async def start(self) -> None:
         """Makes room for descriptors and looks for control groups; processes start when they are first needed."""
@@ -140,6 +143,7 @@ class Pool:
         """No later invocation reaches a sandbox of that key that exists now; busy ones finish first."""
         self._idle.pop(key, None)
         self._templates.retire_key(key)
+        self._known_mb.pop(key, None)
         for sandbox in list(self._all.values()):
             if sandbox.spec.key == key and not sandbox.is_template:
                 busy = sandbox.busy
@@ -203,6 +207,8 @@ class Pool:
             raise RuntimeError("the pool is closed")
         if self.count() >= self._sandboxes_max and not self._evict():
             raise PoolFull(f"{self.count()} sandboxes are busy")
+        if not self._make_room(self._known_mb.get(spec.key, NEW_SANDBOX_MB)):
+            raise PoolFull(f"the sandboxes that are busy hold all of the {self._memory_mb_max} MB for functions")
         if isinstance(spec, ContainerFunctionSpec):
             return await self._start_container(spec, prepare)
         choice = resolve_runtime(spec.runtime)
@@ -417,7 +423,17 @@ class Pool:
         idle.remove(oldest)
         if not idle:
             del self._idle[oldest.spec.key]
+        oldest.held_mb = 0
         oldest.end()
+        return True
+
+    def _make_room(self, coming_mb: int = 0) -> bool:
+        """Ends what has been idle longest until all that is held, and what comes, fits the budget. Nothing held is room for anything."""
+        while held_mb := sum(sandbox.held_mb for sandbox in self._all.values() if sandbox.spec.key):
+            if held_mb + coming_mb <= self._memory_mb_max:
+                return True
+            if not self._evict():
+                return False
         return True
 
     def _freeze_idle(self, scheduled_at: float) -> None:
@@ -429,8 +445,10 @@ class Pool:
                 if not sandbox.frozen and not sandbox.spec.debugged:
                     if sandbox.released_before(scheduled_at):
                         sandbox.freeze()
+                        self._known_mb[sandbox.spec.key] = sandbox.held_mb
                     else:
                         again = True
+        self._make_room()
         if again:
             loop = asyncio.get_running_loop()
             self._freezer = loop.call_later(self.settings.freeze_after_s, self._freeze_idle, loop.time())

@@ -38,6 +38,8 @@ from groundcloud.runtime.sandbox_api import SandboxApi
 from groundcloud.runtime.streaming import TOO_LARGE, Response, ResponseStream
 
 _WATCH_S = 0.1
+NEW_SANDBOX_MB = 4
+"""What one that nobody has looked at yet counts for: a trivial function's, and its init."""
 _EXIT_GRACE_S = 0.5  # between the end of the channel and the end of the process
 _GO = b"\x01"
 
@@ -64,6 +66,8 @@ class Sandbox:
         self.dead = False
         self.frozen = False
         self.idle_since = 0.0
+        self.held_mb = NEW_SANDBOX_MB
+        """What its processes and its /tmp held when it was last looked at: during an invocation, and when it was frozen."""
         self.uid: int | None = None
         """The host's user that no other sandbox has, if there is one."""
         self.group: Group | None = None
@@ -422,6 +426,7 @@ class Sandbox:
     def _watch_memory(self) -> None:
         used_mb = self._used_mb()
         self._rss_mb = max(self._rss_mb, min(used_mb, self.spec.memory_mb))
+        self.held_mb = max(NEW_SANDBOX_MB, used_mb)
         if used_mb > self.spec.memory_mb:
             self._why = "oom"
             self.kill()
@@ -456,6 +461,7 @@ class Sandbox:
         if not self.dead and not self.frozen:
             self.frozen = True
             self._tree.signal(STOP)
+            self.held_mb = max(NEW_SANDBOX_MB, self._used_mb() + memory.tmp_mb(self.pid))
 
     def thaw(self) -> None:
         self.frozen = False
