@@ -1,6 +1,7 @@
 """Runs one version of a function on one event: finds which version, counts it, takes a sandbox, writes the log's lines, says how it ended.
 
-Synchronous and asynchronous invocations, event source mappings and function URLs all come here. Nothing is written to the store.
+Synchronous and asynchronous invocations, event source mappings and function URLs all come here. Nothing is written to the store but, once a day,
+that a version was used which could become Inactive.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from groundcloud.runtime import (
     ZygoteFailed,
 )
 from groundcloud.runtime.streaming import ResponseStream
-from groundcloud.services.lambda_ import capacity, concurrency, errors, images, lineage, logs, packages, phases, runtimes
+from groundcloud.services.lambda_ import capacity, concurrency, errors, images, lineage, logs, packages, phases, reclaiming, runtimes
 from groundcloud.services.lambda_.names import LATEST, PUBLISHED, PUBLISHED_NUMBER, FunctionName, number_of
 from groundcloud.services.lambda_.state import ALIASES, FUNCTIONS, VERSIONS, Function, Version
 from groundcloud.store import Transaction
@@ -71,7 +72,19 @@ class Outcome(NamedTuple):
 class Prepared:
     """What a generation of a version needs to run, made once."""
 
-    __slots__ = ("group_name", "name", "own_group", "runtime_arn", "runtime_version", "spec", "tenants", "used_ms", "version", "warning")
+    __slots__ = (
+        "group_name",
+        "name",
+        "noted_ms",
+        "own_group",
+        "runtime_arn",
+        "runtime_version",
+        "spec",
+        "tenants",
+        "used_ms",
+        "version",
+        "warning",
+    )
 
     def __init__(self, name: FunctionName, version: Version, spec: FunctionSpec, warning: str | None) -> None:
         self.name = name
@@ -83,6 +96,7 @@ class Prepared:
         self.runtime_version, self.runtime_arn = runtimes.version_of(version.runtime, name.region) if version.runtime else ("", "")
         self.tenants: dict[str, Prepared] = {}
         self.used_ms = 0
+        self.noted_ms = -reclaiming.NOTED_MS if reclaiming.holds_something(version) else 1 << 62
 
     def of_tenant(self, tenant_id: str) -> Prepared:
         """The same with sandboxes of the tenant's own; itself for no tenant."""
@@ -305,11 +319,13 @@ async def run(
 ) -> Outcome:
     """Runs the handler; what it streams goes `into` a stream, or else is the payload.
 
-    Raises TooManyRequestsException, RecursiveInvocationException, and AwsError for what keeps the function from starting.
+    Raises TooManyRequestsException, RecursiveInvocationException, what `reclaiming.check_ready` raises, and AwsError for what keeps the function from starting.
     """
     executor = of_server(call)
     name, function, _ = target
     check_tenant(target.version, tenant_id)
+    if target.version.state != "Active":
+        reclaiming.check_ready(call, name, target.version)
     trace, loops = lineage.advance(trace, name.arn)
     if loops > lineage.LOOPS_MAX and function.recursion == "Terminate":
         raise errors.recursive()
@@ -321,6 +337,9 @@ async def run(
     try:
         prepared = await executor.prepared(call, target)
         prepared.used_ms = call.now_ms
+        if call.now_ms - prepared.noted_ms >= reclaiming.NOTED_MS:
+            prepared.noted_ms = call.now_ms
+            reclaiming.note_use(call, name, version)
         prepared = prepared.of_tenant(tenant_id)
         version = prepared.version
         invocation = Invocation(
