@@ -1,9 +1,12 @@
 """The commands against a real server: what a person types and reads."""
 
+import http.server
 import json
 import re
+import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -79,6 +82,56 @@ def test_an_endpoint_that_is_no_url_is_named(cli):
     assert status == 1 and "'localhost:4566' is no URL; write it like http://localhost:4566" in output
 
 
+def test_what_answers_but_is_no_groundcloud_server_is_named(cli):
+    class Other(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_error(404)
+
+        def log_message(self, *arguments):
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Other) as other:
+        threading.Thread(target=other.serve_forever, daemon=True).start()
+        endpoint = f"http://127.0.0.1:{other.server_port}"
+        status, output = cli("services", "--endpoint", endpoint)
+        other.shutdown()
+    assert status == 1 and f"What answers at {endpoint} is no Groundcloud server (HTTP 404)" in output
+
+
+def test_credentials_of_another_cloud_in_the_environment_are_explained(cli, ground, monkeypatch):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "of another cloud")
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "of another cloud")
+    status, output = cli("invoke", "Hello")
+    assert status == 1 and "AWS_ACCESS_KEY_ID is AKIAIOSFODNN7EXAMPLE" in output and f"ground env --endpoint {ground.endpoint}" in output
+    status, output = cli("env")
+    assert status == 0 and "does not know the environment's AKIAIOSFODNN7EXAMPLE" in output
+    assert "export AWS_ACCESS_KEY_ID=test\n" in output and "unset AWS_SESSION_TOKEN" in output
+
+
+@pytest.mark.parametrize("name", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"])
+def test_an_empty_credential_is_as_good_as_none(cli, monkeypatch, name):
+    monkeypatch.setenv(name, "")
+    status, output = cli("delete", "not-there", "--yes")
+    assert status == 1 and "There is no stack 'not-there'" in output
+
+
+def test_a_profile_of_the_aws_cli_has_no_say(cli, monkeypatch):
+    monkeypatch.setenv("AWS_PROFILE", "not-there")
+    status, output = cli("delete", "not-there", "--yes")
+    assert status == 1 and "There is no stack 'not-there'" in output
+
+
+def test_what_is_no_time_is_shown_one(cli):
+    status, output = cli("clock", "to", "yesterday")
+    assert status == 1 and "'yesterday' is no time; write it like 2026-12-24T18:00:00Z" in output
+
+
+def test_an_address_of_another_machine_cannot_be_listened_on():
+    result = CliRunner().invoke(main, ["up", "--port", "0", "--memory", "--host", "192.0.2.1"])
+    assert result.exit_code == 1 and "Cannot listen on 192.0.2.1" in result.output and "--host" in result.output
+
+
 def test_a_directory_that_can_hold_no_state_is_named(tmp_path):
     (tmp_path / "file").touch()
     result = CliRunner().invoke(main, ["up", "--port", "0", "--data", str(tmp_path / "file")])
@@ -136,6 +189,18 @@ def test_ctrl_c_ends_the_server_cleanly(process):
     began = time.monotonic()
     assert process.stop() in (0, 130, -2)
     assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_closes_the_store_and_says_so(tmp_path, ending):
+    server = subprocess.Popen(
+        [sys.executable, "-m", "groundcloud", "up", "--port", "0", "--data", str(tmp_path)], stdout=subprocess.PIPE, text=True
+    )
+    assert server.stdout is not None
+    assert any("Ctrl-C" in line for line in server.stdout)
+    server.send_signal(ending)
+    assert "Stopped. Everything that was acknowledged is on disk." in server.communicate(timeout=20)[0]
+    assert server.returncode == 0
 
 
 def test_any_address_but_loopback_demands_generated_credentials(tmp_path):

@@ -1,6 +1,7 @@
 """`ground deploy` as a person reads it."""
 
 import json
+import signal
 import socket
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 from click.testing import CliRunner
 
+from groundcloud.cli.deploy import _stack_name
 from groundcloud.cli.main import main
 from groundcloud.runtime import resolve_runtime
 
@@ -114,6 +116,57 @@ def test_a_save_replaces_the_code_of_warm_sandboxes(project, tmp_path, ground, c
     finally:
         watcher.terminate()
         watcher.wait()
+
+
+@pytest.mark.slow
+def test_a_watch_goes_on_through_errors_renamed_files_and_a_folder_that_comes_back(project, tmp_path):
+    template = project()
+    command = [sys.executable, "-m", "groundcloud", "deploy", str(tmp_path), "-s", "watched", "--watch"]
+    watcher = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert watcher.stdout is not None
+
+    def until(words):
+        said = ""
+        for line in watcher.stdout:
+            said += line
+            if words in said and "watching" in line:
+                time.sleep(0.2)  # the watch of the file system begins after its line
+                return said
+        raise AssertionError(said)
+
+    def replace(text):
+        (tmp_path / "new").write_text(text)
+        (tmp_path / "new").rename(template)
+
+    try:
+        until("is deployed")
+        good = template.read_text()
+        for _ in range(2):  # an editor that renames
+            replace(good.replace("app.handler", "app.other"))
+            until("is deployed")
+            replace(good)
+            until("is deployed")
+        replace(good + "Bogus: [")
+        assert "YAML not well-formed" in until("saved template.yaml")
+        replace(good)
+        until("nothing has changed")
+        (tmp_path / "src").rename(tmp_path / "away")
+        assert "CodeUri names" in until("removed src")
+        (tmp_path / "away" / "app.py").write_text("def handler(event, context):\n    return 2\n")
+        (tmp_path / "away").rename(tmp_path / "src")
+        until("is deployed")
+        watcher.send_signal(signal.SIGINT)
+        assert watcher.communicate(timeout=10)[0] == "" and watcher.returncode == 0
+    finally:
+        watcher.kill()
+        watcher.wait()
+
+
+@pytest.mark.parametrize(
+    ("folder", "stack"), [("shop", "shop"), ("my_shop 2", "my-shop-2"), ("2024", "app-2024"), ("лавка", "app"), ("x" * 200, "x" * 128)]
+)
+def test_a_stack_is_named_after_the_folder_as_far_as_a_stack_may_be(tmp_path, folder, stack):
+    assert _stack_name(tmp_path / folder / "template.yaml") == stack
 
 
 @pytest.mark.slow

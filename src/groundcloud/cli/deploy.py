@@ -9,15 +9,18 @@ import json
 import re
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 
 from groundcloud.cli.build import Package, package
-from groundcloud.cli.connection import Connection, NoServer, explained
+from groundcloud.cli.connection import Connection
 
 POLL_S = 0.04
+STACK_NAME_MAX = 128
+SAVED_SHOWN_MAX = 3
 DONE = ("_COMPLETE", "_FAILED")
 TEMPLATES = ("template.yaml", "template.yml", "template.json")
 _URL = re.compile(r"https://([a-z0-9]+)\.execute-api\.([a-z0-9-]+)\.amazonaws\.com")
@@ -33,24 +36,24 @@ def run(
     as_json: bool,
     debug: str | None = None,
 ) -> None:
-    from botocore.exceptions import BotoCoreError, ClientError
-
     template = _find(template)
     name = stack or _stack_name(template)
     given = _parameters(parameters)
     connection.check()
     try:
-        outcome = deploy(connection, template, name, given, install=not no_build, quiet=as_json, debug=debug)
-    except ClientError as error:
-        raise click.ClickException(explained(error)) from None
-    except BotoCoreError:
-        raise NoServer(connection.endpoint) from None
-    if as_json:
+        with connection.in_words():
+            outcome = deploy(connection, template, name, given, install=not no_build, quiet=as_json, debug=debug)
+    except click.ClickException as error:
+        if not watch:
+            raise
+        error.show()
+        outcome = {"succeeded": False}
+    if as_json and "stack" in outcome:
         click.echo(json.dumps(outcome, indent=2))
-    if not outcome["succeeded"] and not watch:
-        sys.exit(1)
     if watch:
         _watch(connection, template, name, given, no_build, debug)
+    elif not outcome["succeeded"]:
+        sys.exit(1)
 
 
 def deploy(
@@ -173,13 +176,11 @@ def _warnings(connection: Connection, stack: str, changed: dict[str, str]) -> di
 
 
 def delete(connection: Connection, stack: str, empty_buckets: bool, as_json: bool) -> None:
-    from botocore.exceptions import BotoCoreError, ClientError
-
     connection.check()
     cloudformation = connection.client("cloudformation")
-    try:
+    with connection.in_words():
         if _status(cloudformation, stack) is None:
-            raise click.ClickException(f"There is no stack {stack!r}.")
+            raise click.ClickException(f"There is no stack {stack!r}; there are: {', '.join(_stacks(cloudformation)) or 'none'}.")
         if empty_buckets:
             for resource in cloudformation.describe_stack_resources(StackName=stack)["StackResources"]:
                 if resource["ResourceType"] == "AWS::S3::Bucket" and resource.get("PhysicalResourceId"):
@@ -188,10 +189,6 @@ def delete(connection: Connection, stack: str, empty_buckets: bool, as_json: boo
         since = _last_event(cloudformation, stack_id)
         cloudformation.delete_stack(StackName=stack)
         status, reason = _await_end(cloudformation, stack_id, since, (lambda *_: None) if as_json else click.echo)
-    except ClientError as error:
-        raise click.ClickException(explained(error)) from None
-    except BotoCoreError:
-        raise NoServer(connection.endpoint) from None
     if as_json:
         click.echo(json.dumps({"stack": stack, "status": status, "reason": reason}))
     if status != "DELETE_COMPLETE":
@@ -219,8 +216,14 @@ def _find(template: Path | None) -> Path:
     return template.resolve()
 
 
+def _stacks(cloudformation: Any) -> list[str]:
+    return [stack["StackName"] for page in cloudformation.get_paginator("describe_stacks").paginate() for stack in page["Stacks"]]
+
+
 def _stack_name(template: Path) -> str:
-    return re.sub(r"[^A-Za-z0-9-]+", "-", template.parent.name).strip("-") or "app"
+    """The folder's name, as far as a stack may have it: it begins with a letter."""
+    name = re.sub(r"[^A-Za-z0-9-]+", "-", template.parent.name).strip("-")
+    return (name if name[:1].isalpha() else f"app-{name}".rstrip("-"))[:STACK_NAME_MAX].rstrip("-")
 
 
 def _parameters(given: tuple[str, ...]) -> dict[str, str]:
@@ -327,26 +330,45 @@ def _empty(s3: Any, bucket: str) -> None:
 
 
 def _watch(connection: Connection, template: Path, stack: str, parameters: dict[str, str], no_build: bool, debug: str | None) -> None:
-    """Deploys again on every save, until Ctrl-C; an error is shown and the watch goes on."""
-    from botocore.exceptions import ClientError
+    """Deploys again on every save, until Ctrl-C; an error is shown and the watch goes on. A save during a deployment is the next one's."""
     from watchfiles import watch
 
-    while True:
-        try:
-            sources = package(template, "watched", install=False).sources
-        except click.ClickException:
-            sources = {template}
-        click.echo(click.style("watching; Ctrl-C stops", dim=True))
-        try:
-            changes = next(iter(watch(*sources, debounce=60, step=20, raise_interrupt=False)), None)
-            if changes is None:
+    changes: Iterator[set[tuple[Any, str]]] = iter(())
+    watched: set[Path] = set()
+    stale = True
+    try:
+        while True:
+            sources = _sources(template, watched)
+            if stale or sources != watched:
+                stale, watched, changes = False, sources, watch(*sources, debounce=60, step=20, raise_interrupt=True)
+            click.echo(click.style("watching; Ctrl-C stops", dim=True))
+            found = next(changes, None)
+            if found is None:
                 return
-            saved = sorted({Path(path).name for _, path in changes if Path(path).exists()})
-            click.echo(f"  saved {', '.join(saved[:3])}")
-            deploy(connection, template, stack, parameters, install=not no_build, quiet=False, debug=debug)
-        except ClientError as error:
-            click.secho(explained(error), fg="red", err=True)
-        except click.ClickException as error:
-            click.secho(error.format_message(), fg="red", err=True)
-        except KeyboardInterrupt:
-            return
+            click.echo(_saved(found))
+            if any(Path(path) in watched for _, path in found):
+                stale = True  # an editor that saves by renaming puts another file there, which a watch of the old one does not see
+            try:
+                with connection.in_words():
+                    deploy(connection, template, stack, parameters, install=not no_build, quiet=False, debug=debug)
+            except click.ClickException as error:
+                click.secho(error.format_message(), fg="red", err=True)
+    except KeyboardInterrupt:
+        return
+
+
+def _sources(template: Path, before: set[Path]) -> set[Path]:
+    """What is watched: the template and what it names; while it cannot be read, what it named, and where that should be."""
+    try:
+        return package(template, "watched", install=False).sources
+    except click.ClickException:
+        return {template, *(path if path.exists() else template.parent for path in before)}
+
+
+def _saved(changes: set[tuple[Any, str]]) -> str:
+    there = sorted({Path(path).name for _, path in changes if Path(path).exists()})
+    gone = sorted({Path(path).name for _, path in changes} - set(there))
+    words = "saved" if there else "removed"
+    names = there or gone
+    more = f" and {len(names) - SAVED_SHOWN_MAX} more" if len(names) > SAVED_SHOWN_MAX else ""
+    return f"  {words} {', '.join(names[:SAVED_SHOWN_MAX])}{more}"

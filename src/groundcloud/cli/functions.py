@@ -8,16 +8,19 @@ import time
 from base64 import b64decode
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
 
 from groundcloud.base.clock import duration_ms
-from groundcloud.cli.connection import Connection, NoServer, explained
+from groundcloud.cli.connection import Connection
 from groundcloud.cli.sources import Sources
 
 POLL_S = 0.25
+NAMES_SHOWN_MAX = 8
+ERROR_SIGNS = ("[ERROR]", '"level": "ERROR"', '"level":"ERROR"', "\tERROR\t", "Task timed out", "Error: Runtime exited")
 
 
 class Line(NamedTuple):
@@ -33,8 +36,6 @@ def invoke(
     connection: Connection, function: str, event: str | None, stack: str | None, asynchronous: bool, as_json: bool, debug: bool = False
 ) -> None:
     """Exit status 1 if the function raised. With `debug` it waits for a debugger first."""
-    from botocore.exceptions import BotoCoreError, ClientError
-
     if debug and asynchronous:
         raise click.ClickException("--debug waits for the function, --async does not: give one of them.")
     waits: Callable[..., AbstractContextManager[str]] = _at_once
@@ -42,7 +43,7 @@ def invoke(
         from groundcloud.cli.debugging import waiting as waits
     payload = _payload(event)
     connection.check()
-    try:
+    with connection.in_words():
         name = resolve(connection, function, stack)
         options: dict[str, Any] = {"InvocationType": "Event"} if asynchronous else {"LogType": "Tail"}
         lambda_ = connection.client("lambda")
@@ -50,10 +51,6 @@ def invoke(
             if sentence:
                 click.echo(sentence, err=True)
             answer = lambda_.invoke(FunctionName=name, Payload=payload, **options)
-    except ClientError as error:
-        raise click.ClickException(explained(error)) from None
-    except BotoCoreError:
-        raise NoServer(connection.endpoint) from None
     if asynchronous:
         click.echo(json.dumps({"status": answer["StatusCode"]}) if as_json else f"queued; `ground logs -t {function}` shows it run")
         return
@@ -69,7 +66,8 @@ def invoke(
             )
         )
     else:
-        click.echo(log.rstrip("\n"), err=True)
+        for line in log.rstrip("\n").split("\n"):
+            click.echo(_styled(line), err=True)
         parsed = _parsed(body)
         click.echo(json.dumps(parsed, indent=2, ensure_ascii=False) if isinstance(parsed, (dict, list)) else body)
     if failed:
@@ -81,8 +79,6 @@ def _at_once(lambda_: Any, function_name: str) -> AbstractContextManager[str]:
 
 
 def logs(connection: Connection, function: str | None, tail: bool, stack: str | None, since: str, pattern: str, as_json: bool) -> None:
-    from botocore.exceptions import BotoCoreError, ClientError
-
     try:
         back_ms = duration_ms(since)
     except ValueError as error:
@@ -91,44 +87,58 @@ def logs(connection: Connection, function: str | None, tail: bool, stack: str | 
     client = connection.client("logs")
     sources = Sources(connection)
     try:
-        names, groups = _groups(connection, client, function, stack)
-        printed: dict[str, set[str]] = {group: set() for group in groups}
-        start_ms = now_ms - back_ms
-        while True:
-            lines: list[Line] = []
-            for group in groups:
-                lines += _fresh(client, group, start_ms, pattern, printed[group])
-            for line in sorted(lines, key=lambda line: line.timestamp):
-                if names is None or line.name in names:
-                    _print(line._replace(message=sources.named(line.name, line.message)), not function, as_json)
-            if not tail:
-                return
-            time.sleep(POLL_S)
-            if not function:
-                names, groups = _groups(connection, client, function, stack)
-                for group in groups:
-                    printed.setdefault(group, set())
-    except ClientError as error:
-        raise click.ClickException(explained(error)) from None
-    except BotoCoreError:
-        raise NoServer(connection.endpoint) from None
+        with connection.in_words():
+            _follow(connection, client, sources, function, tail, stack, now_ms - back_ms, pattern, as_json)
     except KeyboardInterrupt:
         return
 
 
+def _follow(
+    connection: Connection,
+    client: Any,
+    sources: Sources,
+    function: str | None,
+    tail: bool,
+    stack: str | None,
+    start_ms: int,
+    pattern: str,
+    as_json: bool,
+) -> None:
+    names, groups = _groups(connection, client, function, stack)
+    printed: dict[str, set[str]] = {group: set() for group in groups}
+    while True:
+        lines: list[Line] = []
+        for group in groups:
+            lines += _fresh(client, group, start_ms, pattern, printed[group])
+        for line in sorted(lines, key=lambda line: line.timestamp):
+            if names is None or line.name in names:
+                _print(line._replace(message=sources.named(line.name, line.message)), not function, as_json)
+        if not tail:
+            return
+        time.sleep(POLL_S)
+        if not function:
+            names, groups = _groups(connection, client, function, stack)
+            for group in groups:
+                printed.setdefault(group, set())
+
+
 def resolve(connection: Connection, function: str, stack: str | None) -> str:
-    """A function's name from its name, ARN, or the logical id it has in a stack (in any stack, where that is unique)."""
+    """A function's name from its name, ARN, or the logical id it has in a stack (in any stack, where that is unique); with :VERSION or :ALIAS after it, if given."""
     from botocore.exceptions import ClientError
 
+    logical_id, colon, qualifier = function.partition(":")
     if stack is not None:
         resources = connection.client("cloudformation").describe_stack_resources(StackName=stack)["StackResources"]
-        for resource in resources:
-            if resource["LogicalResourceId"] == function and resource["ResourceType"] == "AWS::Lambda::Function":
-                return str(resource["PhysicalResourceId"])
-        known = ", ".join(
-            sorted(resource["LogicalResourceId"] for resource in resources if resource["ResourceType"] == "AWS::Lambda::Function")
-        )
-        raise click.ClickException(f"The stack {stack} has no function {function!r}; it has: {known or 'none'}.")
+        known = {
+            resource["LogicalResourceId"]: str(resource["PhysicalResourceId"])
+            for resource in resources
+            if resource["ResourceType"] == "AWS::Lambda::Function" and resource.get("PhysicalResourceId")
+        }
+        if logical_id not in known:
+            raise click.ClickException(
+                f"The stack {stack} has no function {logical_id!r}; {_there_are(logical_id, sorted(known), 'it has')}"
+            )
+        return known[logical_id] + colon + qualifier
     client = connection.client("lambda")
     try:
         client.get_function_configuration(FunctionName=function)
@@ -136,15 +146,28 @@ def resolve(connection: Connection, function: str, stack: str | None) -> str:
     except ClientError as error:
         if error.response["Error"]["Code"] not in ("ResourceNotFoundException", "ValidationException"):
             raise
+        refusal = error
     names: list[str] = [found["FunctionName"] for page in client.get_paginator("list_functions").paginate() for found in page["Functions"]]
-    matching = [name for name in names if f"-{function}-" in name]
+    if logical_id in names or function.rpartition(":function:")[2].partition(":")[0] in names:
+        raise refusal  # it is there, but not that version or alias, or not in that account or region
+    matching = [name for name in names if f"-{logical_id}-" in name]
     if len(matching) == 1:
-        return str(matching[0])
+        return matching[0] + colon + qualifier
     if matching:
         raise click.ClickException(
-            f"{function!r} is in more than one stack; say which with --stack, or give the whole name: {', '.join(matching)}"
+            f"{logical_id!r} is in more than one stack; say which with --stack, or give the whole name: {', '.join(matching)}"
         )
-    raise click.ClickException(f"There is no function {function!r}; there are: {', '.join(names) or 'none'}.")
+    raise click.ClickException(f"There is no function {function!r}; {_there_are(logical_id, names, 'there are')}")
+
+
+def _there_are(wanted: str, names: list[str], word: str) -> str:
+    """The nearest names if some are near, else the first few."""
+    near = get_close_matches(wanted.lower(), {name.lower(): name for name in names}, NAMES_SHOWN_MAX, 0.6)
+    near += [name.lower() for name in names if wanted.lower() in name.lower() and name.lower() not in near]
+    if near:
+        return f"did you mean {' or '.join(name for name in names if name.lower() in near[:NAMES_SHOWN_MAX])}?"
+    more = f" and {len(names) - NAMES_SHOWN_MAX} more" if len(names) > NAMES_SHOWN_MAX else ""
+    return f"{word}: {', '.join(names[:NAMES_SHOWN_MAX]) or 'none; `ground deploy` makes some'}{more}."
 
 
 def _groups(connection: Connection, client: Any, function: str | None, stack: str | None) -> tuple[set[str] | None, list[str]]:
@@ -193,12 +216,17 @@ def _print(line: Line, many: bool, as_json: bool) -> None:
         click.echo(json.dumps({"timestamp": line.timestamp, "group": line.group, "message": text}))
         return
     moment = time.strftime("%H:%M:%S", time.gmtime(line.timestamp / 1000)) + f".{line.timestamp % 1000:03d}"
-    if text.startswith(("START ", "END ", "REPORT ", "INIT_START ")):
-        text = click.style(text, dim=True)
-    elif "[ERROR]" in text or '"level": "ERROR"' in text or "Task timed out" in text:
-        text = click.style(text, fg="red")
+    text = _styled(text)
     name = f"{click.style(line.name, fg='cyan')}  " if many else ""
     click.echo(f"{click.style(moment, dim=True)}  {name}{text}")
+
+
+def _styled(text: str) -> str:
+    if text.startswith(("START ", "END ", "REPORT ", "INIT_START ")):
+        return click.style(text.rstrip(), dim=True)
+    if any(sign in text for sign in ERROR_SIGNS):
+        return click.style(text, fg="red")
+    return text
 
 
 def _payload(event: str | None) -> bytes:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import click
 
-from groundcloud.cli.connection import Connection
+from groundcloud.cli.connection import ROOT, Connection
 
 _endpoint = click.option(
     "--endpoint", metavar="URL", help="The server. Default: $GROUND_ENDPOINT, $AWS_ENDPOINT_URL, then http://localhost:4566."
@@ -33,7 +33,7 @@ def main() -> None:
 
 
 @main.command()
-@click.option("--port", type=click.IntRange(0, 65535), metavar="INTEGER", default=4566, show_default="4566", help="0 takes any free port.")
+@click.option("--port", type=click.IntRange(0, 65535), metavar="PORT", default=4566, show_default=True, help="0 takes any free port.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Any address but loopback demands the generated root credentials.")
 @click.option(
     "--data", type=click.Path(path_type=Path), default=Path(".ground"), show_default=True, help="Where state rests; one server a directory."
@@ -85,7 +85,7 @@ def up(
     )
 
 
-@main.command()
+@main.command(short_help="Print what points SDKs and tools here.")
 @_endpoint
 @click.option("--unset", is_flag=True, help="Print what takes the variables away again.")
 @_json
@@ -94,15 +94,26 @@ def env(endpoint: str | None, unset: bool, as_json: bool) -> None:
     from groundcloud.cli.up import environment
 
     connection = Connection.from_environment(endpoint)
-    variables = environment(connection.endpoint, (connection.access_key_id, connection.secret), connection.region)
+    root = (connection.access_key_id, connection.secret)
+    if root != (ROOT, ROOT) and not unset and connection.loopback and not connection.known():
+        click.echo(
+            f"{connection.endpoint} does not know the environment's {connection.access_key_id}; {ROOT}/{ROOT} is its root.", err=True
+        )
+        root = (ROOT, ROOT)
+        stale = ("AWS_SESSION_TOKEN",) if connection.session_token else ()
+    else:
+        stale = ()
+    variables = environment(connection.endpoint, root, connection.region)
     if as_json:
         click.echo(json.dumps(variables, indent=2))
     else:
         for name, value in variables.items():
             click.echo(f"unset {name}" if unset else f"export {name}={value}")
+        for name in stale:
+            click.echo(f"unset {name}")
 
 
-@main.command()
+@main.command(short_help="Build and deploy a template.")
 @click.argument("template", type=click.Path(path_type=Path), required=False)
 @click.option("--stack", "-s", metavar="NAME", help="Name of the stack. Default: the template's folder.")
 @click.option("--parameter", "-p", "parameters", multiple=True, metavar="NAME=VALUE", help="A template parameter; may be repeated.")
@@ -129,7 +140,7 @@ def deploy(
     deployment.run(Connection.from_environment(endpoint), template, stack, parameters, watch, no_build, as_json, debug)
 
 
-@main.command()
+@main.command(short_help="Call a function.")
 @click.argument("function")
 @click.option("--event", "-e", "event", type=click.Path(allow_dash=True), help="A JSON file, or - for standard input. Default: {}.")
 @click.option("--stack", "-s", metavar="NAME", help="Take FUNCTION as a logical id of this stack.")
@@ -146,7 +157,7 @@ def invoke(
     functions.invoke(Connection.from_environment(endpoint), function, event, stack, asynchronous, as_json, debug)
 
 
-@main.command()
+@main.command(short_help="Print log lines of functions.")
 @click.argument("function", required=False)
 @click.option("--tail", "-t", is_flag=True, help="Stay and print lines as they come.")
 @click.option("--stack", "-s", metavar="NAME", help="Functions of this stack.")
@@ -161,7 +172,7 @@ def logs(function: str | None, tail: bool, stack: str | None, since: str, patter
     functions.logs(Connection.from_environment(endpoint), function, tail, stack, since, pattern, as_json)
 
 
-@main.command()
+@main.command(short_help="Delete a stack.")
 @click.argument("stack")
 @click.option("--empty-buckets", is_flag=True, help="Empty the stack's buckets first; AWS refuses to delete a bucket with objects.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
@@ -176,7 +187,7 @@ def delete(stack: str, empty_buckets: bool, yes: bool, endpoint: str | None, as_
     deployment.delete(Connection.from_environment(endpoint), stack, empty_buckets, as_json)
 
 
-@main.group(invoke_without_command=True)
+@main.group(invoke_without_command=True, short_help="Show or move virtual time.")
 @_endpoint
 @_json
 @click.pass_context
@@ -200,6 +211,12 @@ def advance(connection: Any, duration: str) -> None:
 @click.pass_obj
 def to(connection: Any, time: str) -> None:
     """Move on to TIME (2026-12-24T18:00:00Z)."""
+    from groundcloud.wire import timestamps
+
+    try:
+        timestamps.parse(time)
+    except ValueError:
+        raise click.ClickException(f"{time!r} is no time; write it like 2026-12-24T18:00:00Z.") from None
     _show_clock(connection, connection[0].admin("POST", "/_ground/clock", {"to": time}))
 
 
@@ -224,7 +241,7 @@ def settle(connection: Any) -> None:
     _show_clock(connection, connection[0].admin("POST", "/_ground/clock", {"settle": True}))
 
 
-@main.command()
+@main.command(short_help="Explain how a request was allowed or denied.")
 @click.argument("request_id")
 @_endpoint
 @_json
@@ -234,7 +251,7 @@ def why(request_id: str, endpoint: str | None, as_json: bool) -> None:
     click.echo(json.dumps(found, indent=2) if as_json else found["text"])
 
 
-@main.command()
+@main.command(short_help="List services and what is implemented.")
 @_endpoint
 @_json
 def services(endpoint: str | None, as_json: bool) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from groundcloud.cli.connection import Connection
 
 METADATA = "aws:asset:path"
-_FILE = re.compile(r"(?:/var/task|[^\s\"'(]*/functions/[0-9a-f]{64})/([^\s\"'\\:,)]+)")
+_FILE = re.compile(r"(?:file://)?(?:/var/task|[^\s\"'(]*/functions/[0-9a-f]{64})/([^\s\"'\\:,)]+)")
 
 
 class Sources:

@@ -6,6 +6,8 @@ import errno
 import json
 import logging
 import os
+import shutil
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -64,7 +66,7 @@ def start(
     try:
         run(settings, ready)
     except AddressInUse as error:
-        raise click.ClickException(f"{error} Another server may be running; choose a port with --port.") from None
+        raise click.ClickException(f"{error} {_elsewhere(str(error))}") from None
     except DataDirectoryInUse as error:
         raise click.ClickException(f"{error} Stop it, or choose another directory with --data.") from None
     except KeyboardInterrupt:
@@ -74,7 +76,7 @@ def start(
 
 
 def run(settings: Settings, on_ready: Callable[[Settings, tuple[str, str]], None]) -> None:
-    """Serves until SIGINT or SIGTERM. Raises AddressInUse, DataDirectoryInUse, RuntimeError (the store)."""
+    """Serves until SIGINT or SIGTERM, both of which leave by KeyboardInterrupt. Raises AddressInUse, DataDirectoryInUse, RuntimeError (the store)."""
     from groundcloud import app
     from groundcloud.http.server import Server, listen, new_event_loop
 
@@ -99,11 +101,18 @@ def run(settings: Settings, on_ready: Callable[[Settings, tuple[str, str]], None
         finally:
             await ground.close()
 
+    # uvicorn sends itself again the signal that ended it: SIGTERM would end the process before the store, the sandboxes and the containers are closed.
+    before = signal.signal(signal.SIGTERM, _interrupt)
     loop = new_event_loop()
     try:
         loop.run_until_complete(serve())
     finally:
         loop.close()
+        signal.signal(signal.SIGTERM, before)
+
+
+def _interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
 
 
 def _warm(ground: Ground) -> None:
@@ -113,6 +122,15 @@ def _warm(ground: Ground) -> None:
         from groundcloud.services.lambda_ import warming
 
         warming.begin(ground)
+
+
+def _elsewhere(error: str) -> str:
+    """What to do about an address that cannot be listened on."""
+    if os.strerror(errno.EADDRINUSE) in error:
+        return "Another server may be running; choose a port with --port, or 0 for any free one."
+    if os.strerror(errno.EACCES) in error:
+        return "Choose a port above 1023 with --port."
+    return "Choose an address of this machine with --host."
 
 
 def _check_directory(data: Path) -> None:
@@ -142,15 +160,21 @@ def environment(endpoint: str, root: tuple[str, str], region: str) -> dict[str, 
 def _greet(settings: Settings, root: tuple[str, str], region: str, seconds: float) -> None:
     from groundcloud import __version__, app
 
-    port = "" if settings.port == 4566 and settings.loopback else f" --endpoint {settings.endpoint}"
+    elsewhere = "" if settings.port == 4566 and settings.loopback else f" --endpoint {settings.endpoint}"
     rests = "memory alone: it ends with the server" if settings.memory else str(settings.data_dir)
-    served = ", ".join(sorted(app.SERVICES))
+    served = click.wrap_text(", ".join(sorted(app.SERVICES)), _width(), initial_indent="  serves    ", subsequent_indent=" " * 12)
     click.echo(f"Groundcloud {__version__} is up on {click.style(settings.endpoint, bold=True)} ({seconds * 1000:.0f} ms)")
     click.echo(f"  state     {rests}")
-    click.echo(f"  serves    {served}")
-    click.echo("  point SDKs, the AWS CLI, sam and cdk here:\n")
+    click.echo(served)
+    click.echo("  point SDKs, the AWS CLI, sam and cdk here, in another terminal:\n")
     for name, value in environment(settings.endpoint, root, region).items():
         click.echo(f"    export {name}={value}")
     # `ground env` knows no generated credentials, so there is nothing to point at but the lines above.
-    shorter = f'or: eval "$(ground env{port})"     ' if settings.loopback else ""
-    click.echo(f"\n  {shorter}then: ground deploy{port}     Ctrl-C stops")
+    if settings.loopback:
+        click.echo(f'\n  or        eval "$(ground env{elsewhere})"')
+    click.echo(f"{'' if settings.loopback else chr(10)}  then      ground deploy     (Ctrl-C here stops the server)")
+
+
+def _width() -> int:
+    """Of a line of services: the terminal's; a file has no end."""
+    return max(shutil.get_terminal_size().columns, 40) if sys.stdout.isatty() else 10_000
