@@ -66,6 +66,20 @@ def test_a_function_is_told_who_signed(rest_api, signed, function, account):
     assert (identity["userArn"], identity["accountId"], identity["accessKey"]) == (f"arn:aws:iam::{account}:root", account, account)
 
 
+def test_a_function_under_the_credentials_of_who_signed(rest_api, send, signed, client, function, account):
+    function_arn = function(ECHO, permitted=False)
+    asks_who = lambda_proxy(function_arn, credentials="arn:aws:iam::*:user/*")
+    api_id = rest_api({"GET /": asks_who | {"method": {"authorizationType": "AWS_IAM"}}, "GET /open": asks_who})
+    assert signed(api_id, "/prod", account, "test").status == 200
+    may_call = {"Effect": "Allow", "Action": "execute-api:Invoke", "Resource": "*"}
+    may_all = {"Effect": "Allow", "Action": ["execute-api:Invoke", "lambda:InvokeFunction"], "Resource": ["*", function_arn]}
+    caller, both = user_key(client, "caller", may_call), user_key(client, "both", may_all)
+    assert signed(api_id, "/prod", *both).document["requestContext"]["identity"]["userArn"].endswith(":user/both")
+    reply = signed(api_id, "/prod", *caller)
+    assert (reply.status, reply.document) == (500, {"message": "Internal server error"})
+    assert send(api_id, "GET", "/prod/open").status == 500
+
+
 def test_an_http_route_with_iam(client, send, signed, account, echo):
     gateway = client("apigatewayv2")
     api_id = gateway.create_api(Name="web", ProtocolType="HTTP", Target=echo)["ApiId"]

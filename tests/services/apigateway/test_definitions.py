@@ -188,6 +188,16 @@ def test_an_http_api_as_sam_defines_it(client, send, function):
     assert send(api_id, "GET", "/other").document["routeKey"] == "$default"
 
 
+@pytest.mark.parametrize(("path", "mark"), [("/$default", {}), ("$default", {}), ("$default", {"isDefaultRoute": True})])
+def test_the_default_route_is_written_in_several_ways(client, path, mark):
+    gateway = client("apigatewayv2")
+    body = sam_http_body("arn:aws:lambda:us-east-1:123456789012:function:f")
+    operation = body["paths"].pop("/$default")["x-amazon-apigateway-any-method"] | mark
+    body["paths"] = {path: {"x-amazon-apigateway-any-method": operation}}
+    routes = gateway.get_routes(ApiId=gateway.import_api(Body=json.dumps(body))["ApiId"])["Items"]
+    assert [route["RouteKey"] for route in routes] == ["$default"]
+
+
 def test_importing_again_replaces_routes_and_deploys(client, send, function):
     gateway = client("apigatewayv2")
     body = sam_http_body(function(ECHO))

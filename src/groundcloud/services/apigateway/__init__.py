@@ -5,7 +5,7 @@
 REST APIs' patterns (models, token expressions) run on Python's engine, which takes long over some of them. Detailed metrics by method are not told apart.
 
 Missing: mapping templates beyond fixed ones (so the AWS and HTTP non-proxy integrations are refused by name), WebSocket APIs, custom domain names, VPC links,
-canary releases, caching, client certificates, documentation parts, SDKs, usage plan keys imported from a file, integrations under the caller's own credentials.
+canary releases, caching, client certificates, documentation parts, SDKs, usage plan keys imported from a file.
 """
 
 from groundcloud.base.errors import AwsError

@@ -68,8 +68,6 @@ def integration(document: dict[str, Any], method: str) -> dict[str, Any]:
         )
     if document.get("connectionType") == "VPC_LINK":
         raise errors.missing("VPC links")
-    if document.get("credentials") == CALLERS_OWN:
-        raise errors.missing("integrations under the caller's own credentials")
     if document.get("responseTransferMode") == "STREAM":
         raise errors.missing("response streaming")
     uri = document.get("uri")

@@ -6,7 +6,6 @@ import re
 from typing import Any
 
 from groundcloud.services.apigateway import errors
-from groundcloud.services.apigateway.definitions import CALLERS_OWN
 from groundcloud.services.apigateway.http_state import Integration
 
 TIMEOUT_MS_MAX = 30_000
@@ -60,8 +59,6 @@ def checked_integration(integration: Integration) -> Integration:
         raise errors.bad_request(f"Invalid integration type: {kind}")
     if integration.connection_type == "VPC_LINK":
         raise errors.missing("VPC links")
-    if integration.credentials_arn == CALLERS_OWN:
-        raise errors.missing("integrations under the caller's own credentials")
     if kind == "AWS_PROXY":
         if function_of(uri) is None:
             raise errors.bad_request(f"Invalid integration URI: {uri}")

@@ -71,6 +71,7 @@ def _decide(exchange: Exchange, stage: CompiledStage, principal: Principal, sess
         if decision.kind == "explicit deny":
             said += " with an explicit deny"
         raise Refusal("ACCESS_DENIED", said, policies.sentence(decision))
+    exchange.caller = call
 
 
 async def _signer(exchange: Exchange) -> tuple[Principal, Session | None]:

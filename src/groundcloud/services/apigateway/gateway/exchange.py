@@ -38,6 +38,7 @@ class Exchange:
         "began_ns",
         "body",
         "call",
+        "caller",
         "domain_name",
         "error_message",
         "error_reason",
@@ -65,6 +66,8 @@ class Exchange:
     def __init__(self, call: Call, http: HttpRequest, stage: Any, path: str, request_path: str) -> None:
         """`path` is below the stage, `request_path` begins with the stage where the client named it."""
         self.call = call
+        self.caller: Call | None = None
+        """A call as whoever signed the request, once that is known."""
         self.http = http
         self.stage = stage
         self.api_id: str = stage.api_id

@@ -10,6 +10,8 @@ from typing import Any
 import msgspec
 
 from groundcloud.base.errors import AwsError
+from groundcloud.kernel.chain import ANONYMOUS
+from groundcloud.services.apigateway.definitions import CALLERS_OWN
 from groundcloud.services.apigateway.gateway.compiled import CompiledRoute
 from groundcloud.services.apigateway.gateway.exchange import Exchange
 
@@ -30,10 +32,12 @@ class FunctionFailed(Exception):
 async def invoke(
     exchange: Exchange, target: tuple[str, str, str], event: dict[str, Any], source_arn: str, credentials: str | None, timeout_s: float
 ) -> bytes:
-    """The function's payload. Raises FunctionFailed. The function's resource policy decides, or the credentials role's policies."""
+    """The function's payload. Raises FunctionFailed. The function's resource policy decides, or the policies of the credentials' role or of the caller."""
     call = exchange.call
     function_arn, account, region = target
-    principal = credentials or PRINCIPAL
+    principal: str | None = credentials or PRINCIPAL
+    if credentials == CALLERS_OWN:
+        call, principal = exchange.caller or call.as_principal(ANONYMOUS), None
     try:
         async with asyncio.timeout(timeout_s):
             answer = await call.request(

@@ -12,6 +12,7 @@ from groundcloud.services.apigateway.http_definitions import checked_integration
 from groundcloud.services.apigateway.http_state import HttpApi, HttpAuthorizer, Integration, Route
 from groundcloud.services.apigateway.openapi import source
 
+_DEFAULT_PATHS = ("/$default", "$default")  # as API Gateway exports it, as AWS SAM writes it
 _CORS = {
     "allowOrigins": "AllowOrigins",
     "allowMethods": "AllowMethods",
@@ -66,7 +67,8 @@ def read(api_id: str, document: dict[str, Any], new_id: Callable[[int], str]) ->
     routes: list[Route] = []
     integrations: dict[bytes, Integration] = {}
     for path, verb, operation, _ in source.operations(document):
-        key = "$default" if path == "/$default" else f"{'ANY' if verb == source.ANY_METHOD else verb.upper()} {path}"
+        is_default = path in _DEFAULT_PATHS or operation.get("isDefaultRoute") is True
+        key = "$default" if is_default else f"{'ANY' if verb == source.ANY_METHOD else verb.upper()} {path}"
         checked_route_key(key)
         target = None
         given = source.resolved(document, operation.get(source.INTEGRATION))
