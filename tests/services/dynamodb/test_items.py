@@ -163,7 +163,10 @@ def test_the_legacy_updates_put_add_and_delete(dynamodb: Any, make_table: Any) -
         ("update_item", {"Key": key(), "AttributeUpdates": {"pk": {"Value": {"S": "b"}}}}, INVALID + "Cannot update attribute pk. This attribute is part of the key"),
         ("update_item", {"Key": key(), "AttributeUpdates": {"x": {"Action": "ADD", "Value": {"S": "b"}}}}, INVALID + "ADD action is not supported for the type S"),
         ("update_item", {"Key": key(), "UpdateExpression": "SET x = y"}, "The provided expression refers to an attribute that does not exist in the item"),
-        ("update_item", {"Key": key(), "UpdateExpression": "SET g = :a", "ExpressionAttributeValues": {":a": {"N": "1"}}}, INVALID + "Type mismatch for Index Key g Expected: S Actual: N IndexName: by-g"),
+        ("update_item", {"Key": key(), "UpdateExpression": "SET g = :a", "ExpressionAttributeValues": {":a": {"N": "1"}}}, "The update expression attempted to update the secondary index key to unsupported type"),
+        ("update_item", {"Key": key(), "UpdateExpression": "SET g = if_not_exists(g, :a)", "ExpressionAttributeValues": {":a": {"S": "x" * 2049}}}, "The update expression attempted to update the secondary index key beyond allowed size limits"),
+        ("update_item", {"Key": key(), "UpdateExpression": "SET g = :a", "ExpressionAttributeValues": {":a": {"S": ""}}}, "One or more parameter values are not valid. The update expression attempted to update a secondary index key to a value that is not supported. The AttributeValue for a key attribute cannot contain an empty string value."),
+        ("update_item", {"Key": key(), "AttributeUpdates": {"g": {"Value": {"N": "1"}}}}, INVALID + "Type mismatch for Index Key g Expected: S Actual: N IndexName: by-g"),
         ("delete_item", {"Key": key(), "ReturnValues": "UPDATED_OLD"}, "ReturnValues can only be ALL_OLD or NONE"),
     ],
 )  # fmt: skip
@@ -238,3 +241,22 @@ def test_item_collection_metrics_are_for_tables_with_local_indexes(dynamodb: Any
     make_table("collected", "pk", "sk", LocalSecondaryIndexes=[index("by-n", "pk", "n")])
     found = dynamodb.put_item(TableName="collected", Item=key(sk={"S": "1"}, n={"N": "1"}), ReturnItemCollectionMetrics="SIZE")
     assert found["ItemCollectionMetrics"] == {"ItemCollectionKey": {"pk": {"S": "a"}}, "SizeEstimateRangeGB": [0.0, 1.0]}
+
+
+def test_an_item_that_does_not_fit_an_index_made_later_cannot_be_changed(dynamodb: Any, make_table: Any, clock: Any) -> None:
+    make_table("older", "pk")
+    dynamodb.put_item(TableName="older", Item=key(g={"N": "1"}))
+    dynamodb.update_table(
+        TableName="older",
+        AttributeDefinitions=[{"AttributeName": "g", "AttributeType": "S"}, {"AttributeName": "pk", "AttributeType": "S"}],
+        GlobalSecondaryIndexUpdates=[{"Create": index("by-g", "g")}],
+    )
+    clock.settle()
+    assert dynamodb.scan(TableName="older", IndexName="by-g")["Count"] == 0
+    update = {"UpdateExpression": "SET x = :x", "ExpressionAttributeValues": {":x": {"S": "y"}}}
+    assert refusal(dynamodb.update_item, TableName="older", Key=key(), **update) == (
+        "ValidationException",
+        INVALID + "Type mismatch for Index Key g Expected: S Actual: N IndexName: by-g",
+    )
+    dynamodb.update_item(TableName="older", Key=key(), UpdateExpression="REMOVE g")
+    dynamodb.update_item(TableName="older", Key=key(), **update)

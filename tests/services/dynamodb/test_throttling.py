@@ -88,3 +88,17 @@ def test_a_full_index_holds_up_its_table(dynamodb: Any, clock: Any) -> None:
     code, sentence = refusal(dynamodb.put_item, TableName="held", Item=KEY)
     assert code == EXCEEDED
     assert "global secondary indexes" in sentence
+
+
+def test_a_transaction_says_which_part_had_no_throughput(dynamodb: Any, make_table: Any) -> None:
+    make(dynamodb, "slow")
+    make_table("free", "pk")
+    dynamodb.put_item(TableName="slow", Item={"pk": {"S": "a"}, "x": {"S": "x" * 350 * 1024}})
+    parts = [{"Put": {"TableName": name, "Item": KEY}} for name in ("free", "slow")]
+    with pytest.raises(dynamodb.exceptions.TransactionCanceledException) as error:
+        dynamodb.transact_write_items(TransactItems=parts)
+    first, second = error.value.response["CancellationReasons"]
+    assert first == {"Code": "None"}
+    assert second["Code"] == "ProvisionedThroughputExceeded"
+    assert second["Message"].startswith("The level of configured provisioned throughput for the table was exceeded.")
+    assert dynamodb.scan(TableName="free")["Count"] == 0

@@ -117,6 +117,23 @@ def empty_index_key(index_name: str, name: str, kind: str) -> AwsError:
     )
 
 
+def updated_index_key_type() -> AwsError:
+    """Source: this and the next, API_TransactWriteItems > TransactionCanceledException."""
+    return validation("The update expression attempted to update the secondary index key to unsupported type")
+
+
+def updated_index_key_too_large() -> AwsError:
+    return validation("The update expression attempted to update the secondary index key beyond allowed size limits")
+
+
+def empty_updated_index_key(kind: str) -> AwsError:
+    noun = "string" if kind == "S" else "binary"
+    return validation(
+        "One or more parameter values are not valid. The update expression attempted to update a secondary index key to a value that is "
+        f"not supported. The AttributeValue for a key attribute cannot contain an empty {noun} value."
+    )
+
+
 def index_key_type_mismatch(name: str, expected: str, actual: str, index_name: str) -> AwsError:
     return invalid_parameters(f"Type mismatch for Index Key {name} Expected: {expected} Actual: {actual} IndexName: {index_name}")
 

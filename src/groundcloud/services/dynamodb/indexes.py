@@ -5,12 +5,14 @@ Pure. An item without every key attribute of an index has no entry there (the in
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from groundcloud.services.dynamodb import errors, keys, values, vectors
 from groundcloud.services.dynamodb.state import Index, KeyParts, TableDefinition, pack_item
 from groundcloud.services.dynamodb.values import Item
+
+if TYPE_CHECKING:
+    from groundcloud.services.dynamodb.expressions.updates import Update
 
 
 class Entry(NamedTuple):
@@ -43,25 +45,31 @@ def projected_names(index: Index, table: TableDefinition) -> list[str]:
     return list(dict.fromkeys([*names, *index.non_key_attributes]))
 
 
-def check_index_keys(table: TableDefinition, item: Item, names: Iterable[str] | None = None) -> None:
+def check_index_keys(table: TableDefinition, item: Item, update: Update | None = None) -> None:
     """Raises ValidationException where an attribute that is a key of an index has the wrong type, is empty or too large.
 
-    `names` limits the check to attributes that an update touched.
+    AWS looks at the whole item, whatever an update touched: an item that was there before its index can be in the way.
+    What an update expression itself has set is told in other words.
     """
+    set_now = update.top if update is not None and not update.is_legacy else ()
     if table.vectors:
-        vectors.check(table, item, names)
+        vectors.check(table, item, None if update is None else update.top)
     for index in table.indexes:
         for parts, most in ((index.partition_keys, keys.PARTITION_KEY_BYTES_MAX), (index.sort_keys, keys.SORT_KEY_BYTES_MAX)):
             for name, kind in parts:
                 value = item.get(name)
-                if value is None or (names is not None and name not in names):
+                if value is None:
                     continue
                 content = value.get(kind)
                 if content is None:
+                    if name in set_now:
+                        raise errors.updated_index_key_type()
                     raise errors.index_key_type_mismatch(name, kind, values.type_of(value), index.index_name)
                 if not content:
-                    raise errors.empty_index_key(index.index_name, name, kind)
+                    raise errors.empty_updated_index_key(kind) if name in set_now else errors.empty_index_key(index.index_name, name, kind)
                 if kind != "N" and len(keys.scalar(kind, content)) > most:
+                    if name in set_now:
+                        raise errors.updated_index_key_too_large()
                     raise errors.hash_key_too_large() if most == keys.PARTITION_KEY_BYTES_MAX else errors.range_key_too_large()
 
 

@@ -148,7 +148,7 @@ def read_attribute_updates(updates: dict[str, Any]) -> Update:
                 raise errors.invalid_parameters(f"ADD action is not supported for the type {kind}")
         steps.append(_update_step(name, action, value))
     only_deletes = all(update.get("Action", "PUT") == "DELETE" for update in updates.values())
-    return Update(steps, [step[1] for step in steps], frozenset(updates), only_legacy_deletes=only_deletes)
+    return Update(steps, [step[1] for step in steps], frozenset(updates), is_legacy=True, only_legacy_deletes=only_deletes)
 
 
 def check_conditions(conditions: dict[str, Any]) -> None:

@@ -58,6 +58,8 @@ class Update:
     top: frozenset[str]
     deep: bool = False
     """Whether something may end up nested deeper than it was when it was checked."""
+    is_legacy: bool = False
+    """Whether it was made of AttributeUpdates."""
     only_legacy_deletes: bool = False
     """AttributeUpdates that only delete: they make no item where there is none."""
 

@@ -217,7 +217,7 @@ def updated_item(table: TableDefinition, key: Item, old: Item | None, update: Up
         return None
     new = update.apply(base, found)
     if table.indexes or table.vectors:
-        indexes.check_index_keys(table, new, update.top)
+        indexes.check_index_keys(table, new, update)
     return new
 
 

@@ -44,6 +44,13 @@ ACTIONS = {"ConditionCheck": "ConditionCheckItem", "Put": "PutItem", "Delete": "
 """A part of the request -> the IAM action that it needs."""
 
 
+_REASON_CODES = {
+    "ProvisionedThroughputExceededException": "ProvisionedThroughputExceeded",
+    "ThrottlingException": "ThrottlingError",
+    "ItemCollectionSizeLimitExceededException": "ItemCollectionSizeLimitExceeded",
+}
+
+
 class Token(Record, frozen=True):
     """A ClientRequestToken that was used: for which request, and what its answer said of capacity."""
 
@@ -133,7 +140,7 @@ def transact_get_items(call: Call, request: Request) -> dict[str, Any]:
             check_scalar_keys(table, projection.paths)
         try:
             key: items.Key | None = keys.of_key(table.key, spec["Key"])
-            reasons.append({"Code": "None"})
+            reasons.append((_throttled(call, table, "read") if table.throttled else None) or {"Code": "None"})
         except AwsError as error:
             key = None
             reasons.append({"Code": "ValidationError", "Message": error.message})
@@ -142,12 +149,11 @@ def transact_get_items(call: Call, request: Request) -> dict[str, Any]:
     responses: list[dict[str, Any]] = []
     usages: dict[str, Usage] = {}
     total_bytes = 0
-    if any(key is None for _, _, _, key, _ in located):
+    if any(reason["Code"] != "None" for reason in reasons):
         raise cancelled(reasons)
     for spec, tx, table, key, projection in located:
         assert key is not None
         if table.throttled:
-            throttling.admit(call, table, "read")
             throttling.charge(call, table, "read", Usage(spec["TableName"], 2.0))
         raw = items.read(tx, table, key)
         size = 0 if raw is None else state.item_size(raw)
@@ -180,7 +186,7 @@ def seen_before(call: Call, request: Request, entries: list[Request]) -> tuple[d
 
 def run_writes(call: Call, request: Request, parts: list[Part], token: Token | None = None) -> dict[str, Any]:
     """Checks every part against the items as they are, then writes all, or raises TransactionCanceledException with the reasons."""
-    reasons = [_prepare(part) for part in parts]
+    reasons = [_prepare(call, part) for part in parts]
     if any(reason is not None for reason in reasons):
         raise cancelled([reason or {"Code": "None"} for reason in reasons])
     total_bytes = sum(part.new_size for part in parts)
@@ -193,7 +199,11 @@ def run_writes(call: Call, request: Request, parts: list[Part], token: Token | N
             usage.table += capacity.write_units(0 if part.old_raw is None else state.item_size(part.old_raw))
             continue
         assert part.key is not None
-        items.write(call, part.tx, part.table, part.key, part.old_raw, part.new, part.new_size, old=part.old, usage=usage)
+        try:
+            items.write(call, part.tx, part.table, part.key, part.old_raw, part.new, part.new_size, old=part.old, usage=usage)
+        except AwsError as error:
+            reason = _reason_of(error)
+            raise cancelled([reason if other is part else {"Code": "None"} for other in parts]) from None
     mode = request.get("ReturnConsumedCapacity")
     answer: dict[str, Any] = {}
     capacity.record(call, capacity.WRITE, usages.values(), 2.0)
@@ -286,17 +296,36 @@ def _read_part(call: Call, kind: str, spec: Request) -> Part:
     return part
 
 
-def _prepare(part: Part) -> dict[str, Any] | None:
+def _throttled(call: Call, table: TableDefinition, kind: str) -> dict[str, Any] | None:
+    """The reason of a part that its table has no throughput for."""
+    try:
+        throttling.admit(call, table, kind)
+    except AwsError as error:
+        return _reason_of(error)
+    return None
+
+
+def _reason_of(error: AwsError) -> dict[str, Any]:
+    """Why a part could not be written. Raises `error` again where that is no reason of AWS's."""
+    code = _REASON_CODES.get(error.code)
+    if code is None:
+        raise error
+    return {"Code": code, "Message": "Collection size exceeded." if code == "ItemCollectionSizeLimitExceeded" else error.message}
+
+
+def _prepare(call: Call, part: Part) -> dict[str, Any] | None:
     """Works out what a part will write; the reason for which it cannot, if there is one."""
     if part.key is None or part.refused:
         return {"Code": "ValidationError", "Message": part.refused}
+    if part.table.throttled and (reason := _throttled(call, part.table, "write")) is not None:
+        return reason
     part.old_raw = items.read(part.tx, part.table, part.key)
     if part.old_raw is not None:
         part.old = state.unpack_item(part.old_raw)
     if part.test is not None and not part.test(part.old or {}, part.found):
         if part.kind == "Insert":
             return {"Code": "DuplicateItem", "Message": "Duplicate primary key exists in table"}
-        reason: dict[str, Any] = {"Code": "ConditionalCheckFailed", "Message": "The conditional request failed"}
+        reason = {"Code": "ConditionalCheckFailed", "Message": "The conditional request failed"}
         if part.old is not None and part.spec.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD":
             reason["Item"] = part.old
         return reason
