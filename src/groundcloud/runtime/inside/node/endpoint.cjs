@@ -2,12 +2,15 @@
  * Version 2 of AWS's SDK knows no AWS_ENDPOINT_URL, as version 3 does: without this its calls would leave for AWS.
  *
  * Each of its entry points loads lib/core.js, whose configuration every client begins with, last when it is complete: before that it is made anew.
- * What a function configures itself wins.
+ * What a function configures itself wins. What has the SDK in its own file is caught on its way out (redirect.cjs).
  */
 "use strict";
 
 const Module = require("node:module");
 
+const redirect = require("./redirect.cjs");
+
+const PROTOCOLS = new Set(["http", "https", "node:http", "node:https"]);
 const CORE = /(?:^|\/)core(?:\.js)?$/;
 
 /** From now on what is loaded as the SDK's core is told the platform's address. */
@@ -15,6 +18,7 @@ function install() {
   const load = Module._load;
   const told = new WeakSet();
   Module._load = function (request, ...others) {
+    if (PROTOCOLS.has(request)) redirect.install();
     const loaded = load.call(this, request, ...others);
     if (CORE.test(request) && isSdk(loaded) && !told.has(loaded.config)) {
       told.add(loaded.config);

@@ -1,0 +1,85 @@
+/**
+ * Requests to AWS's own host names that are signed with the function's own keys go to the platform, where alone these keys are known.
+ *
+ * For what knows no AWS_ENDPOINT_URL and cannot be told: version 2 of the SDK in a bundled file, signers of other makers. The path and the Host header
+ * stay, so that the signature holds and the platform knows the service. Requests that are not signed, or with other keys, go where they are sent.
+ */
+"use strict";
+
+const { URL } = require("node:url");
+
+const AWS = /(?:^|\.)amazonaws\.com(?:\.cn)?$/i;
+const DEFAULT_PORTS = new Set(["", "80", "443"]);
+
+let done = false;
+
+/** Wraps the two modules of the protocol, which are loaded only now: they cost memory. */
+function install() {
+  if (done) return;
+  done = true;
+  const platform = new URL(process.env.AWS_ENDPOINT_URL);
+  const http = require("node:http");
+  const https = require("node:https");
+  const there = platform.protocol === "https:" ? https : http;
+  const target = { protocol: platform.protocol, hostname: platform.hostname.replace(/^\[|\]$/g, ""), port: platform.port || undefined };
+  const send = there.request;
+  for (const module of [http, https]) {
+    const request = module.request;
+    module.request = function (...given) {
+      const options = readOptions(given);
+      if (!isOurs(options)) return request.apply(this, given);
+      return send(redirected(options, target, module === there), given.find((one) => typeof one === "function"));
+    };
+    module.get = function (...given) {
+      const made = module.request(...given);
+      made.end();
+      return made;
+    };
+  }
+  require("node:module").syncBuiltinESMExports();
+}
+
+/** As node:http reads its arguments: an address, options, or both. */
+function readOptions([first, second]) {
+  if (typeof first !== "string" && !(first instanceof URL)) return first ?? {};
+  let url;
+  try {
+    url = new URL(first);
+  } catch {
+    return {};
+  }
+  const read = { protocol: url.protocol, hostname: url.hostname, port: url.port, path: `${url.pathname}${url.search}` };
+  return typeof second === "object" && second !== null ? { ...read, ...second } : read;
+}
+
+function isOurs(options) {
+  const key = process.env.AWS_ACCESS_KEY_ID;
+  if (!key || !AWS.test(String(options.hostname || options.host))) return false;
+  const signature = header(options.headers, "authorization");
+  if (signature) return signature.includes(`Credential=${key}/`) || signature.startsWith(`AWS ${key}:`);
+  const query = new URLSearchParams(String(options.path).split("?")[1]);
+  return query.get("AWSAccessKeyId") === key || Boolean(query.get("X-Amz-Credential")?.startsWith(`${key}/`));
+}
+
+/** Headers by their names, which may be given as an object or as a list of names and values in turn. */
+function named(headers) {
+  if (!Array.isArray(headers)) return { ...headers };
+  if (Array.isArray(headers[0])) return Object.fromEntries(headers);
+  return Object.fromEntries(headers.flatMap((name, at) => (at % 2 ? [] : [[name, headers[at + 1]]])));
+}
+
+function header(headers, wanted) {
+  const found = Object.entries(named(headers)).find(([name]) => name.toLowerCase() === wanted);
+  return found === undefined ? "" : String(found[1]);
+}
+
+/** `same`: the protocol is the one that was wanted, so that the agent fits. */
+function redirected(options, target, same) {
+  const { host, hostname, agent, servername, lookup, ...others } = options;
+  const headers = named(options.headers);
+  const port = String(options.port ?? "");
+  if (!header(headers, "host")) headers.Host = `${hostname || host}${DEFAULT_PORTS.has(port) ? "" : `:${port}`}`;
+  return { ...others, ...target, headers, ...(same ? { agent } : {}) };
+}
+
+module.exports = { install };
