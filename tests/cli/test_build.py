@@ -81,13 +81,14 @@ MANIFEST = {"dependencies": {"wanted": "1.0.0"}, "devDependencies": {"linter": "
 
 def test_packages_that_a_manifest_names_are_installed_beside_the_code(project):
     folder = project({"src/app.js": "code", "src/package.json": MANIFEST}, One=function("nodejs20.x"))
-    found, result = packed(folder)
+    said = []
+    found, _ = packed(folder, say=said.append)
     assert found == {"app.js": "code", "package.json": json.dumps(MANIFEST), "node_modules/wanted/index.js": "1.0.0"}
-    assert result.notes == [f"installed {folder / 'src' / 'package.json'}"]
+    assert said == [f"installing {folder / 'src' / 'package.json'}"]
     assert not (folder / "src" / "node_modules").exists()
     (folder / "src" / "app.js").write_text("other")
-    found, result = packed(folder)
-    assert (found["app.js"], result.notes) == ("other", [])
+    found, _ = packed(folder, say=said.append)
+    assert (found["app.js"], len(said)) == ("other", 1)
 
 
 def test_packages_in_the_folder_are_taken_as_they_are(project):
@@ -233,8 +234,9 @@ def test_requirements_are_installed_by_the_python_that_runs_the_function(project
     monkeypatch.setattr(requirements, "_interpreter", lambda runtime: (f"/python/of/{runtime}", runtime))
     monkeypatch.setattr(requirements.shutil, "which", lambda name: None)
     folder = project({"src/app.py": "code", "src/requirements.txt": "wanted==1\n"}, One=function("python3.12"))
-    found, result = packed(folder)
-    assert found["wanted.py"] == "installed" and "for Python python3.12" in result.notes[0]
+    said = []
+    found, _ = packed(folder, say=said.append)
+    assert found["wanted.py"] == "installed" and "for Python python3.12" in said[0]
     assert asked[0][:5] == [sys.executable, "-m", "pip", "--python", "/python/of/python3.12"]
     packed(folder)
     assert len(asked) == 1

@@ -19,7 +19,7 @@ import click
 
 from groundcloud.base.errors import AwsError
 from groundcloud.cli import methods
-from groundcloud.cli.requirements import COMPLETE
+from groundcloud.cli.requirements import COMPLETE, Say
 from groundcloud.cli.sources import METADATA
 
 IGNORED = {
@@ -53,6 +53,10 @@ FILE_PROPERTIES = {
 TEMPLATE_PROPERTIES = {"AWS::Serverless::Application": "Location", "AWS::CloudFormation::Stack": "TemplateURL"}
 
 
+def _silent(sentence: str) -> None:
+    pass
+
+
 @dataclass
 class Package:
     """A template ready to deploy, the objects it names, and the folders that its code came from."""
@@ -60,11 +64,11 @@ class Package:
     template: dict[str, Any]
     objects: dict[str, bytes] = field(default_factory=dict)
     sources: set[Path] = field(default_factory=set)
-    notes: list[str] = field(default_factory=list)
+    say: Say = field(default=_silent, repr=False, compare=False)
 
 
-def package(template_path: Path, bucket: str, *, install: bool = True) -> Package:
-    """Reads a template and packs every local path in it. Raises ClickException naming what is missing or broken."""
+def package(template_path: Path, bucket: str, *, install: bool = True, say: Say = _silent) -> Package:
+    """Reads a template and packs every local path in it; `say` is told what takes long before it begins. Raises ClickException naming what is missing or broken."""
     from groundcloud.services.cloudformation import template as templates
 
     try:
@@ -73,7 +77,7 @@ def package(template_path: Path, bucket: str, *, install: bool = True) -> Packag
         raise click.ClickException(f"Cannot read {template_path}: {error.strerror}.") from None
     except AwsError as error:
         raise click.ClickException(f"{template_path}: {error.message}") from None
-    result = Package(document, sources={template_path})
+    result = Package(document, sources={template_path}, say=say)
     install = install and ".aws-sam" not in template_path.parts  # what `sam build` left is built
     folder = template_path.parent
     defaults = ((document.get("Globals") or {}).get("Function") or {}) if isinstance(document.get("Globals"), dict) else {}
@@ -93,7 +97,7 @@ def package(template_path: Path, bucket: str, *, install: bool = True) -> Packag
         elif kind in TEMPLATE_PROPERTIES:
             name = TEMPLATE_PROPERTIES[kind]
             if isinstance(properties.get(name), str) and not properties[name].startswith(("s3://", "https://", "http://")):
-                inner = package(_existing(folder / properties[name], logical_id, name), bucket, install=install)
+                inner = package(_existing(folder / properties[name], logical_id, name), bucket, install=install, say=say)
                 result.objects |= inner.objects
                 result.sources |= inner.sources
                 key = add_object(result, json.dumps(inner.template).encode(), ".template")
@@ -131,7 +135,7 @@ def _pack_code(
         content, handler = build(
             path,
             str(properties.get("Runtime", defaults.get("Runtime", ""))),
-            result.notes,
+            result.say,
             install=install,
             logical_id=logical_id,
             handler=str(properties.get("Handler", defaults.get("Handler", ""))),
@@ -166,7 +170,7 @@ def _build_image(result: Package, logical_id: str, kind: str, resource: dict[str
     metadata = resource.get("Metadata") or {}
     if not images.wanted(metadata):
         return
-    image_uri, context = images.build(logical_id, metadata, folder)
+    image_uri, context = images.build(logical_id, metadata, folder, result.say)
     result.sources.add(context)
     if kind.startswith("AWS::Serverless::"):
         properties["ImageUri"] = image_uri
@@ -177,7 +181,7 @@ def _build_image(result: Package, logical_id: str, kind: str, resource: dict[str
 def build(
     source: Path,
     runtime: str,
-    notes: list[str],
+    say: Say,
     *,
     install: bool = True,
     logical_id: str = "",
@@ -194,7 +198,7 @@ def build(
             _write(archive, source, source.name, seen)
         else:
             if install:
-                found = methods.made(logical_id, source, runtime, handler, metadata or {}, is_layer=is_layer, notes=notes)
+                found = methods.made(logical_id, source, runtime, handler, metadata or {}, is_layer=is_layer, say=say)
                 made = stack.enter_context(found)
             for folder, below in made.trees:
                 write_tree(archive, folder, seen, below)

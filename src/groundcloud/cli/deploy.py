@@ -66,14 +66,12 @@ def deploy(
     say = (lambda *_: None) if quiet else click.echo
     account = connection.client("sts").get_caller_identity()["Account"]
     bucket = f"ground-artifacts-{account}-{connection.region}"
-    built = package(template, bucket, install=install)
+    built = package(template, bucket, install=install, say=lambda sentence: say(f"  {sentence}"))
     waits = None
     if debug is not None:
         from groundcloud.cli import debugging
 
         waits = debugging.prepare(built, debug)
-    for note in built.notes:
-        say(f"  {note}")
     _upload(connection, bucket, built)
     cloudformation = connection.client("cloudformation")
     existing = _status(cloudformation, stack)

@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 
+from groundcloud.cli.requirements import Say
 from groundcloud.runtime.engines import EngineMissing, find
 
 IMAGE = "Image"
@@ -24,7 +25,7 @@ def wanted(metadata: Any) -> bool:
     return isinstance(metadata, dict) and any(name in metadata for name in ("Dockerfile", "DockerContext"))
 
 
-def build(logical_id: str, metadata: dict[str, Any], folder: Path) -> tuple[str, Path]:
+def build(logical_id: str, metadata: dict[str, Any], folder: Path, say: Say) -> tuple[str, Path]:
     """The name of the image, and the folder that it was built from. Raises ClickException."""
     context = folder / str(metadata.get("DockerContext") or ".")
     file = context / str(metadata.get("Dockerfile") or "Dockerfile")
@@ -40,6 +41,7 @@ def build(logical_id: str, metadata: dict[str, Any], folder: Path) -> tuple[str,
         words += ["--build-arg", f"{argument}={value}"]
     if metadata.get("DockerBuildTarget"):
         words += ["--target", str(metadata["DockerBuildTarget"])]
+    say(f"building the image of {logical_id} with {engine.name}")
     built = _run([*words, str(context)])
     if built.returncode != 0:
         raise click.ClickException(f"{logical_id}: {engine.name} cannot build {file}:\n{(built.stderr or built.stdout).strip()}")

@@ -18,6 +18,7 @@ from typing import Any
 import click
 
 from groundcloud.cli import node_packages, requirements
+from groundcloud.cli.requirements import Say
 
 _LAYER_FOLDERS = {"python": "python/", "nodejs": "nodejs/"}
 _REASON_LINES_MAX = 12
@@ -33,7 +34,7 @@ class Made:
 
 @contextmanager
 def made(
-    logical_id: str, source: Path, runtime: str, handler: str, metadata: dict[str, Any], *, is_layer: bool, notes: list[str]
+    logical_id: str, source: Path, runtime: str, handler: str, metadata: dict[str, Any], *, is_layer: bool, say: Say
 ) -> Iterator[Made]:
     """What `sam build` would pack of the folder `source`. What is made for this alone is gone afterwards. Raises ClickException."""
     method = str(metadata.get("BuildMethod") or "")
@@ -47,34 +48,34 @@ def made(
             shutil.rmtree(artifacts, ignore_errors=True)
     elif method == "esbuild" and not is_layer:
         properties = metadata.get("BuildProperties") or {}
-        out, bundled_handler = node_packages.bundled(logical_id, source, handler, properties, notes)
+        out, bundled_handler = node_packages.bundled(logical_id, source, handler, properties, say)
         try:
             yield Made([(out, "")], bundled_handler)
         finally:
             shutil.rmtree(out.parent, ignore_errors=True)
     elif is_layer:
-        yield Made(_layer(logical_id, source, method, notes))
+        yield Made(_layer(logical_id, source, method, say))
     elif method and not method.startswith(("python", "nodejs")):
         raise _unknown(logical_id, method)
     else:
-        yield Made([(source, ""), *_packages(source, method or runtime, notes)])
+        yield Made([(source, ""), *_packages(source, method or runtime, say)])
 
 
-def _layer(logical_id: str, source: Path, method: str, notes: list[str]) -> list[tuple[Path, str]]:
+def _layer(logical_id: str, source: Path, method: str, say: Say) -> list[tuple[Path, str]]:
     """Without a BuildMethod the content is laid out already."""
     if not method:
         return [(source, "")]
     below = next((found for language, found in _LAYER_FOLDERS.items() if method.startswith(language)), None)
     if below is None:
         raise _unknown(logical_id, method)
-    return [(source, below), *((tree, below) for tree, _ in _packages(source, method, notes))]
+    return [(source, below), *((tree, below) for tree, _ in _packages(source, method, say))]
 
 
-def _packages(source: Path, runtime: str, notes: list[str]) -> list[tuple[Path, str]]:
+def _packages(source: Path, runtime: str, say: Say) -> list[tuple[Path, str]]:
     if (not runtime or runtime.startswith("python")) and requirements.wanted(source):
-        return [(requirements.installed(source, runtime, notes), "")]
+        return [(requirements.installed(source, runtime, say), "")]
     if runtime.startswith("nodejs") and node_packages.wanted(source):
-        return [(node_packages.installed(source, notes), "")]
+        return [(node_packages.installed(source, say), "")]
     return []
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import click
 
-from groundcloud.cli.requirements import COMPLETE, folder
+from groundcloud.cli.requirements import COMPLETE, Say, folder
 
 MANIFEST = "package.json"
 MODULES = "node_modules"
@@ -45,7 +45,7 @@ def wanted(source: Path) -> bool:
     return (source / MANIFEST).is_file() and not (source / MODULES).exists() and bool(_manifest(source).get("dependencies"))
 
 
-def installed(source: Path, notes: list[str], *, development: bool = False) -> Path:
+def installed(source: Path, say: Say, *, development: bool = False) -> Path:
     """A folder whose node_modules holds the dependencies (`development`: those too). Raises ClickException with npm's reason."""
     manifest = _manifest(source)
     dependencies: dict[str, Any] = manifest.get("dependencies") or {}
@@ -68,7 +68,7 @@ def installed(source: Path, notes: list[str], *, development: bool = False) -> P
                 dependencies[name] = "file:" + str((source / str(value).removeprefix("file:").removeprefix("link:")).resolve())
         (kept / "package-lock.json").unlink(missing_ok=True)
     (kept / MANIFEST).write_text(json.dumps(manifest))
-    notes.append(f"installed {source / MANIFEST}")
+    say(f"installing {source / MANIFEST}")
     command = [npm, "install", "--no-audit", "--no-fund", "--no-save", "--install-links", *(() if development else ("--omit=dev",))]
     done = subprocess.run(command, capture_output=True, text=True, cwd=kept)
     if done.returncode:
@@ -79,7 +79,7 @@ def installed(source: Path, notes: list[str], *, development: bool = False) -> P
     return kept
 
 
-def bundled(logical_id: str, source: Path, handler: str, properties: dict[str, Any], notes: list[str]) -> tuple[Path, str]:
+def bundled(logical_id: str, source: Path, handler: str, properties: dict[str, Any], say: Say) -> tuple[Path, str]:
     """A folder with the function's bundle, the caller's to remove, and the handler as it is called there. Raises ClickException."""
     unknown = sorted(set(properties) - set(_OPTIONS) - set(_OTHERS))
     if unknown:
@@ -89,7 +89,7 @@ def bundled(logical_id: str, source: Path, handler: str, properties: dict[str, A
     if (source / MODULES).exists() or not (source / MANIFEST).is_file():
         work, modules = source, source / MODULES
     else:
-        modules = installed(source, notes, development=True) / MODULES
+        modules = installed(source, say, development=True) / MODULES
         shutil.copytree(source, work, ignore=shutil.ignore_patterns(MODULES, ".git", ".aws-sam", ".ground"))
         (work / MODULES).symlink_to(modules)
     entries = [str(entry) for entry in properties.get("EntryPoints") or [_entry(logical_id, source, handler)]]

@@ -10,10 +10,13 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import click
 
+Say = Callable[[str], None]
+"""Told what begins to be made, where that may take long."""
 REQUIREMENTS = "requirements.txt"
 COMPLETE = ".complete"
 _REASON_LINES_MAX = 8
@@ -24,7 +27,7 @@ def wanted(source: Path) -> bool:
     return file.is_file() and any(line.strip() and not line.strip().startswith("#") for line in file.read_text().splitlines())
 
 
-def installed(source: Path, runtime: str, notes: list[str]) -> Path:
+def installed(source: Path, runtime: str, say: Say) -> Path:
     """A folder with the requirements of `source`. Raises ClickException with the installer's reason."""
     requirements = source / REQUIREMENTS
     interpreter, version = _interpreter(runtime)
@@ -33,7 +36,7 @@ def installed(source: Path, runtime: str, notes: list[str]) -> Path:
         return kept
     shutil.rmtree(kept, ignore_errors=True)
     kept.mkdir(parents=True)
-    notes.append(f"installed {requirements} for Python {version}")
+    say(f"installing {requirements} for Python {version}")
     pip = [sys.executable, "-m", "pip"]
     command = [*pip, "--python", interpreter, "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
     if shutil.which("uv") and subprocess.run([*pip, "--version"], capture_output=True).returncode:
