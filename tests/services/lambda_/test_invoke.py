@@ -7,11 +7,15 @@ import json
 import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from botocore.exceptions import ClientError
 from tests.services.lambda_.conftest import RUNTIME, zipped
+
+from groundcloud.base.errors import AwsError
+from groundcloud.services.lambda_ import concurrency
 
 ECHO = "def handler(event, context): return event"
 
@@ -187,6 +191,35 @@ def test_reserved_concurrency_limits_a_function(function: Callable[..., str], la
         lambda_.invoke(FunctionName=name)
     lambda_.delete_function_concurrency(FunctionName=name)
     assert lambda_.invoke(FunctionName=name)["StatusCode"] == 200
+
+
+def test_reserved_concurrency_allows_ten_requests_a_second_for_each_unit(function: Callable[..., str], lambda_: Any, clock: Any) -> None:
+    name = function(ECHO)
+    lambda_.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=1)
+    clock.advance("1s")
+    with pytest.raises(ClientError) as refused:
+        for _ in range(1000):
+            lambda_.invoke(FunctionName=name)
+    assert refused.value.response["Reason"] == "ReservedFunctionInvocationRateLimitExceeded"
+    assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 429
+    for _ in range(30):
+        lambda_.invoke(FunctionName=name, InvocationType="Event")
+    clock.advance("1s")
+    assert lambda_.invoke(FunctionName=name)["StatusCode"] == 200
+
+
+def test_a_function_may_start_a_thousand_environments_every_ten_seconds() -> None:
+    gate = concurrency.Gate(0)
+    function, other = (cast(Any, SimpleNamespace(function_name=name)) for name in ("f", "other"))
+    for _ in range(1000):
+        gate.count_start(function, 5_000)
+    with pytest.raises(AwsError, match="Rate Exceeded"):
+        gate.count_start(function, 5_000)
+    for _ in range(100):
+        gate.count_start(function, 6_000)
+    with pytest.raises(AwsError, match="Rate Exceeded"):
+        gate.count_start(function, 6_000)
+    gate.count_start(other, 6_000)
 
 
 def test_what_is_reserved_leaves_a_hundred_unreserved(function: Callable[..., str], lambda_: Any) -> None:

@@ -168,6 +168,46 @@ def test_versions_aliases_urls_and_permissions_stand_on_a_function(stack: Stack,
     stack.delete()
 
 
+def test_a_version_of_a_function_that_has_not_changed_fails_the_stack(stack: Stack) -> None:
+    made = function("def handler(event, context): return 1")
+    version = {"Type": "AWS::Lambda::Version", "Properties": {"FunctionName": {"Ref": "F"}}}
+    stack.deploy({"F": made, "V": version})
+    with pytest.raises(AssertionError, match="exists \\( 1 \\). Modify the function to create a new version"):
+        stack.deploy({"F": made, "V": version, "W": version})
+    changed = function("def handler(event, context): return 2")
+    outputs = stack.deploy({"F": changed, "V": version, "W": version}, {"W": {"Ref": "W"}, "N": {"Fn::GetAtt": ["W", "Version"]}})
+    assert (outputs["W"].rsplit(":", 1)[1], outputs["N"]) == ("2", "2")
+    stack.delete()
+
+
+def test_a_whole_resource_policy_is_put_changed_and_removed(stack: Stack) -> None:
+    def policy(account: str) -> dict[str, Any]:
+        statement = {
+            "Sid": "theirs",
+            "Effect": "Allow",
+            "Principal": {"AWS": f"arn:aws:iam::{account}:root"},
+            "Action": "lambda:InvokeFunction",
+            "Resource": {"Fn::GetAtt": ["F", "Arn"]},
+        }
+        document = {"Version": "2012-10-17", "Statement": [statement]}
+        return {
+            "Type": "AWS::Lambda::ResourcePolicy",
+            "Properties": {"ResourceArn": {"Fn::GetAtt": ["F", "Arn"]}, "PolicyDocument": document},
+        }
+
+    made = function("def handler(event, context): return 1")
+    outputs = {"Arn": {"Fn::GetAtt": ["F", "Arn"]}, "Policy": {"Ref": "P"}, "Optimised": {"Fn::GetAtt": ["F", "SnapStartResponse.ApplyOn"]}}
+    found = stack.deploy({"F": made, "P": policy("888888888888")}, outputs)
+    assert (found["Policy"], found["Optimised"]) == (found["Arn"], "None")
+    for account in ("888888888888", "777777777777"):
+        stack.deploy({"F": made, "P": policy(account), "T": {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": account}}}, outputs)
+        (statement,) = json.loads(stack.lambda_.get_policy(FunctionName=found["Arn"])["Policy"])["Statement"]
+        assert statement["Principal"] == {"AWS": f"arn:aws:iam::{account}:root"}
+    stack.deploy({"F": made})
+    with pytest.raises(stack.lambda_.exceptions.ResourceNotFoundException):
+        stack.lambda_.get_policy(FunctionName=found["Arn"])
+
+
 def test_a_mapping_and_a_layer_work_in_a_stack(stack: Stack, client: Callable[..., Any], account: str) -> None:
     s3 = client("s3")
     s3.create_bucket(Bucket=f"layers-{account}")

@@ -41,7 +41,13 @@ def test_publishing_without_a_change_gives_the_last_version_again(two: str, lamb
     first = lambda_.publish_version(FunctionName=two)
     assert first["Version"] == "3"
     assert lambda_.publish_version(FunctionName=two)["Version"] == "3"
-    assert lambda_.publish_version(FunctionName=two, Description="new words")["Version"] == "4"
+    again = lambda_.publish_version(FunctionName=two, Description="words of the version alone")
+    assert (again["Version"], again["Description"]) == ("3", "")
+    lambda_.update_function_configuration(FunctionName=two, Description="new words")
+    fourth = lambda_.publish_version(FunctionName=two)
+    assert (fourth["Version"], fourth["Description"]) == ("4", "new words")
+    fifth = lambda_.publish_version(FunctionName=two, Description="words of the version alone")
+    assert (fifth["Version"], fifth["Description"]) == ("4", "new words")
 
 
 def test_versions_are_listed_with_their_arns(two: str, lambda_: Any, account: str) -> None:

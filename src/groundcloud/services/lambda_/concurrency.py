@@ -1,4 +1,5 @@
-"""How many invocations run at once: of an account and region, and of functions that have some of it reserved. In memory, for it counts what runs here and now."""
+"""How many invocations run at once: of an account and region, and of functions that have some of it reserved; how many may begin a second, and how fast
+a function grows. In memory, for it counts what runs here and now."""
 
 from __future__ import annotations
 
@@ -14,6 +15,30 @@ if TYPE_CHECKING:
 ACCOUNT_CONCURRENCY = 1000
 UNRESERVED_MIN = 100
 """AWS: Lambda quotas, and PutFunctionConcurrency: what must stay unreserved."""
+REQUESTS_PER_S = 10
+"""AWS: Understanding concurrency, requests per second: so many synchronous ones for each unit of concurrency."""
+STARTS = 1000
+STARTS_PER_MS = STARTS / 10_000
+"""AWS: Lambda scaling behaviour: a function may start a thousand environments every ten seconds."""
+
+
+class Rate:
+    """A bucket of tokens that fills as virtual time goes by."""
+
+    __slots__ = ("_at_ms", "_tokens")
+
+    def __init__(self, tokens: float, now_ms: int) -> None:
+        self._tokens = tokens
+        self._at_ms = now_ms
+
+    def take(self, most: float, per_ms: float, now_ms: int) -> bool:
+        """One token, if there is one."""
+        self._tokens = min(most, self._tokens + (now_ms - self._at_ms) * per_ms)
+        self._at_ms = now_ms
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
 
 
 class Running(NamedTuple):
@@ -27,12 +52,35 @@ class Running(NamedTuple):
 class Gate:
     """The counters of one account and region."""
 
-    __slots__ = ("reserved_total", "running", "total", "unreserved")
+    __slots__ = ("_requests", "_starts", "reserved_total", "running", "total", "unreserved")
 
     def __init__(self, reserved_total: int) -> None:
         self.running: dict[str, int] = {}
         self.unreserved = self.total = 0
         self.reserved_total = reserved_total
+        self._requests: dict[str, Rate] = {}
+        self._starts: dict[str, Rate] = {}
+
+    def count_request(self, function: Function, now_ms: int) -> None:
+        """Of a synchronous invocation, before `enter`. Raises TooManyRequestsException."""
+        reserved = function.reserved_concurrency
+        if reserved == 0:
+            return  # refused for that
+        name, units = ("", ACCOUNT_CONCURRENCY) if reserved is None else (function.function_name, reserved)
+        most = units * REQUESTS_PER_S
+        rate = self._requests.get(name)
+        if rate is None:
+            rate = self._requests[name] = Rate(most, now_ms)
+        if not rate.take(most, most / 1000, now_ms):
+            raise errors.throttled("FunctionInvocationRateLimitExceeded" if reserved is None else "ReservedFunctionInvocationRateLimitExceeded")
+
+    def count_start(self, function: Function, now_ms: int) -> None:
+        """Of an invocation that no idle environment is there for. Raises TooManyRequestsException."""
+        rate = self._starts.get(function.function_name)
+        if rate is None:
+            rate = self._starts[function.function_name] = Rate(STARTS, now_ms)
+        if not rate.take(STARTS, STARTS_PER_MS, now_ms):
+            raise errors.throttled("ConcurrentInvocationLimitExceeded")
 
     def enter(self, function: Function, version: str = "", ceiling: int | None = None) -> Running:
         """`ceiling`: how many invocations of this one `version` may run. Raises TooManyRequestsException. `leave` must follow."""

@@ -117,7 +117,14 @@ async def _try(call: Call, name: FunctionName, event: Event) -> None:
     _measure(call, name, AsyncEventAge=call.clock.now_ms() - event.accepted_ms)
     try:
         outcome = await execution.run(
-            call, target, event.payload, event.event_id, client_context=event.client_context, trace=event.trace, tenant_id=event.tenant_id
+            call,
+            target,
+            event.payload,
+            event.event_id,
+            client_context=event.client_context,
+            trace=event.trace,
+            tenant_id=event.tenant_id,
+            is_event=True,
         )
     except AwsError as refused:
         error = refused

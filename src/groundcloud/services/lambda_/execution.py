@@ -316,8 +316,9 @@ async def run(
     trace: str = "",
     tenant_id: str = "",
     into: ResponseStream | None = None,
+    is_event: bool = False,
 ) -> Outcome:
-    """Runs the handler; what it streams goes `into` a stream, or else is the payload.
+    """Runs the handler; what it streams goes `into` a stream, or else is the payload. `is_event`: no rate of requests holds, as nobody waits.
 
     Raises TooManyRequestsException, RecursiveInvocationException, what `reclaiming.check_ready` raises, and AwsError for what keeps the function from starting.
     """
@@ -333,6 +334,8 @@ async def run(
     name_call(call, target)
     version = target.version
     ceiling = capacity.ceiling(function, version) if function.scaling else None
+    if not is_event:
+        gate.count_request(function, call.now_ms)
     concurrent = gate.enter(function, version.text, ceiling)
     try:
         prepared = await executor.prepared(call, target)
@@ -342,6 +345,8 @@ async def run(
             reclaiming.note_use(call, name, version)
         prepared = prepared.of_tenant(tenant_id)
         version = prepared.version
+        if not executor.pool.idle_count(prepared.spec.key):
+            gate.count_start(function, call.now_ms)
         invocation = Invocation(
             request_id=request_id,
             payload=payload,

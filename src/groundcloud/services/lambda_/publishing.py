@@ -48,8 +48,11 @@ def publish(tx: Transaction, call: Call, function: Function, latest: Version, de
         return _publish_again(tx, call, latest.replace(description=description))
     if function.last_version:
         last = VERSIONS.get(tx, function.function_name, function.last_version)
-        if last is not None and _same(last, latest) and last.description == description:
-            return last
+        if last is not None and _same(last, latest):
+            known = last.latest_description
+            # A description for the version alone makes no new one; one that $LATEST was given since does.
+            if known == latest.description if known is not None else last.description == description:
+                return last
     number = function.last_version + 1
     _name_packages(tx, call, latest)
     version = reclaiming.active(latest).replace(
@@ -58,6 +61,7 @@ def publish(tx: Transaction, call: Call, function: Function, latest: Version, de
         revision_id=call.new_id(),
         generation=call.token(16),
         last_modified_ms=latest.last_modified_ms,
+        latest_description=latest.description,
     )
     version = snapshots.begin(tx, call, version)
     reclaiming.expect(tx, call, version)
@@ -98,6 +102,7 @@ def _same(published: Version, latest: Version) -> bool:
         last_modified_ms=published.last_modified_ms,
         state=published.state,
         state_reason=published.state_reason,
+        latest_description=published.latest_description,
     )
 
 

@@ -15,6 +15,7 @@ lambda/packages    (digest)                        Package, in one table for all
 lambda/runtimes    (runtime)                       index, one table for all: runtimes that functions have had
 lambda/signing     (config_id)                     CodeSigningConfig
 lambda/capacity    (provider_name)                 CapacityProvider
+lambda/claims      (function_name, claimant)       Claim: the last version before a stack published one of its own
 lambda/uses        (function_name, number)         Use: when a version that may become Inactive was last invoked, to a day
 lambda/scaled      (function_name, qualifier)      Provisioned: how many environments of a version on a capacity provider are kept; its timer is "lambda.scale"
 """
@@ -83,6 +84,7 @@ class Version(Record, kw_only=True):
     """`generation` changes with every change of code or configuration: sandboxes of another generation are not used.
 
     `kept` holds the members of FunctionConfiguration that are shown as they were given (VpcConfig, TracingConfig, LoggingConfig, ...).
+    `latest_description` is what $LATEST said when it was published as this version; None for one from before that was kept.
     """
 
     function_name: str
@@ -106,6 +108,7 @@ class Version(Record, kw_only=True):
     kept: dict[str, Any] = {}
     state: str = "Active"
     state_reason: str = ""
+    latest_description: str | None = None
 
     @property
     def text(self) -> str:
@@ -214,6 +217,12 @@ class Use(Record, kw_only=True):
     used_ms: int
 
 
+class Claim(Record, kw_only=True):
+    function_name: str
+    claimant: str
+    last_version: int
+
+
 class Layer(Record):
     layer_name: str
     last_version: int = 0
@@ -280,6 +289,7 @@ CHECKPOINTS = Table("lambda/checkpoints", Checkpoint, key=("mapping_id", "shard_
 PROVISIONED = Table("lambda/provisioned", Provisioned, key=("function_name", "qualifier"))
 SCALED = Table("lambda/scaled", Provisioned, key=("function_name", "qualifier"))
 USES = Table("lambda/uses", Use, key=("function_name", "number"))
+CLAIMS = Table("lambda/claims", Claim, key=("function_name", "claimant"))
 LAYERS = Table("lambda/layers", Layer, key=("layer_name",))
 LAYER_VERSIONS = Table("lambda/layer-versions", LayerVersion, key=("layer_name", "number"))
 URLS = Table("lambda/urls", Url, key=("function_name", "qualifier"))

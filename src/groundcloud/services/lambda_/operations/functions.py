@@ -22,6 +22,7 @@ from groundcloud.services.lambda_ import (
 from groundcloud.services.lambda_.names import LATEST, NAME_LENGTH_MAX, FunctionName
 from groundcloud.services.lambda_.state import (
     ALIASES,
+    CLAIMS,
     FUNCTIONS,
     INVOKE_CONFIGS,
     POLICIES,
@@ -344,7 +345,7 @@ def _drop_version(tx: Transaction, call: Call, version: Version) -> None:
 
 def _delete_rest(tx: Transaction, name: FunctionName) -> None:
     """Aliases, policies, URLs and the function itself. Event source mappings stay, as on AWS: they find no function any more."""
-    for table in (ALIASES, POLICIES, INVOKE_CONFIGS, PROVISIONED, SCALED):
+    for table in (ALIASES, POLICIES, INVOKE_CONFIGS, PROVISIONED, SCALED, CLAIMS):
         for key in list(table.keys(tx, name.name)):
             table.delete(tx, *key)
     for url in list(URLS.scan(tx, name.name)):

@@ -20,6 +20,7 @@ class CapacityProviderResource(ResourceType):
         "PermissionsConfig",
         "PropagateTags",
         "Tags",
+        "TelemetryConfig",
         "VpcConfig",
     }
     required = {"PermissionsConfig", "VpcConfig"}
@@ -34,12 +35,14 @@ class CapacityProviderResource(ResourceType):
 
     async def update(self, call: Call, resource: ResourceRequest) -> Created:
         provider_name, wanted = resource.physical_id, resource.properties
-        if resource.changed("CapacityProviderScalingConfig", "PropagateTags"):
+        if resource.changed("CapacityProviderScalingConfig", "PropagateTags", "TelemetryConfig"):
             params = {
                 "CapacityProviderName": provider_name,
                 "CapacityProviderScalingConfig": wanted.get("CapacityProviderScalingConfig") or {"ScalingMode": "Auto"},
                 "PropagateTags": wanted.get("PropagateTags") or {"Mode": "None"},
             }
+            if resource.changed("TelemetryConfig"):
+                params["TelemetryConfig"] = wanted.get("TelemetryConfig") or {}
             await call.request("lambda", "UpdateCapacityProvider", params)
         await set_tags(call, call.arn("lambda", f"capacity-provider:{provider_name}"), tags_of(resource))
         return _provider(call, provider_name)

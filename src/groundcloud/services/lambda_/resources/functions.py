@@ -11,8 +11,9 @@ from typing import Any
 from groundcloud.base.errors import AwsError
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.resource import Created, ResourceRequest, ResourceType, resource_type
-from groundcloud.services.lambda_ import snapshots
+from groundcloud.services.lambda_ import names, snapshots
 from groundcloud.services.lambda_.capacity import MEMORY_MB_MIN
+from groundcloud.services.lambda_.state import CLAIMS, FUNCTIONS, Claim
 
 # Property -> what a function has where the template no longer says.
 _CONFIGURATION: dict[str, Any] = {
@@ -85,7 +86,7 @@ class FunctionResource(ResourceType):
             await self._settings(call, name, resource)
         except AwsError as error:
             raise AwsError(error.code, error.message, status=error.status, fields={**error.fields, "PhysicalResourceId": name}) from error
-        return _function(call, name)
+        return await _function(call, name)
 
     async def update(self, call: Call, resource: ResourceRequest) -> Created:
         name, wanted = resource.physical_id, resource.properties
@@ -124,7 +125,7 @@ class FunctionResource(ResourceType):
             await self._publish(call, name, resource)
         await self._settings(call, name, resource)
         await set_tags(call, call.arn("lambda", f"function:{name}"), tags_of(resource))
-        return _function(call, name)
+        return await _function(call, name)
 
     async def delete(self, call: Call, resource: ResourceRequest) -> None:
         await _unless_gone(call.request("lambda", "DeleteFunction", {"FunctionName": resource.physical_id}))
@@ -154,8 +155,10 @@ class FunctionResource(ResourceType):
         await _scale(call, name, "$LATEST.PUBLISHED", resource)
 
 
-def _function(call: Call, name: str) -> Created:
-    return Created(name, {"Arn": call.arn("lambda", f"function:{name}")})
+async def _function(call: Call, name: str) -> Created:
+    shown = (await call.request("lambda", "GetFunctionConfiguration", {"FunctionName": name}))["SnapStart"]
+    snap_start = {f"SnapStartResponse.{member}": value for member, value in shown.items()}
+    return Created(name, {"Arn": call.arn("lambda", f"function:{name}"), "SnapStartResponse": shown, **snap_start})
 
 
 def _code(wanted: dict[str, Any]) -> dict[str, Any]:
@@ -236,16 +239,36 @@ async def _scale(call: Call, function_name: str, qualifier: str, resource: Resou
         await call.request("lambda", "PutFunctionScalingConfig", {**params, "FunctionScalingConfig": config})
 
 
+def _last_version(call: Call, function_name: str, resource: ResourceRequest) -> int:
+    """The function's last version when this step was first tried: one that a crash cut short may have published its own since."""
+    name = names.parse(function_name, "", call.account, call.region)
+    claimant = f"{resource.stack_id}/{resource.logical_id}/{resource.random_suffix}"
+    with call.transaction() as own:
+        tx = own.at(name.account, name.region)
+        claim = CLAIMS.get(tx, name.name, claimant)
+        if claim is None:
+            function = FUNCTIONS.get(tx, name.name)
+            claim = Claim(function_name=name.name, claimant=claimant, last_version=function.last_version if function is not None else 0)
+            CLAIMS.put(tx, claim)
+    return claim.last_version
+
+
 @resource_type("AWS::Lambda::Version")
 class VersionResource(ResourceType):
     properties = {"CodeSha256", "Description", "FunctionName", "FunctionScalingConfig", "ProvisionedConcurrencyConfig", "RuntimePolicy"}
     required = {"FunctionName"}
-    replaces = {"CodeSha256", "Description", "FunctionName", "RuntimePolicy"}
+    replaces = {"CodeSha256", "Description", "FunctionName", "ProvisionedConcurrencyConfig", "RuntimePolicy"}
 
     async def create(self, call: Call, resource: ResourceRequest) -> Created:
         wanted = resource.properties
         params = {member: wanted[member] for member in ("FunctionName", "Description", "CodeSha256") if wanted.get(member) is not None}
+        before = _last_version(call, wanted["FunctionName"], resource)
         published = await call.request("lambda", "PublishVersion", params)
+        if int(published["Version"]) <= before:
+            raise AwsError(
+                "AlreadyExists",
+                f"A version for this Lambda function exists ( {published['Version']} ). Modify the function to create a new version.",
+            )
         await snapshots.settled(call, published["FunctionName"], int(published["Version"]))
         if wanted.get("RuntimePolicy"):
             policy = {"FunctionName": published["FunctionArn"], **wanted["RuntimePolicy"]}
@@ -255,7 +278,6 @@ class VersionResource(ResourceType):
         return Created(published["FunctionArn"], {"Version": published["Version"], "FunctionArn": published["FunctionArn"]})
 
     async def update(self, call: Call, resource: ResourceRequest) -> Created:
-        await _provision(call, resource.physical_id, resource)
         function_arn, _, number = resource.physical_id.rpartition(":")
         await _scale(call, function_arn, number, resource)
         return Created(resource.physical_id, {"Version": resource.physical_id.rsplit(":", 1)[-1], "FunctionArn": resource.physical_id})
