@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -120,6 +121,14 @@ def test_a_profile_of_the_aws_cli_has_no_say(cli, monkeypatch):
     monkeypatch.setenv("AWS_PROFILE", "not-there")
     status, output = cli("delete", "not-there", "--yes")
     assert status == 1 and "There is no stack 'not-there'" in output
+
+
+def test_no_color_means_none(monkeypatch):
+    monkeypatch.setitem(main.commands, "shown", click.Command("shown", callback=lambda: click.secho("red", fg="red")))
+    colour = CliRunner().invoke(main, ["shown"], color=True)
+    assert "\x1b" in colour.output
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b" not in CliRunner().invoke(main, ["shown"], color=True).output
 
 
 def test_what_is_no_time_is_shown_one(cli):

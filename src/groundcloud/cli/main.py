@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any, Literal
@@ -19,7 +20,8 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for pr
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="groundcloud", prog_name="ground")
-def main() -> None:
+@click.pass_context
+def main(context: click.Context) -> None:
     """A serverless cloud on your own machine: AWS's protocols, real functions, enforced permissions, durable state.
 
     \b
@@ -30,6 +32,8 @@ def main() -> None:
     ground clock advance 15m      let virtual time pass
     ground why REQUEST_ID         explain a denied request
     """
+    if os.environ.get("NO_COLOR"):  # no-color.org
+        context.color = False
 
 
 @main.command()
