@@ -72,7 +72,8 @@ class Gate:
         if rate is None:
             rate = self._requests[name] = Rate(most, now_ms)
         if not rate.take(most, most / 1000, now_ms):
-            raise errors.throttled("FunctionInvocationRateLimitExceeded" if reserved is None else "ReservedFunctionInvocationRateLimitExceeded")
+            kind = "" if reserved is None else "Reserved"
+            raise errors.throttled(f"{kind}FunctionInvocationRateLimitExceeded")
 
     def count_start(self, function: Function, now_ms: int) -> None:
         """Of an invocation that no idle environment is there for. Raises TooManyRequestsException."""
