@@ -142,3 +142,87 @@ def test_the_older_form_of_a_configuration_is_the_same_configuration(s3: Any, bu
     assert s3.get_bucket_lifecycle(Bucket=bucket)["Rules"] == [rule]
     (newer,) = s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]
     assert (newer["Prefix"], newer["Transitions"]) == ("a/", [rule["Transition"]])
+
+
+BASE = {"Filter": {"Prefix": "p/"}}
+EXPIRING = {**BASE, "Expiration": {"Days": 400}}
+TAGGED = {"Filter": {"Tag": {"Key": "a", "Value": "b"}}}
+SIZED = {"Filter": {"ObjectSizeGreaterThan": 1}}
+ABORT = {"AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1}}
+MARKERS = {"Expiration": {"ExpiredObjectDeleteMarker": True}}
+WHERE = "filter '(prefix=p/)'"
+
+
+def moves(*pairs: tuple[int | str, str]) -> dict[str, Any]:
+    return {"Transitions": [{"Days" if isinstance(when, int) else "Date": when, "StorageClass": name} for when, name in pairs]}
+
+
+def old(days: int, name: str = "GLACIER", **more: Any) -> dict[str, Any]:
+    return {"NoncurrentVersionTransitions": [{"NoncurrentDays": days, "StorageClass": name, **more}]}
+
+
+@pytest.mark.parametrize(
+    ("rule", "code", "sentence"),
+    [
+        ({**EXPIRING, "Filter": {"And": {"Prefix": "a"}}}, "MalformedXML", ""),
+        ({**EXPIRING, "Filter": {"And": {"Tags": [{"Key": "a", "Value": "1"}] * 2}}}, "InvalidRequest", "Duplicate Tag Keys are not allowed."),
+        ({**EXPIRING, "Filter": {"Prefix": "x" * 1025}}, "InvalidRequest", "The maximum size of a prefix is 1024."),
+        ({**EXPIRING, "Filter": {"Tag": {"Key": "k" * 129, "Value": ""}}}, "InvalidRequest", "A Tag's Key must be a length between 1 and 128."),
+        ({**EXPIRING, "Filter": {"Tag": {"Key": "k", "Value": "v" * 257}}}, "InvalidRequest", "A Tag's Value must be a length between 0 and 256."),
+        ({**EXPIRING, "Filter": {"ObjectSizeGreaterThan": -1}}, "InvalidRequest", "'ObjectSizeGreaterThan' has to be a value greater than or equal to 0."),
+        ({**TAGGED, **ABORT}, "InvalidRequest", "AbortIncompleteMultipartUpload cannot be specified with Tags."),
+        ({**SIZED, **ABORT}, "InvalidRequest", "AbortIncompleteMultipartUpload cannot be specified with Object Size."),
+        ({**TAGGED, **MARKERS}, "InvalidRequest", "ExpiredObjectDeleteMarker cannot be specified with Tags."),
+        ({**SIZED, **MARKERS}, "InvalidRequest", "ExpiredObjectDeleteMarker cannot be specified with Object Size."),
+        ({**BASE, "Expiration": {"Days": 1, "ExpiredObjectDeleteMarker": True}}, "MalformedXML", ""),
+        ({**BASE, "Expiration": {"Days": 0}}, "InvalidArgument", "'Days' for Expiration action must be a positive integer"),
+        ({**BASE, "Expiration": {"Date": "2030-01-01T12:00:00Z"}}, "InvalidArgument", "'Date' must be at midnight GMT"),
+        ({**BASE}, "InvalidRequest", "At least one action needs to be specified in a rule"),
+        ({**BASE, **moves((1, "STANDARD_IA"))}, "InvalidArgument",
+         "'Days' in Transition action must be greater than or equal to 30 for storageClass 'STANDARD_IA'"),
+        ({**BASE, **moves((30, "STANDARD_IA"), (40, "GLACIER"))}, "InvalidArgument",
+         f"'Days' in the 'Transition' action for StorageClass 'GLACIER' for {WHERE} must be 30 days more than '{WHERE}' in the 'Transition' action for "
+         "StorageClass 'STANDARD_IA'"),
+        ({**BASE, **moves((30, "GLACIER"), (60, "STANDARD_IA"))}, "InvalidArgument", None),
+        ({**BASE, **moves((90, "DEEP_ARCHIVE"), (90, "GLACIER"))}, "InvalidArgument", None),
+        ({**BASE, **moves((30, "GLACIER"), (30, "GLACIER"))}, "InvalidRequest",
+         f"'StorageClass' must be different for 'Transition' actions in same 'Rule' with {WHERE}"),
+        ({**BASE, **moves((30, "GLACIER"), ("2030-01-01T00:00:00Z", "DEEP_ARCHIVE"))}, "InvalidRequest",
+         f"Found mixed 'Date' and 'Days' based Transition actions in lifecycle rule for {WHERE}"),
+        ({**BASE, **moves((30, "GLACIER")), "Expiration": {"Date": "2030-01-01T00:00:00Z"}}, "InvalidRequest",
+         f"Found mixed 'Date' and 'Days' based Expiration and Transition actions in lifecycle rule for {WHERE}"),
+        ({**BASE, **moves((30, "GLACIER")), "Expiration": {"Days": 30}}, "InvalidArgument",
+         f"'Days' in the Expiration action for {WHERE} must be greater than 'Days' in the Transition action"),
+        ({**BASE, "NoncurrentVersionExpiration": {"NoncurrentDays": 0}}, "InvalidArgument",
+         "'Days' for NoncurrentVersionExpiration action must be a positive integer"),
+        ({**BASE, "NoncurrentVersionExpiration": {"NoncurrentDays": 1, "NewerNoncurrentVersions": 101}}, "InvalidArgument",
+         "'NewerNoncurrentVersions' for NoncurrentVersionExpiration action must be between 1 and 100"),
+        ({**BASE, **old(1, "STANDARD_IA")}, "InvalidArgument",
+         "'NoncurrentDays' in NoncurrentVersionTransition action must be greater than or equal to 30 for storageClass 'STANDARD_IA'"),
+        ({**BASE, **old(5), "NoncurrentVersionExpiration": {"NoncurrentDays": 5}}, "InvalidArgument",
+         f"'NoncurrentDays' in the NoncurrentVersionExpiration action for {WHERE} must be greater than 'NoncurrentDays' in the "
+         "NoncurrentVersionTransition action"),
+        ({**BASE, **old(5, NewerNoncurrentVersions=0)}, "InvalidArgument", None),
+    ],
+)  # fmt: skip
+def test_what_no_rule_may_say(s3: Any, bucket: str, refused: Any, rule: dict[str, Any], code: str, sentence: str | None) -> None:
+    document = {"Rules": [{"Status": "Enabled", **rule}]}
+    error = refused(code, 400, s3.put_bucket_lifecycle_configuration, Bucket=bucket, LifecycleConfiguration=document)
+    if sentence:
+        assert error["Message"] == sentence
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {**BASE, **moves((30, "STANDARD_IA"), (60, "GLACIER"), (61, "DEEP_ARCHIVE")), "Expiration": {"Days": 62}},
+        {**BASE, **moves((0, "INTELLIGENT_TIERING"), (1, "GLACIER_IR"))},
+        {**BASE, **moves(("2030-01-01T00:00:00Z", "GLACIER")), "Expiration": {"Date": "2030-02-01T00:00:00Z"}},
+        {**BASE, **old(5, NewerNoncurrentVersions=3), "NoncurrentVersionExpiration": {"NoncurrentDays": 6, "NewerNoncurrentVersions": 5}},
+        {**BASE, **ABORT, **MARKERS},
+        {"Filter": {"And": {"Prefix": "a", "ObjectSizeGreaterThan": 1}}, "Expiration": {"Days": 1}},
+    ],
+)
+def test_what_a_rule_may_say(s3: Any, bucket: str, rule: dict[str, Any]) -> None:
+    put(s3, bucket, rule)
+    assert len(s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]) == 1

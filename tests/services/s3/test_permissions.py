@@ -139,6 +139,8 @@ def test_conditions_on_tags(bucket: str, stranger: Any, s3: Any, refused: Any) -
         ({"Resource": "arn:aws:s3:::other/*"}, "Policy has invalid resource"),
         ({"Action": "sqs:SendMessage"}, "Policy has invalid action"),
         ({"Principal": {"AWS": "nobody"}}, "Invalid principal in policy"),
+        ({"Principal": {"CanonicalUser": "abc"}}, "Invalid principal in policy"),
+        ({"Principal": {"Service": "lambda"}}, "Invalid principal in policy"),
         ({"Action": "s3:GetObject", "Resource": "arn:aws:s3:::bucket"}, "Action does not apply to any resource(s) in statement"),
         ({"Action": "s3:ListBucket", "Resource": "arn:aws:s3:::bucket/*"}, "Action does not apply to any resource(s) in statement"),
         ({"Effect": "Maybe"}, "Invalid effect"),
@@ -332,3 +334,22 @@ def test_whoever_asks_pays_where_the_bucket_says_so(bucket: str, stranger: Any, 
     s3.put_bucket_request_payment(Bucket=bucket, RequestPaymentConfiguration={"Payer": "BucketOwner"})
     assert s3.get_bucket_request_payment(Bucket=bucket)["Payer"] == "BucketOwner"
     stranger.get_object(Bucket=bucket, Key="k")
+
+
+def test_a_policy_names_nobody_of_its_account_who_is_not_there(s3: Any, client: Any, bucket: str, account: str, refused: Any) -> None:
+    iam = client("iam")
+    statement = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{bucket}/*"}
+
+    def put(principal: str) -> None:
+        document = {"Version": "2012-10-17", "Statement": [{**statement, "Principal": {"AWS": principal}}]}
+        s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(document))
+
+    user, role = f"arn:aws:iam::{account}:user/anna", f"arn:aws:iam::{account}:role/writer"
+    for absent in (user, role):
+        error = refused("MalformedPolicy", 400, put, principal=absent)
+        assert (error["Message"], error["Detail"]) == ("Invalid principal in policy", absent)
+    iam.create_user(UserName="anna")
+    trust = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    iam.create_role(RoleName="writer", AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]}))
+    for there in (user, role, f"arn:aws:iam::{account}:root", "arn:aws:iam::999988887777:role/elsewhere"):
+        put(there)

@@ -5,6 +5,7 @@ S3 looks once a day: an action that falls due on a day happens at the following 
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 from groundcloud.kernel.call import Call
@@ -15,6 +16,11 @@ from groundcloud.store import Transaction
 RULES_MAX = 1000
 DAY_MS = 86_400_000
 TIMER = "s3.lifecycle"
+PREFIX_BYTES_MAX = 1024
+NEWER_MAX = 100
+_INFREQUENT = ("STANDARD_IA", "ONEZONE_IA")
+_WATERFALL = ("STANDARD_IA", "INTELLIGENT_TIERING", "ONEZONE_IA", "GLACIER_IR", "GLACIER", "DEEP_ARCHIVE")
+"""AWS: "Transitioning objects using Amazon S3 Lifecycle": an object moves downwards alone."""
 _ACTIONS = (
     "Expiration",
     "Transitions",
@@ -53,13 +59,17 @@ def _check_rule(rule: dict[str, Any]) -> None:
         raise errors.malformed_xml()
     if not any(rule.get(action) for action in _ACTIONS):
         raise errors.invalid_request("At least one action needs to be specified in a rule")
+    _check_filter(rule)
     _, tags, above, below = _filter(rule)
+    sized = above >= 0 or below is not None
     if below is not None and above >= below:
         raise errors.invalid_request("'ObjectSizeLessThan' has to be a value greater than 'ObjectSizeGreaterThan'.")
     expiration = rule.get("Expiration")
     if expiration is not None:
         if tags and expiration.get("ExpiredObjectDeleteMarker"):
             raise errors.invalid_request("ExpiredObjectDeleteMarker cannot be specified with Tags.")
+        if sized and expiration.get("ExpiredObjectDeleteMarker"):
+            raise errors.invalid_request("ExpiredObjectDeleteMarker cannot be specified with Object Size.")
         if sum(name in expiration for name in ("Days", "Date", "ExpiredObjectDeleteMarker")) != 1:
             raise errors.malformed_xml()
         _check_days(expiration.get("Days"), "Expiration")
@@ -69,7 +79,7 @@ def _check_rule(rule: dict[str, Any]) -> None:
             raise errors.malformed_xml()
         if transition.get("Days", 0) < 0:
             raise errors.invalid_argument("'Days' in Transition action must be nonnegative", "Days", transition["Days"])
-        if transition["StorageClass"] in ("STANDARD_IA", "ONEZONE_IA") and transition.get("Days", 30) < 30:
+        if transition["StorageClass"] in _INFREQUENT and transition.get("Days", 30) < 30:
             raise errors.invalid_argument(
                 f"'Days' in Transition action must be greater than or equal to 30 for storageClass '{transition['StorageClass']}'",
                 "Days",
@@ -77,16 +87,76 @@ def _check_rule(rule: dict[str, Any]) -> None:
             )
         _check_date(transition.get("Date"))
     _check_transitions(rule)
-    noncurrent = rule.get("NoncurrentVersionExpiration")
-    if noncurrent is not None:
-        if "NoncurrentDays" not in noncurrent:
-            raise errors.malformed_xml()
-        _check_days(noncurrent.get("NoncurrentDays"), "NoncurrentVersionExpiration")
+    _check_noncurrent(rule)
     abort = rule.get("AbortIncompleteMultipartUpload")
     if abort is not None:
         _check_days(abort.get("DaysAfterInitiation"), "AbortIncompleteMultipartUpload")
         if tags:
             raise errors.invalid_request("AbortIncompleteMultipartUpload cannot be specified with Tags.")
+        if sized:
+            raise errors.invalid_request("AbortIncompleteMultipartUpload cannot be specified with Object Size.")
+
+
+def _check_filter(rule: dict[str, Any]) -> None:
+    """Its predicates: two at least below And, and each within its limits."""
+    chosen = rule.get("Filter") or {}
+    together = chosen.get("And")
+    if together is not None:
+        if (
+            sum(name in together for name in ("Prefix", "ObjectSizeGreaterThan", "ObjectSizeLessThan")) + len(together.get("Tags") or ())
+            < 2
+        ):
+            raise errors.malformed_xml()
+        names = [tag["Key"] for tag in together.get("Tags") or ()]
+        if len(set(names)) != len(names):
+            raise errors.invalid_request("Duplicate Tag Keys are not allowed.")
+        chosen = together
+    if len(str(chosen.get("Prefix", rule.get("Prefix") or "")).encode("utf-8", "surrogatepass")) > PREFIX_BYTES_MAX:
+        raise errors.invalid_request("The maximum size of a prefix is 1024.")
+    for tag in [chosen["Tag"]] if "Tag" in chosen else chosen.get("Tags") or ():
+        if not 1 <= len(tag["Key"]) <= 128:
+            raise errors.invalid_request("A Tag's Key must be a length between 1 and 128.")
+        if len(tag["Value"]) > 256:
+            raise errors.invalid_request("A Tag's Value must be a length between 0 and 256.")
+    if chosen.get("ObjectSizeGreaterThan", 0) < 0:
+        raise errors.invalid_request("'ObjectSizeGreaterThan' has to be a value greater than or equal to 0.")
+    if chosen.get("ObjectSizeLessThan", 1) <= 0:
+        raise errors.invalid_request("'ObjectSizeLessThan' has to be a value greater than 0.")
+
+
+def _check_noncurrent(rule: dict[str, Any]) -> None:
+    expiration = rule.get("NoncurrentVersionExpiration")
+    if expiration is not None:
+        if "NoncurrentDays" not in expiration:
+            raise errors.malformed_xml()
+        _check_days(expiration["NoncurrentDays"], "NoncurrentVersionExpiration")
+    transitions = rule.get("NoncurrentVersionTransitions") or ()
+    for action, name in ((expiration, "NoncurrentVersionExpiration"), *((each, "NoncurrentVersionTransition") for each in transitions)):
+        kept = (action or {}).get("NewerNoncurrentVersions")
+        if kept is not None and not 1 <= kept <= NEWER_MAX:
+            sentence = f"'NewerNoncurrentVersions' for {name} action must be between 1 and {NEWER_MAX}"
+            raise errors.invalid_argument(sentence, "NewerNoncurrentVersions", kept)
+    for transition in transitions:
+        days, storage_class = transition.get("NoncurrentDays"), transition.get("StorageClass")
+        if days is None or storage_class is None:
+            raise errors.malformed_xml()
+        if days < 0:
+            raise errors.invalid_argument(
+                "'NoncurrentDays' in NoncurrentVersionTransition action must be nonnegative", "NoncurrentDays", days
+            )
+        if storage_class in _INFREQUENT and days < 30:
+            raise errors.invalid_argument(
+                "'NoncurrentDays' in NoncurrentVersionTransition action must be greater than or equal to 30 for storageClass "
+                f"'{storage_class}'",
+                "NoncurrentDays",
+                days,
+            )
+        if expiration is not None and expiration["NoncurrentDays"] <= days:
+            sentence = (
+                f"'NoncurrentDays' in the NoncurrentVersionExpiration action for filter '{_shown(rule)}' must be greater than 'NoncurrentDays' in "
+                "the NoncurrentVersionTransition action"
+            )
+            raise errors.invalid_argument(sentence, "Prefix", prefix_of(rule))
 
 
 def _check_transitions(rule: dict[str, Any]) -> None:
@@ -97,11 +167,29 @@ def _check_transitions(rule: dict[str, Any]) -> None:
         if transition["StorageClass"] in seen:
             raise errors.invalid_request(f"'StorageClass' must be different for 'Transition' actions in same 'Rule' with {where}")
         seen.add(transition["StorageClass"])
+    kinds = {"Date" if "Date" in transition else "Days" for transition in rule.get("Transitions") or ()}
+    if len(kinds) > 1:
+        raise errors.invalid_request(f"Found mixed 'Date' and 'Days' based Transition actions in lifecycle rule for {where}")
+    kinds.update({"Days", "Date"} & set(rule.get("Expiration") or ()))
+    if len(kinds) > 1:
+        raise errors.invalid_request(f"Found mixed 'Date' and 'Days' based Expiration and Transition actions in lifecycle rule for {where}")
+    for transition in rule.get("Transitions") or ():
         for name in ("Days", "Date"):
             end = (rule.get("Expiration") or {}).get(name)
             if end is not None and name in transition and end <= transition[name]:
                 sentence = f"'{name}' in the Expiration action for {where} must be greater than '{name}' in the Transition action"
                 raise errors.invalid_argument(sentence, "Prefix", prefix_of(rule))
+    moves = sorted(rule.get("Transitions") or (), key=lambda each: _WATERFALL.index(each["StorageClass"]))
+    for earlier, later in pairwise(moves):
+        name = "Days" if "Days" in later else "Date"
+        least = (30 if name == "Days" else 30 * DAY_MS // 1000) if earlier["StorageClass"] in _INFREQUENT else 0
+        if later[name] - earlier[name] < least or later[name] <= earlier[name]:
+            many = "30 days more than" if least else "greater than"
+            sentence = (
+                f"'{name}' in the 'Transition' action for StorageClass '{later['StorageClass']}' for {where} must be {many} '{where}' in the "
+                f"'Transition' action for StorageClass '{earlier['StorageClass']}'"
+            )
+            raise errors.invalid_argument(sentence, "Prefix", prefix_of(rule))
 
 
 def _shown(rule: dict[str, Any]) -> str:

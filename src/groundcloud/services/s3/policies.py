@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
@@ -50,6 +51,8 @@ def check(arn: str, objects_arn: str, text: str) -> str:
     try:
         policy = documents.parse(text, "resource", arn, resource_required=True)
     except MalformedPolicy as error:
+        if error.reason == "principal":
+            raise invalid_principal(error.message.partition('":"')[2].removesuffix('"')) from None
         raise _malformed(_sentence(error)) from None
     for statement in policy.statements:
         actions = _texts(statement.document.get("Action", statement.document.get("NotAction", [])))
@@ -64,7 +67,32 @@ def check(arn: str, objects_arn: str, text: str) -> str:
         if "Resource" in statement.document and not _applies(actions, resources, arn, objects_arn):
             raise _malformed("Action does not apply to any resource(s) in statement")
         _check_conditions(statement.document.get("Condition") or {}, actions)
+    check_principals(text)
     return text
+
+
+def principals_of(text: str) -> set[tuple[str, str]]:
+    """(kind, name) of everybody whom the policy names, or does not."""
+    tree = msgspec.json.decode(text)
+    statements = tree["Statement"]
+    found: set[tuple[str, str]] = set()
+    for statement in [statements] if isinstance(statements, Mapping) else statements:
+        for element in ("Principal", "NotPrincipal"):
+            named = statement.get(element)
+            if isinstance(named, Mapping):
+                found.update((kind, name) for kind, names in named.items() for name in _texts(names))
+    return found
+
+
+def invalid_principal(name: str) -> errors.S3Error:
+    return errors.S3Error("MalformedPolicy", "Invalid principal in policy", 400, {"Detail": name})
+
+
+def check_principals(text: str) -> None:
+    """Names that can be nobody's. Raises MalformedPolicy."""
+    for kind, name in sorted(principals_of(text)):
+        if (kind == "CanonicalUser" and not _CANONICAL(name)) or (kind == "Service" and not _SERVICE(name)):
+            raise invalid_principal(name)
 
 
 def _check_fields(tree: dict[str, Any]) -> None:
@@ -91,6 +119,9 @@ def _check_fields(tree: dict[str, Any]) -> None:
                 raise _malformed(f"Missing required field {name}")
 
 
+_CANONICAL = re.compile(r"[0-9a-f]{64,96}").fullmatch
+"""CloudFront's origin access identities have longer ones."""
+_SERVICE = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)*\.(amazonaws\.com(\.cn)?|amazon\.com|aws\.internal|api\.aws)").fullmatch
 _STATEMENT_FIELDS = frozenset(("Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction", "Resource", "NotResource", "Condition"))
 _LISTING_KEYS = frozenset(("s3:prefix", "s3:delimiter", "s3:max-keys"))
 _KEYS = _LISTING_KEYS | frozenset(
@@ -199,8 +230,6 @@ def _texts(value: Any) -> list[str]:
 def _sentence(error: MalformedPolicy) -> str:
     if error.reason == "json":
         return "Policies must be valid JSON and the first byte must be '{'"
-    if error.reason == "principal":
-        return "Invalid principal in policy"
     if error.reason == "resource":
         return "Missing required field Resource" if "must contain" in error.message else "Policy has invalid resource"
     if error.reason == "action":

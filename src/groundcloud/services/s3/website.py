@@ -18,6 +18,8 @@ def checked(document: dict[str, Any]) -> dict[str, Any]:
                 "RedirectAllRequestsTo cannot be provided in conjunction with other Routing Rules.", "RedirectAllRequestsTo", "not null"
             )
         _check_protocol(redirect)
+        if not redirect.get("HostName"):
+            raise errors.invalid_request('A host name must be provided to redirect all requests (e.g. "example.com").')
         return document
     index = document.get("IndexDocument")
     if index is None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from groundcloud.base.errors import AwsError
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import operation
 from groundcloud.services.s3 import acls, checksums, errors, permissions, policies, replication, versions
 from groundcloud.services.s3.access_points import block_of
 from groundcloud.services.s3.operations.objects import open_version
 from groundcloud.services.s3.state import BUCKETS, Bucket, Version
+from groundcloud.store import Transaction
 
 _BLOCKS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
 
@@ -21,18 +23,49 @@ def check_body(call: Call) -> None:
 
 
 @operation(public=True)
-def put_bucket_policy(call: Call, request: dict[str, Any]) -> dict[str, Any]:
-    bucket = permissions.open_bucket(call, call.tx, request, "s3:PutBucketPolicy")
-    check_body(call)
-    arn = f"arn:aws:s3:::{bucket.bucket_name}"
-    text = policies.check(arn, arn, request["Policy"])
-    if policies.is_public(text) and block_of(call.tx, bucket)[2]:
-        raise errors.access_denied_because(
-            f'User: {call.principal.arn} is not authorized to perform: s3:PutBucketPolicy on resource: "arn:aws:s3:::{bucket.bucket_name}" because '
-            "public policies are prevented by the BlockPublicPolicy setting in S3 Block Public Access."
-        )
-    BUCKETS.put(call.tx, bucket.replace(policy=text))
+async def put_bucket_policy(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    users = await _absent_users(call, request) if ":user/" in request["Policy"] else set()
+    with call.transaction() as tx:
+        bucket = permissions.open_bucket(call, tx, request, "s3:PutBucketPolicy")
+        check_body(call)
+        arn = f"arn:aws:s3:::{bucket.bucket_name}"
+        text = policies.check(arn, arn, request["Policy"])
+        _check_there(call, tx, bucket, text, users)
+        if policies.is_public(text) and block_of(tx, bucket)[2]:
+            raise errors.access_denied_because(
+                f'User: {call.principal.arn} is not authorized to perform: s3:PutBucketPolicy on resource: "arn:aws:s3:::{bucket.bucket_name}" because '
+                "public policies are prevented by the BlockPublicPolicy setting in S3 Block Public Access."
+            )
+        BUCKETS.put(tx, bucket.replace(policy=text))
     return {}
+
+
+def _check_there(call: Call, tx: Transaction, bucket: Bucket, text: str, absent_users: set[str]) -> None:
+    """Roles and users of the bucket's account must be there; those of others are taken at their word. Raises MalformedPolicy."""
+    own_roles = f"arn:aws:iam::{bucket.account}:role/"
+    for kind, name in sorted(policies.principals_of(text)):
+        if kind == "AWS" and (name in absent_users or (name.startswith(own_roles) and call.ground.directory.role(tx, name) is None)):
+            raise policies.invalid_principal(name)
+
+
+async def _absent_users(call: Call, request: dict[str, Any]) -> set[str]:
+    """The users of the caller's account whom the policy names and who are not there."""
+    try:
+        named = policies.principals_of(request["Policy"])
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return set()  # no policy; its own check says why
+    own = f"arn:aws:iam::{call.account}:user/"
+    found = set()
+    for kind, name in named:
+        if kind == "AWS" and name.startswith(own) and "iam" in call.ground.rooms:
+            try:
+                user = await call.request("iam", "GetUser", {"UserName": name.rpartition("/")[2]})
+                if user["User"]["Arn"] != name:
+                    found.add(name)
+            except AwsError as error:
+                if error.code in ("NoSuchEntity", "NoSuchEntityException"):
+                    found.add(name)
+    return found
 
 
 @operation(public=True)
