@@ -260,3 +260,20 @@ def test_what_sam_has_built_is_not_built_again(project, tmp_path):
     built.parent.mkdir()
     folder.rename(built)
     assert packed(built)[0]["app.js"] == "bundle"
+
+
+def test_a_file_that_a_template_includes_goes_along(project):
+    files = {"api.yaml": "paths: {}", "part.yaml": "Outputs: {}"}
+    included = {"Fn::Transform": {"Name": "AWS::Include", "Parameters": {"Location": "api.yaml"}}}
+    elsewhere = {"Fn::Transform": {"Name": "AWS::Include", "Parameters": {"Location": "s3://other/api.yaml"}}}
+    api = {"Type": "AWS::Serverless::Api", "Properties": {"DefinitionBody": included, "Models": elsewhere}}
+    folder = project(files, Api=api)
+    result = package(folder / "template.json", "artifacts")
+    (key,) = result.objects
+    properties = result.template["Resources"]["Api"]["Properties"]
+    assert properties["DefinitionBody"]["Fn::Transform"]["Parameters"] == {"Location": f"s3://artifacts/{key}"}
+    assert properties["Models"] == elsewhere
+    assert result.objects[key] == b"paths: {}" and folder / "api.yaml" in result.sources
+    (folder / "api.yaml").unlink()
+    with pytest.raises(click.ClickException, match=r"AWS::Include: Location names .*api.yaml, which does not exist"):
+        package(folder / "template.json", "artifacts")

@@ -13,7 +13,7 @@ import zipfile
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import click
 
@@ -34,6 +34,7 @@ IGNORED = {
     ".mypy_cache",
     ".ruff_cache",
 }
+_REMOTE = ("s3://", "https://", "http://")
 ZIP_TIME = (2020, 1, 1, 0, 0, 0)
 FILES_MAX = 50_000
 
@@ -81,6 +82,7 @@ def package(template_path: Path, bucket: str, *, install: bool = True, say: Say 
     install = install and ".aws-sam" not in template_path.parts  # what `sam build` left is built
     folder = template_path.parent
     defaults = ((document.get("Globals") or {}).get("Function") or {}) if isinstance(document.get("Globals"), dict) else {}
+    _pack_includes(result, document, folder, bucket)
     for logical_id, resource in (document.get("Resources") or {}).items():
         if not isinstance(resource, dict):
             continue
@@ -89,20 +91,39 @@ def package(template_path: Path, bucket: str, *, install: bool = True, say: Say 
             _pack_code(result, logical_id, kind, resource, properties, defaults, folder, bucket, install)
         elif kind in FILE_PROPERTIES:
             name = FILE_PROPERTIES[kind]
-            if isinstance(properties.get(name), str) and not properties[name].startswith(("s3://", "https://", "http://")):
+            if _is_local(properties.get(name)):
                 path = _existing(folder / properties[name], logical_id, name)
                 key = add_object(result, path.read_bytes(), path.suffix)
                 properties[name] = {"Bucket": bucket, "Key": key}
                 result.sources.add(path)
         elif kind in TEMPLATE_PROPERTIES:
             name = TEMPLATE_PROPERTIES[kind]
-            if isinstance(properties.get(name), str) and not properties[name].startswith(("s3://", "https://", "http://")):
+            if _is_local(properties.get(name)):
                 inner = package(_existing(folder / properties[name], logical_id, name), bucket, install=install, say=say)
                 result.objects |= inner.objects
                 result.sources |= inner.sources
                 key = add_object(result, json.dumps(inner.template).encode(), ".template")
                 properties[name] = f"https://s3.amazonaws.com/{bucket}/{key}"
     return result
+
+
+def _pack_includes(result: Package, value: Any, folder: Path, bucket: str) -> None:
+    """The files that AWS::Include names, anywhere in the template."""
+    if isinstance(value, list):
+        for item in value:
+            _pack_includes(result, item, folder, bucket)
+    elif isinstance(value, dict):
+        parameters = value.get("Parameters")
+        if value.get("Name") == "AWS::Include" and isinstance(parameters, dict) and _is_local(parameters.get("Location")):
+            path = _existing(folder / parameters["Location"], "AWS::Include", "Location")
+            parameters["Location"] = f"s3://{bucket}/{add_object(result, path.read_bytes(), path.suffix)}"
+            result.sources.add(path)
+        for member in value.values():
+            _pack_includes(result, member, folder, bucket)
+
+
+def _is_local(location: Any) -> TypeGuard[str]:
+    return isinstance(location, str) and not location.startswith(_REMOTE)
 
 
 def _pack_code(
@@ -126,7 +147,7 @@ def _pack_code(
     local = properties.get(name, defaults.get(name) if kind == "AWS::Serverless::Function" else None)
     if kind == "AWS::Serverless::Function" and local is None and "ImageUri" not in properties:
         local = "."
-    if not isinstance(local, str) or local.startswith(("s3://", "https://", "http://")):
+    if not _is_local(local):
         return
     path = _existing(folder / local, logical_id, name)
     if path.is_file() and path.suffix in (".zip", ".jar"):

@@ -136,7 +136,10 @@ def test_a_deleted_stack_is_gone_by_name_and_kept_by_id(cloud: Any) -> None:
             "Parameter P of type AWS::SSM::Parameter::Value<String>: Groundcloud does not implement the service 'ssm' yet.",
         ),
         ("Transform: Nope\nResources: {A: {Type: AWS::CDK::Metadata}}", "No transform named Nope found."),
-        ("Transform: AWS::Include\nResources: {A: {Type: AWS::CDK::Metadata}}", "Transform AWS::Include is not supported by Groundcloud"),
+        (
+            "Transform: AWS::Include\nResources: {A: {Type: AWS::CDK::Metadata}}",
+            "Transform AWS::Include failed with: The location parameter is not a valid S3 Uri.",
+        ),
         (
             "Resources: {A: {Type: AWS::CDK::Metadata, DeletionPolicy: Snapshot}}",
             "Template error: resource type AWS::CDK::Metadata does not support deletion policy Snapshot",

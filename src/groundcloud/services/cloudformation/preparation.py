@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 from groundcloud.base.errors import AwsError
 from groundcloud.kernel.call import Call
-from groundcloud.services.cloudformation import errors, intrinsics, language_extensions, parameters, sam, template, validation
+from groundcloud.services.cloudformation import errors, includes, intrinsics, language_extensions, parameters, sam, template, validation
 from groundcloud.services.cloudformation.intrinsics import NO_VALUE, Scope
 from groundcloud.services.cloudformation.state import Stack
 from groundcloud.services.cloudformation.template import Template
@@ -161,7 +161,8 @@ async def prepare(
     stored = await _stored_values(call, declared, texts)
     pseudo = pseudo_parameters(stack, call.account, call.region, call.partition)
     transforms = list(template.transforms_of(document))
-    source = template.sections(document) if not transforms else None
+    including = includes.present(document)
+    source = template.sections(document) if not transforms and not including else None
     if source is not None:
         expanded = document
     else:
@@ -171,6 +172,8 @@ async def prepare(
             mappings=document.get("Mappings", {}),
             extended=True,
         )
+        if including:
+            document = await includes.expanded(call, document, scope, fetch_text)
         expanded = await call.in_thread(transformed, document, transforms, scope, {**texts, **stored}, call.region)
     made = template.sections(expanded)
     validation.check_references(made)
@@ -192,8 +195,9 @@ def transformed(document: dict[str, Any], transforms: list[str], scope: Scope, t
         elif name == sam.TRANSFORM:
             pseudo = {key: value for key, value in scope.parameters.items() if key.startswith("AWS::") and isinstance(value, str)}
             document = sam.expand(document, {**texts, **pseudo}, region)
+        elif name == includes.TRANSFORM:
+            continue  # done before the others, as every nested transform
         elif name in (
-            "AWS::Include",
             "AWS::SecretsManager-2020-07-23",
             "AWS::SecretsManager-2024-09-16",
             "AWS::CodeDeployBlueGreen",
@@ -213,7 +217,9 @@ def _check_declared_capabilities(document: Mapping[str, Any], given: list[str], 
     resources = document.get("Resources")
     if isinstance(resources, dict):
         shaped = {name: member for name, member in resources.items() if isinstance(member, dict) and isinstance(member.get("Type"), str)}
-        partial = Template(document=dict(document), resources=shaped, transforms=template.transforms_of(dict(document)))
+        partial = Template(
+            document=dict(document), resources=shaped, transforms=template.transforms_of(dict(document)) or (includes.TRANSFORM,)
+        )
         validation.check_capabilities(partial, given, expand=expand)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import operation
-from groundcloud.services.cloudformation import errors, intrinsics, launch, parameters, preparation, state, template, validation
+from groundcloud.services.cloudformation import errors, includes, intrinsics, launch, parameters, preparation, state, template, validation
 from groundcloud.services.cloudformation.operations import change_sets
 from groundcloud.services.cloudformation.operations.stacks import stack_arn
 from groundcloud.services.cloudformation.template import Template
@@ -29,7 +29,8 @@ def get_template(call: Call, request: dict[str, Any]) -> dict[str, Any]:
         source = _current(call, stack.stack_id)
     if source is None:
         raise errors.stack_does_not_exist(name or request["ChangeSetName"])
-    transformed = bool(template.parse(source.text).get("Transform"))
+    original = template.parse(source.text)
+    transformed = bool(original.get("Transform")) or includes.present(original)
     body = source.text
     if request.get("TemplateStage") == "Processed" and transformed:
         body = json.dumps(source.document)
@@ -108,7 +109,7 @@ async def _read(call: Call, text: str) -> Template:
     """The template as it stands, before transforms; without them, its references and types checked too."""
     document = await preparation.parsed(call, text)
     transforms = template.transforms_of(document)
-    if transforms:
+    if transforms or includes.present(document):
         template.refuse_unusable(document)
         declared = template.declared_parameters(document)
         resources = document.get("Resources")
