@@ -15,6 +15,7 @@ from typing import Any
 
 import click
 
+from groundcloud.cli.addresses import by_path, local_url
 from groundcloud.cli.build import Package, package
 from groundcloud.cli.connection import Connection
 
@@ -23,7 +24,6 @@ STACK_NAME_MAX = 128
 SAVED_SHOWN_MAX = 3
 DONE = ("_COMPLETE", "_FAILED")
 TEMPLATES = ("template.yaml", "template.yml", "template.json")
-_URL = re.compile(r"https://([a-z0-9]+)\.execute-api\.([a-z0-9-]+)\.amazonaws\.com")
 
 
 def run(
@@ -154,6 +154,8 @@ def deploy(
         width = max((len(key) for key in outcome["outputs"]), default=0)
         for key, value in sorted(outcome["outputs"].items()):
             say(f"  {key:<{width}}  {value}")
+            if reachable := by_path(value, connection):
+                say(f"  {'':<{width}}  {reachable}" + click.style("   where names below localhost do not resolve, as here", dim=True))
     return outcome
 
 
@@ -193,13 +195,6 @@ def delete(connection: Connection, stack: str, empty_buckets: bool, as_json: boo
         raise click.ClickException(f"{stack}: {status}. {reason}")
     if not as_json:
         click.echo(f"{stack} is deleted.")
-
-
-def local_url(value: str, connection: Connection) -> str:
-    """AWS's address of an API, as this server answers to it."""
-    _, _, rest = connection.endpoint.partition("://")
-    port = rest.rpartition(":")[2] if ":" in rest else "80"
-    return _URL.sub(lambda match: f"http://{match[1]}.execute-api.{match[2]}.localhost:{port}", value)
 
 
 def _find(template: Path | None) -> Path:
