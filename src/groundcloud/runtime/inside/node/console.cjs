@@ -1,15 +1,18 @@
 /** console.* as AWS's runtime writes it: time, request id, level, message, one event each; or JSON (AWS_LAMBDA_LOG_FORMAT). */
 "use strict";
 
-const { format } = require("node:util");
+const { format } = require("util");
 const { logEvent } = require("./channel.cjs");
-const { loggedDocument, safeJson } = require("./errors.cjs");
+const { errorDocument, loggedDocument, safeJson } = require("./errors.cjs");
 
 const LEVELS = { TRACE: 1, DEBUG: 2, INFO: 3, WARN: 4, ERROR: 5, FATAL: 6 };
+
+const LEVELS_FROM = 10;
 
 let requestId;
 let tenantId;
 let asJson = false;
+let old = false; // before nodejs10.x a line named no level
 let lowest = 0;
 
 function setRequest(id, tenant) {
@@ -22,7 +25,7 @@ function isJson() {
 }
 
 function text(level, args) {
-  logEvent(`${new Date().toISOString()}\t${requestId}\t${level}\t${format(...args)}`);
+  logEvent(`${new Date().toISOString()}\t${requestId}\t${old ? "" : `${level}\t`}${format(...args)}`);
 }
 
 function json(level, args) {
@@ -58,14 +61,17 @@ function logFailure(words, error) {
     logEvent(
       safeJson({ timestamp: new Date().toISOString(), level: "ERROR", requestId, message: { errorType: found.errorType, errorMessage: found.errorMessage, stackTrace: found.stack } }),
     );
+  } else if (old) {
+    text("ERROR", [safeJson(errorDocument(error))]);
   } else {
     logEvent(`${new Date().toISOString()}\t${requestId}\tERROR\t${words} \t${safeJson(loggedDocument(error))}`);
   }
 }
 
-function patchConsole() {
+function patchConsole(runtimeMajor) {
+  old = runtimeMajor < LEVELS_FROM;
   asJson = process.env.AWS_LAMBDA_LOG_FORMAT === "JSON";
-  lowest = asJson ? LEVELS[process.env.AWS_LAMBDA_LOG_LEVEL] ?? 0 : 0;
+  lowest = (asJson && LEVELS[process.env.AWS_LAMBDA_LOG_LEVEL]) || 0;
   for (const [name, level] of [["log", "INFO"], ["debug", "DEBUG"], ["info", "INFO"], ["warn", "WARN"], ["error", "ERROR"], ["trace", "TRACE"], ["fatal", "FATAL"]]) {
     console[name] = (...args) => log(level, ...args);
   }

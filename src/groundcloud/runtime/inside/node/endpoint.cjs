@@ -6,7 +6,7 @@
  */
 "use strict";
 
-const Module = require("node:module");
+const Module = require("module");
 
 const redirect = require("./redirect.cjs");
 

@@ -1,5 +1,11 @@
-/** AWS's error documents and error types of the Node.js runtime. */
+/** AWS's error documents and error types of the Node.js runtime; before nodejs10.x (`speakOld`) documents looked otherwise. */
 "use strict";
+
+let old = false;
+
+function speakOld() {
+  old = true;
+}
 
 class RuntimeFault extends Error {
   constructor(errorType, message) {
@@ -18,22 +24,31 @@ function isError(value) {
   return value !== null && typeof value === "object" && typeof value.name === "string" && typeof value.message === "string" && "stack" in value;
 }
 
-const typeOf = (error) => String(error.name || error.constructor?.name || "Error");
+const typeOf = (error) => String(error.name || (error.constructor && error.constructor.name) || "Error");
+
+const escaped = (text) => text.split("\x7f").join("%7F");
 
 /** What the caller of the function receives. */
 function errorDocument(error) {
+  if (old) return oldDocument(error);
   try {
     if (isError(error)) {
       return {
-        errorType: typeOf(error).replaceAll("\x7f", "%7F"),
-        errorMessage: String(error.message).replaceAll("\x7f", "%7F"),
-        trace: String(error.stack ?? "").replaceAll("\x7f", "%7F").split("\n"),
+        errorType: escaped(typeOf(error)),
+        errorMessage: escaped(String(error.message)),
+        trace: escaped(String(error.stack || "")).split("\n"),
       };
     }
     return { errorType: typeof error, errorMessage: String(error), trace: [] };
-  } catch {
+  } catch (_) {
     return { errorType: "handled", errorMessage: "callback called with Error argument, but there was a problem while retrieving one or more of its message, name, and stack", trace: [] };
   }
+}
+
+function oldDocument(error) {
+  if (!isError(error)) return { errorMessage: String(error) };
+  const frames = String(error.stack || "").split("\n    at ");
+  return { errorMessage: String(error.message), errorType: typeOf(error), stackTrace: frames.slice(1) };
 }
 
 /** What is written to the log: the same, with the error's own properties. */
@@ -44,8 +59,8 @@ function loggedDocument(error) {
     for (const [name, value] of Object.entries(error)) {
       if (!["name", "message", "stack"].includes(name)) own[name] = value;
     }
-    return { errorType: typeOf(error), errorMessage: String(error.message), ...own, stack: String(error.stack ?? "").split("\n") };
-  } catch {
+    return { errorType: typeOf(error), errorMessage: String(error.message), ...own, stack: String(error.stack || "").split("\n") };
+  } catch (_) {
     return { errorType: "Error", errorMessage: "the error cannot be printed", stack: [] };
   }
 }
@@ -64,4 +79,4 @@ function safeJson(value) {
   });
 }
 
-module.exports = { fault, errorDocument, loggedDocument, safeJson };
+module.exports = { speakOld, fault, errorDocument, loggedDocument, safeJson };

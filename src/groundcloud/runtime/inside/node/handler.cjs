@@ -1,17 +1,32 @@
 /** Finds the function that a handler's name means, in CommonJS and ES modules. AWS: "Define Lambda function handler in Node.js". */
 "use strict";
 
-const fs = require("node:fs");
-const { createRequire } = require("node:module");
-const path = require("node:path");
-const { pathToFileURL } = require("node:url");
+const fs = require("fs");
+const Module = require("module");
+const path = require("path");
+const { pathToFileURL } = require("url");
 const { fault } = require("./errors.cjs");
 
 /** As AWS's runtime would: it is the path that the errors of missing modules name. */
-const requireAsRuntime = createRequire("/var/runtime/index.mjs");
+const RUNTIME = "/var/runtime/index.mjs";
+const requireAsRuntime = Module.createRequire ? Module.createRequire(RUNTIME) : olderRequire();
+
+/** The same before Node.js 12.2. */
+function olderRequire() {
+  const runtime = new Module(RUNTIME);
+  Object.assign(runtime, { filename: RUNTIME, paths: Module._nodeModulePaths(path.dirname(RUNTIME)) });
+  const found = (name) => runtime.require(name);
+  found.resolve = (name, options) => Module._resolveFilename(name, runtime, false, options);
+  return found;
+}
 
 function isFile(name) {
-  return fs.statSync(name, { throwIfNoEntry: false })?.isFile() ?? false;
+  try {
+    const found = fs.statSync(name, { throwIfNoEntry: false });
+    return found !== undefined && found.isFile();
+  } catch (_) {
+    return false; // Node.js before 14.17 throws all the same
+  }
 }
 
 /** Whether the nearest package.json above says that .js files are ES modules. */
@@ -21,7 +36,7 @@ function saysModule(file) {
     if (isFile(description)) {
       try {
         return JSON.parse(fs.readFileSync(description, "utf8")).type === "module";
-      } catch {
+      } catch (_) {
         return false;
       }
     }
@@ -31,7 +46,7 @@ function saysModule(file) {
 
 async function load(root, name) {
   const base = path.resolve(root, name);
-  const importing = (file) => import(pathToFileURL(file).href);
+  const importing = (file) => require("./import.cjs")(pathToFileURL(file).href);
   if (isFile(base)) return requireAsRuntime(base);
   const asModule = saysModule(base);
   if (isFile(`${base}.js`)) return asModule ? importing(`${base}.js`) : requireAsRuntime(`${base}.js`);
@@ -61,8 +76,8 @@ async function loadHandler(root, handler) {
     throw error;
   }
   const names = name.slice(dot + 1).split(".");
-  const walk = (start) => names.reduce((at, part) => at?.[part], start);
-  const result = walk(found) ?? walk(found?.default);
+  const walk = (start) => names.reduce((at, part) => (at === undefined || at === null ? undefined : at[part]), start);
+  const result = walk(found) || (found && walk(found.default));
   if (!result) throw fault("Runtime.HandlerNotFound", `${handler} is undefined or not exported`);
   if (typeof result !== "function") throw fault("Runtime.HandlerNotFound", `${handler} is not a function`);
   return result;

@@ -6,16 +6,17 @@
  */
 "use strict";
 
-const Module = require("node:module");
+const Module = require("module");
 const { Channel, ERROR, INIT_ERROR, INVOKE, READY, RESPONSE, RESPONSE_BYTES_MAX, SET_UP, residentKb } = require("./channel.cjs");
 const { logFailure, patchConsole, setRequest } = require("./console.cjs");
 const endpoint = require("./endpoint.cjs");
-const { errorDocument, fault } = require("./errors.cjs");
+const { errorDocument, fault, speakOld } = require("./errors.cjs");
 const { loadHandler } = require("./handler.cjs");
 const { ResponseStream, install, isStreaming } = require("./streaming.cjs");
 
 const UNCAUGHT_STATUS = 129;
 const REJECTED_STATUS = 128;
+const NEW_ERRORS_FROM = 10;
 const NO_CALLBACKS_FROM = 24;
 const EMPTY = Buffer.alloc(0);
 
@@ -32,15 +33,20 @@ const channel = new Channel(Number(process.argv[2]), (kind, head, payload) => {
 process.argv.splice(1, 2, "/var/runtime/index.mjs");
 process.mainModule = undefined; // AWS's runtime is an ES module: a function's `require.main` is undefined
 // The first import() of a process takes milliseconds: it is done while the process waits for its function, unless that comes at once.
-const warming = setTimeout(() => import("node:process"), 50).unref();
+const warming = setTimeout(warm, 50).unref();
+
+function warm() {
+  if (Module.syncBuiltinESMExports) require("./import.cjs")("process").catch(() => {}); // early ones have none
+}
 
 async function setUp(head) {
   clearTimeout(warming);
   Object.assign(process.env, head.environment);
   Module._initPaths(); // NODE_PATH was another one when this process began
   process.chdir(head.task_root);
-  runtimeMajor = Number.parseInt(/\d+/.exec(head.runtime)?.[0] ?? "0", 10);
-  patchConsole();
+  runtimeMajor = Number.parseInt((/\d+/.exec(head.runtime) || ["0"])[0], 10);
+  patchConsole(runtimeMajor);
+  if (runtimeMajor < NEW_ERRORS_FROM) speakOld();
   install();
   if (process.env.AWS_ENDPOINT_URL) endpoint.install();
   process.on("uncaughtException", (error) => {
@@ -80,8 +86,8 @@ async function setUp(head) {
 /** Reports the error of what runs now, and ends the process. */
 function fail(document, status) {
   const text = Buffer.from(JSON.stringify(document));
-  if (!loaded) channel.sendSync(INIT_ERROR, { error_type: document.errorType }, text);
-  else if (current) channel.sendSync(ERROR, { request_id: current.id, error_type: document.errorType, last: true, rss_kb: residentKb() }, text);
+  if (!loaded) channel.sendSync(INIT_ERROR, { error_type: document.errorType || "Error" }, text);
+  else if (current) channel.sendSync(ERROR, { request_id: current.id, error_type: document.errorType || "Error", last: true, rss_kb: residentKb() }, text);
   process.exit(status);
 }
 
@@ -97,7 +103,7 @@ class Invocation {
     if (this.finished) return;
     let text;
     try {
-      text = JSON.stringify(result === undefined ? null : result) ?? "null";
+      text = JSON.stringify(result === undefined ? null : result) || "null";
     } catch (error) {
       this.fail(fault("Runtime.MarshalError", "Unable to stringify response body", error));
       return;
@@ -115,7 +121,7 @@ class Invocation {
     if (this.finished) return;
     logFailure("Invoke Error", error);
     const document = errorDocument(error);
-    this.end(ERROR, { error_type: document.errorType }, JSON.stringify(document));
+    this.end(ERROR, { error_type: document.errorType || "Error" }, JSON.stringify(document));
   }
 
   end(kind, head, payload) {
@@ -200,7 +206,7 @@ function run(invocation, head, payload) {
       return;
     }
     const result = handler(event, context, (error, value) => invocation.callback(error, value));
-    if (typeof result?.then === "function") {
+    if (isPromise(result)) {
       onEmptyLoop = () => {
         const error = fault("Runtime.NodejsExit", "The event loop is empty, and the promise that the handler returned has not settled.");
         invocation.fail(error);
@@ -217,6 +223,10 @@ function run(invocation, head, payload) {
   }
 }
 
+function isPromise(value) {
+  return value !== null && value !== undefined && typeof value.then === "function";
+}
+
 function stream(invocation, event, context) {
   const out = new ResponseStream(channel, invocation.id);
   const failed = (error) => {
@@ -227,7 +237,7 @@ function stream(invocation, event, context) {
   out.on("error", failed);
   onEmptyLoop = () => failed(fault("Runtime.NodejsExit", "The event loop is empty, and the response stream has not ended."));
   const result = handler(event, out, context);
-  if (typeof result?.then !== "function") {
+  if (!isPromise(result)) {
     failed(fault("Runtime.StreamingHandlerNotAsync", "Streaming does not support non-async handlers."));
     return;
   }

@@ -6,7 +6,7 @@
  */
 "use strict";
 
-const { URL } = require("node:url");
+const { URL, URLSearchParams } = require("url");
 
 const AWS = /(?:^|\.)amazonaws\.com(?:\.cn)?$/i;
 const DEFAULT_PORTS = new Set(["", "80", "443"]);
@@ -18,8 +18,8 @@ function install() {
   if (done) return;
   done = true;
   const platform = new URL(process.env.AWS_ENDPOINT_URL);
-  const http = require("node:http");
-  const https = require("node:https");
+  const http = require("http");
+  const https = require("https");
   const there = platform.protocol === "https:" ? https : http;
   const target = { protocol: platform.protocol, hostname: platform.hostname.replace(/^\[|\]$/g, ""), port: platform.port || undefined };
   const send = there.request;
@@ -36,16 +36,17 @@ function install() {
       return made;
     };
   }
-  require("node:module").syncBuiltinESMExports();
+  const { syncBuiltinESMExports } = require("module");
+  if (syncBuiltinESMExports) syncBuiltinESMExports();
 }
 
 /** As node:http reads its arguments: an address, options, or both. */
 function readOptions([first, second]) {
-  if (typeof first !== "string" && !(first instanceof URL)) return first ?? {};
+  if (typeof first !== "string" && !(first instanceof URL)) return first || {};
   let url;
   try {
     url = new URL(first);
-  } catch {
+  } catch (_) {
     return {};
   }
   const read = { protocol: url.protocol, hostname: url.hostname, port: url.port, path: `${url.pathname}${url.search}` };
@@ -58,14 +59,16 @@ function isOurs(options) {
   const signature = header(options.headers, "authorization");
   if (signature) return signature.includes(`Credential=${key}/`) || signature.startsWith(`AWS ${key}:`);
   const query = new URLSearchParams(String(options.path).split("?")[1]);
-  return query.get("AWSAccessKeyId") === key || Boolean(query.get("X-Amz-Credential")?.startsWith(`${key}/`));
+  return query.get("AWSAccessKeyId") === key || String(query.get("X-Amz-Credential")).startsWith(`${key}/`);
 }
 
 /** Headers by their names, which may be given as an object or as a list of names and values in turn. */
 function named(headers) {
   if (!Array.isArray(headers)) return { ...headers };
-  if (Array.isArray(headers[0])) return Object.fromEntries(headers);
-  return Object.fromEntries(headers.flatMap((name, at) => (at % 2 ? [] : [[name, headers[at + 1]]])));
+  const found = {};
+  const flat = [].concat(...headers);
+  for (let at = 0; at < flat.length; at += 2) found[flat[at]] = flat[at + 1];
+  return found;
 }
 
 function header(headers, wanted) {
@@ -77,7 +80,7 @@ function header(headers, wanted) {
 function redirected(options, target, same) {
   const { host, hostname, agent, servername, lookup, ...others } = options;
   const headers = named(options.headers);
-  const port = String(options.port ?? "");
+  const port = String(options.port || "");
   if (!header(headers, "host")) headers.Host = `${hostname || host}${DEFAULT_PORTS.has(port) ? "" : `:${port}`}`;
   return { ...others, ...target, headers, ...(same ? { agent } : {}) };
 }

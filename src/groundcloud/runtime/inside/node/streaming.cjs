@@ -1,7 +1,7 @@
 /** awslambda.streamifyResponse and HttpResponseStream: handlers that write their response piece by piece. */
 "use strict";
 
-const { Writable } = require("node:stream");
+const { Writable } = require("stream");
 const { CHUNK } = require("./channel.cjs");
 
 const STREAMING = Symbol.for("aws.lambda.runtime.handler.streaming");
@@ -51,10 +51,10 @@ function isStreaming(handler) {
 }
 
 function install() {
-  globalThis.awslambda = {
-    ...globalThis.awslambda,
+  global.awslambda = {
+    ...global.awslambda,
     streamifyResponse(handler, options) {
-      handler[STREAMING] = options ?? true;
+      handler[STREAMING] = options === undefined ? true : options;
       return handler;
     },
     HttpResponseStream,
