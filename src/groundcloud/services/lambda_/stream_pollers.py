@@ -1,6 +1,6 @@
 """Event source mappings of DynamoDB and Kinesis streams: a loop a shard, in the order of the shard, from a checkpoint that is kept.
 
-A batch is run until it succeeds, until its retries or its age are used up (then its failure destination is told), or until halves of it do. Only then the shard's checkpoint moves, in a
+A batch is run until it succeeds, until its retries or its age are used up or its records have left the stream (then its failure destination is told), or until halves of it do. Only then the shard's checkpoint moves, in a
 commit: a batch under way when the server dies is run again. A shard is read once its parents are read to the end.
 
 Nothing here polls by the clock: see `stream_sources`.
@@ -60,6 +60,8 @@ class StreamPoller(Poller):
         self._bisects = bool(settings.get("BisectBatchOnFunctionError"))
         self._destination = ((settings.get("DestinationConfig") or {}).get("OnFailure") or {}).get("Destination") or ""
         self._source = source_of(self)
+        self._kept_ms = 0
+        """How long the stream keeps a record; 0 while nobody has had to ask."""
         self._shards: dict[str, asyncio.Task[None]] = {}
         self._ending = ExitStack()
         """Settling waits for the children of a shard that has ended, if `_waits` says that somebody looks for them."""
@@ -271,6 +273,10 @@ class StreamPoller(Poller):
     async def _until_done(self, shard_id: str, items: Items, attempts: int) -> None:
         wait_ms = RETRY_FIRST_MS
         while (items := self._young(shard_id, items, attempts)) and self.is_current():
+            if attempts and self.call.clock.now_ms() - items[0].arrived_ms > self._source.kept_ms_min:
+                self._kept_ms = await self._source.kept_ms()
+                if self._is_old(items[0]):
+                    continue
             failure = await self._attempt(shard_id, items)
             if failure is None:
                 return
@@ -291,14 +297,15 @@ class StreamPoller(Poller):
 
     def _young(self, shard_id: str, items: Items, attempts: int) -> Items:
         """Without the first ones, of those whose age is used up; their destination is told of them."""
-        if self._age_ms_max < 0 or not items or not self._is_old(items[0]):
+        if not items or not self._is_old(items[0]):
             return items
         count = next((at for at, item in enumerate(items) if not self._is_old(item)), len(items))
         self._tell(shard_id, items[:count], attempts, None, "MaximumRecordAgeExceeded")
         return items[count:]
 
     def _is_old(self, item: Item) -> bool:
-        return self._age_ms_max >= 0 and self.call.clock.now_ms() - item.arrived_ms > self._age_ms_max + self._source.grain_ms
+        age_ms = self.call.clock.now_ms() - item.arrived_ms - self._source.grain_ms
+        return 0 <= self._age_ms_max < age_ms or 0 < self._kept_ms < age_ms
 
     async def _attempt(self, shard_id: str, items: Items) -> _Failure | None:
         """One invocation a part that fits the payload's limit; None once all have succeeded."""

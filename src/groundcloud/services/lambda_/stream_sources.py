@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 Document = dict[str, Any]
 
+DAY_MS = 86_400_000
+KINESIS_KEPT_MS_MAX = 365 * DAY_MS
+"""AWS: IncreaseStreamRetentionPeriod, 8,760 hours."""
+
 
 class Item(NamedTuple):
     """A record. `document` is what the function is given; `size_bytes` is about what that takes."""
@@ -75,6 +79,8 @@ class Source:
     """How much earlier than it arrived a record may seem to have."""
     has_moments = False
     """Whether AT_TIMESTAMP is a position."""
+    kept_ms_min = DAY_MS
+    """No record leaves the stream earlier."""
 
     def __init__(self, poller: Poller) -> None:
         self.poller = poller
@@ -87,6 +93,10 @@ class Source:
     async def open(self, shard_id: str, position: Position) -> Reader:
         """Raises AwsError."""
         return IteratorReader(self, shard_id, await self._iterator(shard_id, position))
+
+    async def kept_ms(self) -> int:
+        """How long a record is in the stream."""
+        return self.kept_ms_min
 
     def item(self, shard_id: str, record: Document) -> Item:
         raise NotImplementedError
@@ -191,6 +201,14 @@ class KinesisStream(Source):
             if not page.get("NextToken"):
                 return found
             params = {"NextToken": page["NextToken"]}
+
+    async def kept_ms(self) -> int:
+        """As long as there may be where the role may not ask."""
+        try:
+            summary = await self.request("DescribeStreamSummary", {"StreamARN": self.stream_arn})
+        except AwsError:
+            return KINESIS_KEPT_MS_MAX
+        return int(summary["StreamDescriptionSummary"]["RetentionPeriodHours"]) * 3_600_000
 
     async def open(self, shard_id: str, position: Position) -> Reader:
         return SubscriptionReader(self, shard_id, position) if self.is_consumer else await super().open(shard_id, position)
