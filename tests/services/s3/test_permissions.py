@@ -353,3 +353,66 @@ def test_a_policy_names_nobody_of_its_account_who_is_not_there(s3: Any, client: 
     iam.create_role(RoleName="writer", AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]}))
     for there in (user, role, f"arn:aws:iam::{account}:root", "arn:aws:iam::999988887777:role/elsewhere"):
         put(there)
+
+
+@pytest.fixture
+def open_to_all(s3: Any, new_bucket: Any) -> str:
+    """A bucket with ACLs, into which everybody writes; writers own their objects."""
+    bucket: str = new_bucket(ObjectOwnership="ObjectWriter")
+    s3.delete_public_access_block(Bucket=bucket)
+    s3.put_bucket_acl(Bucket=bucket, ACL="public-read-write")
+    return bucket
+
+
+@pytest.mark.parametrize(
+    ("acl", "reads", "reads_acl"),
+    [
+        ("private", False, False),
+        ("bucket-owner-read", True, False),
+        ("bucket-owner-full-control", True, True),
+        ("authenticated-read", True, False),
+    ],
+)
+def test_what_others_own_its_owner_reads_as_far_as_its_acl_says(
+    s3: Any, stranger: Any, open_to_all: str, refused: Any, acl: str, reads: bool, reads_acl: bool
+) -> None:
+    bucket = open_to_all
+    stranger.put_object(Bucket=bucket, Key="k", Body=b"theirs", ACL=acl)
+    for function, allowed in ((s3.get_object, reads), (s3.get_object_acl, reads_acl)):
+        if allowed:
+            function(Bucket=bucket, Key="k")
+        else:
+            refused("AccessDenied", 403, function, Bucket=bucket, Key="k")
+    if not reads:
+        refused("AccessDenied", 403, s3.copy_object, Bucket=bucket, Key="copy", CopySource=f"{bucket}/k")
+    assert stranger.get_object(Bucket=bucket, Key="k")["Body"].read() == b"theirs"
+    s3.put_bucket_acl(Bucket=bucket, ACL="private")
+    s3.put_bucket_ownership_controls(Bucket=bucket, OwnershipControls={"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]})
+    assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"theirs"
+    s3.delete_object(Bucket=bucket, Key="k")
+
+
+def test_an_acl_may_grant_nobody_anything(s3: Any, open_to_all: str) -> None:
+    s3.put_object(Bucket=open_to_all, Key="k", Body=b"1")
+    owner = s3.get_object_acl(Bucket=open_to_all, Key="k")["Owner"]
+    s3.put_object_acl(Bucket=open_to_all, Key="k", AccessControlPolicy={"Owner": owner, "Grants": []})
+    assert s3.get_object_acl(Bucket=open_to_all, Key="k")["Grants"] == []
+    s3.put_object_acl(Bucket=open_to_all, Key="k", ACL="private")
+    assert len(s3.get_object_acl(Bucket=open_to_all, Key="k")["Grants"]) == 1
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        b"<AccessControlPolicy><AccessControlList/></AccessControlPolicy>",
+        b"<AccessControlPolicy><Owner><ID>{id}</ID></Owner></AccessControlPolicy>",
+        b"<AccessControlPolicy><Owner><ID>{id}</ID></Owner><AccessControlList><Grant><Permission>BAD</Permission></Grant></AccessControlList>"
+        b"</AccessControlPolicy>",
+        b"<AccessControlPolicy><Owner><ID>{id}</ID></Owner><AccessControlList><Grant><Permission>READ</Permission></Grant></AccessControlList>"
+        b"</AccessControlPolicy>",
+    ],
+)
+def test_an_acl_that_is_not_well_formed(send: Any, s3: Any, open_to_all: str, document: bytes) -> None:
+    owner = s3.get_bucket_acl(Bucket=open_to_all)["Owner"]["ID"]
+    status, _, body = send("PUT", f"/{open_to_all}?acl", {}, document.replace(b"{id}", owner.encode()))
+    assert (status, b"<Code>MalformedACLError</Code>" in body) == (400, True), body

@@ -185,3 +185,13 @@ def test_a_document_with_far_too_many_keys_is_refused_before_it_is_read(s3: Any,
     keys = [{"Key": f"some/rather/long/key/{n}"} for n in range(40_000)]
     refused("MaxMessageLengthExceeded", 400, s3.delete_objects, Bucket=bucket, Delete={"Objects": keys})
     refused("MalformedXML", 400, s3.delete_objects, Bucket=bucket, Delete={"Objects": keys[:1001]})
+
+
+def test_a_legal_hold_that_was_let_go_is_off(s3: Any, new_bucket: Any, refused: Any) -> None:
+    bucket = new_bucket(ObjectLockEnabledForBucket=True)
+    s3.put_object(Bucket=bucket, Key="k", Body=b"1")
+    refused("NoSuchObjectLockConfiguration", 404, s3.get_object_legal_hold, Bucket=bucket, Key="k")
+    for status in ("ON", "OFF"):
+        s3.put_object_legal_hold(Bucket=bucket, Key="k", LegalHold={"Status": status})
+        assert s3.get_object_legal_hold(Bucket=bucket, Key="k")["LegalHold"] == {"Status": status}
+        assert s3.head_object(Bucket=bucket, Key="k")["ObjectLockLegalHoldStatus"] == status

@@ -17,6 +17,8 @@ Grants = tuple[tuple[str, str], ...]
 
 GROUPS = {ALL_USERS, AUTHENTICATED_USERS, LOG_DELIVERY}
 GRANTS_MAX = 100
+NOBODY: Grants = (("nobody:", ""),)
+"""An ACL that grants nobody anything, which its owner can still change."""
 
 _HEADERS = {
     "GrantFullControl": "FULL_CONTROL",
@@ -62,21 +64,15 @@ def canned_grants(canned: str, owner_account: str, bucket_account: str) -> Grant
 def grants_of_document(document: dict[str, Any]) -> Grants:
     """Of an AccessControlPolicy. Raises MalformedACLError, InvalidArgument."""
     if not (document.get("Owner") or {}).get("ID") or document.get("Grants") is None:
-        raise errors.S3Error(
-            "MalformedACLError", "The XML you provided was not well-formed or did not validate against our published schema", 400
-        )
+        raise errors.malformed_acl()
     if len(document["Grants"]) > GRANTS_MAX:
-        raise errors.S3Error(
-            "MalformedACLError", "The XML you provided was not well-formed or did not validate against our published schema", 400
-        )
+        raise errors.malformed_acl()
     found = []
     for grant in document["Grants"]:
         grantee = grant.get("Grantee") or {}
         permission = grant.get("Permission")
         if permission is None:
-            raise errors.S3Error(
-                "MalformedACLError", "The XML you provided was not well-formed or did not validate against our published schema", 400
-            )
+            raise errors.malformed_acl()
         if grantee.get("ID"):
             found.append((_checked(f"id:{grantee['ID']}", "CanonicalUser/ID"), permission))
         elif grantee.get("URI"):
@@ -84,10 +80,8 @@ def grants_of_document(document: dict[str, Any]) -> Grants:
         elif grantee.get("EmailAddress"):
             found.append((_checked(f"email:{grantee['EmailAddress']}", ""), permission))
         else:
-            raise errors.S3Error(
-                "MalformedACLError", "The XML you provided was not well-formed or did not validate against our published schema", 400
-            )
-    return tuple(found)
+            raise errors.malformed_acl()
+    return tuple(found) or NOBODY
 
 
 def document_of(grants: Grants, owner_account: str) -> dict[str, Any]:
@@ -97,6 +91,8 @@ def document_of(grants: Grants, owner_account: str) -> dict[str, Any]:
     found = []
     for grantee, permission in pairs:
         kind, _, name = grantee.partition(":")
+        if kind == "nobody":
+            continue
         if kind == "uri":
             one = {"Type": "Group", "URI": name}
         elif kind == "email":

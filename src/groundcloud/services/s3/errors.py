@@ -76,7 +76,7 @@ def explain(model: Model, operation: Operation, found: list[Violation]) -> AwsEr
         if where is None:
             if first.kind == "missing" and first.path == member and shape.get("payload") == name:
                 return missing_request_body()
-            return malformed_xml()
+            return malformed_acl() if name == "AccessControlPolicy" else malformed_xml()
         wire_name = reference.get("locationName", name)
         if first.kind == "missing":
             return invalid_request(
@@ -301,6 +301,10 @@ def invalid_copy_source(value: Any) -> S3Error:
 
 def malformed_xml() -> S3Error:
     return S3Error("MalformedXML", "The XML you provided was not well-formed or did not validate against our published schema", 400)
+
+
+def malformed_acl() -> S3Error:
+    return S3Error("MalformedACLError", "The XML you provided was not well-formed or did not validate against our published schema", 400)
 
 
 def missing_request_body() -> S3Error:

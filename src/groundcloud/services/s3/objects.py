@@ -99,14 +99,14 @@ def storage_class_of(request: dict[str, Any]) -> str:
     return value
 
 
-def lock_of(request: dict[str, Any], bucket: Bucket, now_s: int) -> tuple[tuple[str, int] | None, bool]:
+def lock_of(request: dict[str, Any], bucket: Bucket, now_s: int) -> tuple[tuple[str, int] | None, bool | None]:
     """Retention and legal hold: the request's, else the bucket's default. Raises InvalidRequest, InvalidArgument."""
     mode, until = request.get("ObjectLockMode"), request.get("ObjectLockRetainUntilDate")
     hold = request.get("ObjectLockLegalHoldStatus")
     if bucket.object_lock is None:
         if mode or until or hold:
             raise errors.invalid_request("Bucket is missing Object Lock Configuration")
-        return None, False
+        return None, None
     if (mode is None) != (until is None):
         raise errors.invalid_argument(
             "x-amz-object-lock-retain-until-date and x-amz-object-lock-mode must both be supplied",
@@ -116,11 +116,11 @@ def lock_of(request: dict[str, Any], bucket: Bucket, now_s: int) -> tuple[tuple[
     if mode is not None and until is not None:
         if int(until) <= now_s:
             raise errors.retention_is_over("x-amz-object-lock-retain-until-date", until)
-        return (mode, int(until)), hold == "ON"
+        return (mode, int(until)), None if hold is None else hold == "ON"
     default_mode, days, years = bucket.object_lock
     if default_mode:
-        return (default_mode, now_s + (days + years * 365) * 86_400), hold == "ON"
-    return None, hold == "ON"
+        return (default_mode, now_s + (days + years * 365) * 86_400), None if hold is None else hold == "ON"
+    return None, None if hold is None else hold == "ON"
 
 
 def members_of(version: Version, bucket: Bucket, *, with_checksum: bool) -> dict[str, Any]:
@@ -154,7 +154,7 @@ def members_of(version: Version, bucket: Bucket, *, with_checksum: bool) -> dict
         found["ObjectLockMode"], found["ObjectLockRetainUntilDate"] = version.retention
     if version.legal_hold:
         found["ObjectLockLegalHoldStatus"] = "ON"
-    elif version.retention is not None:
+    elif version.legal_hold is not None or version.retention is not None:
         found["ObjectLockLegalHoldStatus"] = "OFF"
     if with_checksum:
         found.update(checksums.members(version.checksum))

@@ -134,6 +134,26 @@ def require(
         raise denial
 
 
+def check_owner(call: Call, bucket: Bucket, action: str, version: Version) -> None:
+    """What others own in his bucket, its owner's account reads as far as its ACL grants. Raises AccessDenied.
+
+    AWS: "How Amazon S3 authorizes a request for an object operation".
+    """
+    if bucket.ownership == "BucketOwnerEnforced" or call.principal.account != bucket.account or action not in OBJECT_PERMISSIONS:
+        return
+    grantees = {f"id:{canonical_id(bucket.account)}"}
+    if not _block(call, bucket)[1]:
+        grantees |= {ALL_USERS, AUTHENTICATED_USERS}
+    wanted = (OBJECT_PERMISSIONS[action], "FULL_CONTROL")
+    if not any(grantee in grantees and held in wanted for grantee, held in version.grants):
+        raise errors.access_denied()
+
+
+def writes_by_acl(call: Call, bucket: Bucket) -> bool:
+    """Whether the bucket's ACL alone lets the caller write: what he writes is his, and its ACL his to say."""
+    return not bucket.policy and _acl_allows(call, bucket, "s3:PutObject", None, None)
+
+
 def permitted(call: Call, bucket: Bucket, action: str, key: str | None = None, *, context: Context | None = None) -> bool:
     principal = call.principal
     if not bucket.policy and principal.kind == "root" and principal.account == bucket.account and not bucket.point:

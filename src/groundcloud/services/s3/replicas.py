@@ -121,7 +121,7 @@ def _to(
         grants=() if translated or target.ownership == "BucketOwnerEnforced" else version.grants,
         owner=_owner_of(source, target, version, translated=translated),
         retention=version.retention if target.object_lock is not None else None,
-        legal_hold=version.legal_hold and target.object_lock is not None,
+        legal_hold=version.legal_hold if target.object_lock is not None else None,
     )
     if there is not None:
         kept = {"replication": there.replication, "storage_class": there.storage_class, "encryption": there.encryption, "seal": there.seal}

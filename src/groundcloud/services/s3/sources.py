@@ -39,6 +39,8 @@ def source_of(call: Call, tx: Transaction, request: dict[str, Any]) -> Source:
         if not permissions.permitted(call, bucket, "s3:ListBucket"):
             raise errors.access_denied()
         raise errors.no_such_key(key)
+    if version.owner:
+        permissions.check_owner(call, bucket, "s3:GetObject", version)
     customer = encryption.customer_key_of_read(request, version.seal, encryption.SOURCE_MEMBERS)
     if restores.is_away(version, call.now_ms):
         raise errors.S3Error(

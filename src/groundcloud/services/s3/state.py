@@ -87,7 +87,8 @@ class Version(Record):
     grants: tuple[tuple[str, str], ...] = ()
     retention: tuple[str, int] | None = None
     """Mode, until when in seconds."""
-    legal_hold: bool = False
+    legal_hold: bool | None = None
+    """None: nobody ever said."""
     owner: str = ""
     """The account that wrote it, where it is not the bucket's."""
     replication: str = ""
@@ -117,7 +118,8 @@ class Upload(Record):
     encryption: tuple[str, str, bool] = ("AES256", "", False)
     grants: tuple[tuple[str, str], ...] = ()
     retention: tuple[str, int] | None = None
-    legal_hold: bool = False
+    legal_hold: bool | None = None
+    """None: nobody ever said."""
     owner: str = ""
     seal: Seal | None = None
 

@@ -98,7 +98,7 @@ def put_object_legal_hold(call: Call, request: dict[str, Any]) -> dict[str, Any]
 def get_object_legal_hold(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     bucket, version = open_version(call, call.tx, request, "s3:GetObjectLegalHold", "s3:GetObjectLegalHold")
     _check_lock(bucket)
-    if not version.legal_hold and version.retention is None:
+    if version.legal_hold is None and version.retention is None:
         raise _no_lock(request["Key"])
     return {"LegalHold": {"Status": "ON" if version.legal_hold else "OFF"}}
 

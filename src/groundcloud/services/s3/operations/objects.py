@@ -38,7 +38,7 @@ def check_put(call: Call, tx: Transaction, request: dict[str, Any], *, action: s
         return bucket
     if "Tagging" in request:
         permissions.require(call, bucket, "s3:PutObjectTagging", key)
-    if not _GRANTS.isdisjoint(request) and call.principal.kind != "service":
+    if not _GRANTS.isdisjoint(request) and call.principal.kind != "service" and not permissions.writes_by_acl(call, bucket):
         # The policies by which AWS's own services write reports and logs name s3:PutObject alone.
         permissions.require(call, bucket, "s3:PutObjectAcl", key)
     if "ObjectLockMode" in request:
@@ -214,6 +214,8 @@ def open_version(call: Call, tx: Transaction, request: dict[str, Any], action: s
             denial = permissions.denial_of(call, bucket, "s3:ListBucket")
             raise denial or errors.access_denied()
         raise errors.no_such_key(key) if version_id is None else errors.no_such_version(key, version_id)
+    if version.owner:
+        permissions.check_owner(call, bucket, versioned_action if version_id is not None else action, version)
     if version.marker:
         headers = {"x-amz-delete-marker": "true", "x-amz-version-id": version.version_id}
         if version_id is None:

@@ -214,9 +214,9 @@ def _wanted(call: Call, request: dict[str, Any], bucket: Bucket, owner: str, *, 
     if written and document is not None:
         if "ACL" in request or any(name.startswith("Grant") for name in request):
             raise errors.S3Error("UnexpectedContent", "This request contains unsupported content.", 400)
-        if document["Owner"].get("ID") != permissions.canonical_id(owner):
-            raise errors.access_denied()
         grants = acls.grants_of_document(document)
+        if document["Owner"]["ID"] != permissions.canonical_id(owner):
+            raise errors.access_denied()
     elif "ACL" in request or any(name.startswith("Grant") for name in request):
         grants = acls.grants_of_request(request, owner, bucket.account)
     else:
