@@ -163,16 +163,23 @@ def test_a_url_with_iam_wants_a_signature_of_somebody_allowed(door: Callable[...
     url = door(auth_type="AWS_IAM")
     assert url.request()[0] == 403
 
-    def signed(key: str, secret: str) -> int:
+    def signed(key: str, secret: str, service: str = "lambda") -> tuple[int, bytes]:
         request = AWSRequest(
             "GET", url.base + "/x", headers={"X-Amz-Content-Sha256": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"}
         )
-        SigV4Auth(Credentials(key, secret), "lambda", "us-east-1").add_auth(request)
-        return url.request("/x", **{name.replace("-", "_"): value for name, value in request.headers.items()})[0]
+        SigV4Auth(Credentials(key, secret), service, "us-east-1").add_auth(request)
+        status, _, body = url.request("/x", **{name.replace("-", "_"): value for name, value in request.headers.items()})
+        return status, body
 
-    assert signed(account, "test") == 200
-    assert signed(account, "wrong") == 403
-    assert signed("888888888888", "test") == 403
+    assert signed(account, "test")[0] == 200
+    assert signed("888888888888", "test") == (403, b'{"Message": "Forbidden"}')
+    for key, secret, service, sentence in (
+        (account, "wrong", "lambda", b"The request signature we calculated does not match"),
+        (account, "test", "s3", b"Credential should be scoped to correct service: 'lambda'. "),
+        ("AKIAIOSFODNN7EXAMPLE", "test", "lambda", b"The security token included in the request is invalid."),
+    ):
+        status, body = signed(key, secret, service)
+        assert status == 403 and sentence in body
 
 
 def test_cors_answers_a_preflight_and_marks_responses(door: Callable[..., Door]) -> None:

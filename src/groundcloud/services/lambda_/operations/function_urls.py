@@ -9,7 +9,7 @@ from base64 import urlsafe_b64decode
 from collections.abc import AsyncIterator
 from typing import Any
 
-from groundcloud.auth import sigv4
+from groundcloud.auth import refusals, sigv4
 from groundcloud.auth.principals import Principal
 from groundcloud.auth.refusals import SignatureError
 from groundcloud.base.errors import AwsError
@@ -26,6 +26,8 @@ from groundcloud.store import Transaction
 from groundcloud.wire.message import HttpRequest, HttpResponse
 
 PATH_FORM = "/_aws/lambda-url/"
+SERVICE = "lambda"
+"""What a signature of a request to a URL is scoped to."""
 _ID_ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
 _ID_LENGTH = 32
 
@@ -66,7 +68,7 @@ def create_function_url_config(call: Call, request: dict[str, Any]) -> dict[str,
 
 @operation(resource=names.arn_of, context=_auth_type)
 def get_function_url_config(call: Call, request: dict[str, Any]) -> dict[str, Any]:
-    name, tx = _place(call, request)
+    name, tx = _place(call, request, creating=False)
     return _document(call, name, _load(tx, name))
 
 
@@ -88,7 +90,7 @@ def update_function_url_config(call: Call, request: dict[str, Any]) -> dict[str,
 
 @operation(resource=names.arn_of, context=_auth_type)
 def delete_function_url_config(call: Call, request: dict[str, Any]) -> dict[str, Any]:
-    name, tx = _place(call, request)
+    name, tx = _place(call, request, creating=False)
     url = _load(tx, name)
     URLS.delete(tx, url.function_name, url.qualifier)
     URL_IDS.delete(tx, url.url_id)
@@ -105,10 +107,14 @@ def list_function_url_configs(call: Call, request: dict[str, Any]) -> dict[str, 
     return {"FunctionUrlConfigs": documents, "NextMarker": marker}
 
 
-def _place(call: Call, request: dict[str, Any]) -> tuple[FunctionName, Transaction]:
-    """A URL is a function's or an alias's. Raises AwsError."""
+def _place(call: Call, request: dict[str, Any], *, creating: bool = True) -> tuple[FunctionName, Transaction]:
+    """A URL is a function's or an alias's. `creating`: what AWS says of a missing function differs elsewhere. Raises AwsError."""
     name = names.of(call, request)
-    if execution.isolates_tenants(functions.load(call, name).version):
+    try:
+        version = functions.load(call, name).version
+    except AwsError as error:
+        raise errors.resource_not_found(*(["Function does not exist"] if creating else [])) from error
+    if execution.isolates_tenants(version):
         raise errors.invalid_parameter("Function URLs are not supported for functions with tenant isolation.")
     if name.qualifier and not name.is_alias:
         raise errors.validation(
@@ -183,8 +189,8 @@ async def _invoke(call: Call, http: HttpRequest, url: Url, name: FunctionName, r
     if url.auth_type == "AWS_IAM":
         try:
             iam = _authenticate(call, http, body)
-        except SignatureError:
-            return url_events.failure(403, "Forbidden")
+        except SignatureError as wrong:
+            return url_events.failure(403, "Forbidden" if wrong.kind == "missing" else refusals.refusal(wrong, "json").message)
     if not _may_invoke(call, url, name):
         return url_events.failure(403, "Forbidden")
     domain = _domain(url.url_id, name.region, http.host)
@@ -248,6 +254,8 @@ def _authenticate(call: Call, http: HttpRequest, body: bytes) -> dict[str, Any]:
     signature = sigv4.parse_authorization(http.headers, http.query_string)
     if signature is None:
         raise SignatureError("missing")
+    if signature.service != SERVICE:
+        raise SignatureError("wrong-service", service=signature.service, expected=SERVICE)
     ground = call.ground
     now_s = call.clock.now_s()
     identity = ground.identities.resolve(
