@@ -169,12 +169,24 @@ def item_collection_too_large() -> AwsError:
     return AwsError("ItemCollectionSizeLimitExceededException", "Item collection too large")
 
 
+def empty_attribute_name() -> AwsError:
+    return invalid_parameters("Empty attribute name")
+
+
+def attribute_name_too_large() -> AwsError:
+    return invalid_parameters("Attribute name is too large, must be less than 65536 bytes")
+
+
 def nested_too_deep() -> AwsError:
     return validation("Nesting Levels have exceeded supported limits: Attributes in the item have nested levels beyond supported limit")
 
 
 def cannot_update_key(name: str) -> AwsError:
     return invalid_parameters(f"Cannot update attribute {name}. This attribute is part of the key")
+
+
+def key_is_no_document(noun: str, name: str) -> AwsError:
+    return validation(f"Key attributes must be scalars; list random access '[]' and map lookup '.' are not allowed: {noun}: {name}")
 
 
 def incorrect_operand() -> AwsError:

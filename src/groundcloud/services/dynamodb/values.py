@@ -18,6 +18,7 @@ Item = dict[str, Value]
 
 ITEM_BYTES_MAX = 400 * 1024
 NESTING_DEPTH_MAX = 32
+NAME_BYTES_MAX = 65535
 CONTAINER_BYTES = 3
 """A list or map counts three bytes, and one for each element."""
 
@@ -42,6 +43,8 @@ def check_item(item: Item) -> int:
     """Checks and normalises every value in place; the size of the item in bytes as AWS counts it."""
     if item.__class__ is not dict:
         raise errors.serialization(not_a_map(item, "com.amazonaws.dynamodb.v20120810.AttributeValue"))
+    if "" in item:
+        raise errors.empty_attribute_name()
     size = 0
     for name, value in item.items():
         size += len(name) if name.isascii() else len(name.encode())
@@ -51,6 +54,8 @@ def check_item(item: Item) -> int:
                 size += len(text) if text.isascii() else _utf8_length(text)
                 continue
         size += check(value, 0)
+    if size > NAME_BYTES_MAX and any(len(name.encode()) > NAME_BYTES_MAX for name in item):
+        raise errors.attribute_name_too_large()
     return size
 
 
@@ -63,21 +68,23 @@ def check(value: Any, depth: int = 0) -> int:
     kind, content = next(iter(value.items()))
     if kind == "S":
         if content.__class__ is not str:
-            raise errors.serialization(not_a("String", content))
+            raise _misfit(not_a("String", content), content)
         return len(content) if content.isascii() else _utf8_length(content)
     if kind == "N":
         if content.__class__ is not str:
-            raise errors.serialization(not_a("String", content))
+            raise _misfit(not_a("String", content), content)
         normal = numbers.normalize(content)
         value["N"] = normal
         return numbers.size_bytes(normal)
     if kind == "BOOL":
         if content.__class__ is not bool:
-            raise errors.serialization(not_a_boolean(content))
+            raise _misfit(not_a_boolean(content), content)
         return 1
     if kind == "M":
         if content.__class__ is not dict:
-            raise errors.serialization(not_a_map(content, "com.amazonaws.dynamodb.v20120810.AttributeValue"))
+            raise _misfit(not_a_map(content, "com.amazonaws.dynamodb.v20120810.AttributeValue"), content)
+        if "" in content:
+            raise errors.empty_attribute_name()
         if depth >= NESTING_DEPTH_MAX - 1 and content:
             raise errors.nested_too_deep()
         size = CONTAINER_BYTES + len(content)
@@ -87,7 +94,7 @@ def check(value: Any, depth: int = 0) -> int:
         return size
     if kind == "L":
         if content.__class__ is not list:
-            raise errors.serialization(not_a_list(content))
+            raise _misfit(not_a_list(content), content)
         if depth >= NESTING_DEPTH_MAX - 1 and content:
             raise errors.nested_too_deep()
         size = CONTAINER_BYTES + len(content)
@@ -96,10 +103,12 @@ def check(value: Any, depth: int = 0) -> int:
         return size
     if kind == "NULL":
         if content.__class__ is not bool:
-            raise errors.serialization(not_a_boolean(content))
+            raise _misfit(not_a_boolean(content), content)
         if not content:
             raise errors.invalid_parameters("Null attribute value types must have the value of true")
         return 1
+    if content is None:
+        raise errors.validation(_EMPTY)
     if kind == "B":
         return len(decode_binary(content))
     if kind in SETS:
@@ -190,6 +199,11 @@ def show(value: Value) -> str:
     """A value as AWS prints it in an error: `{N:1}`."""
     kind, content = next(iter(value.items()))
     return f"{{{kind}:{content}}}"
+
+
+def _misfit(sentence: str, content: Any) -> errors.AwsError:
+    """A member of the wrong JSON type; one that is null is as good as none."""
+    return errors.validation(_EMPTY) if content is None else errors.serialization(sentence)
 
 
 def _utf8_length(text: str) -> int:

@@ -224,6 +224,9 @@ def check_names(names: tuple[tuple[str, str], ...] | None) -> None:
         if not names:
             raise errors.validation("ExpressionAttributeNames must not be empty")
         _check_placeholders("ExpressionAttributeNames", _NAME_KEY, dict(names))
+        for placeholder, name in names:
+            if not name:
+                raise errors.validation(f"ExpressionAttributeNames contains invalid value: Empty attribute name for key {placeholder}")
 
 
 @lru_cache(maxsize=CACHED_MAX)

@@ -79,6 +79,8 @@ class Condition:
     test: Test
     tree: Node
     paths: list[Path]
+    nested: tuple[Path, ...]
+    """Those of the paths that lead into a document."""
 
 
 class _Parser:
@@ -218,7 +220,8 @@ def compile_condition(text: str, names: Names, types: ValueTypes, checks: list[C
     )
     if problem:
         raise InvalidExpression(problem)
-    return Condition(build(tree), tree, [path for leaf in leaves for operand in leaf.operands for path in _paths(operand)])
+    paths = [path for leaf in leaves for operand in leaf.operands for path in _paths(operand)]
+    return Condition(build(tree), tree, paths, tuple(path for path in paths if len(path) > 1))
 
 
 def _leaves(node: Node) -> Iterator[Comparison]:

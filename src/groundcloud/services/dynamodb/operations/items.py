@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -30,12 +31,14 @@ def put_item(call: Call, request: Request) -> dict[str, Any]:
     size = values.check_item(item)
     _check_return_values(request)
     items.check_size(size)
-    test, found = read_condition(request)
+    test, found, nested = read_condition(request)
     tx, table_name = access.place(call, request["TableName"])
     table = state.load_table(tx, table_name)
     key = keys.of_item(table.key, item)
     if table.indexes or table.vectors:
         indexes.check_index_keys(table, item)
+    if nested:
+        check_scalar_keys(table, nested)
     old_raw = items.read(tx, table, key)
     old = None
     if test is not None:
@@ -91,10 +94,12 @@ def delete_item(call: Call, request: Request) -> dict[str, Any]:
     legacy.check_mixture("DeleteItem", request, ("ConditionExpression",), ("Expected", "ConditionalOperator"))
     values.check_item(request["Key"])
     _check_return_values(request)
-    test, found = read_condition(request)
+    test, found, nested = read_condition(request)
     tx, table_name = access.place(call, request["TableName"])
     table = state.load_table(tx, table_name)
     key = keys.of_key(table.key, request["Key"])
+    if nested:
+        check_scalar_keys(table, nested)
     old_raw = items.read(tx, table, key)
     old = None
     if test is not None:
@@ -116,11 +121,13 @@ def update_item(call: Call, request: Request) -> dict[str, Any]:
         "UpdateItem", request, ("UpdateExpression", "ConditionExpression"), ("AttributeUpdates", "Expected", "ConditionalOperator")
     )
     values.check_item(request["Key"])
-    update, test, found = read_update(request)
+    update, test, found, nested = read_update(request)
     tx, table_name = access.place(call, request["TableName"])
     table = state.load_table(tx, table_name)
     key = keys.of_key(table.key, request["Key"])
     check_update_keys(table, update)
+    if nested:
+        check_scalar_keys(table, nested)
     old_raw = items.read(tx, table, key)
     old = _old(old_raw)
     if test is not None and not test(old or {}, found):
@@ -146,22 +153,23 @@ def update_item(call: Call, request: Request) -> dict[str, Any]:
 # --- what the other nouns share -----------------------------------------------------------------------------------------------------
 
 
-def read_condition(request: Request) -> tuple[Test | None, dict[str, Value]]:
-    """ConditionExpression or Expected as a test, and the values that it reads."""
+def read_condition(request: Request) -> tuple[Test | None, dict[str, Value], tuple[Path, ...]]:
+    """ConditionExpression or Expected as a test, the values that it reads, and the paths that lead into documents."""
     legacy.check_conditional_operator(request, "Expected")
     if request.get("Expected"):
-        return legacy.read_expected(request["Expected"], request.get("ConditionalOperator")), {}
+        return legacy.read_expected(request["Expected"], request.get("ConditionalOperator")), {}, ()
     if "ConditionExpression" not in request:
-        return None, {}
+        return None, {}, ()
     expressions, found = read_expressions(request)
     assert expressions.condition is not None
-    return expressions.condition.test, found
+    return expressions.condition.test, found, expressions.condition.nested
 
 
-def read_update(request: Request) -> tuple[Update | None, Test | None, dict[str, Value]]:
-    """UpdateExpression or AttributeUpdates, ConditionExpression or Expected."""
+def read_update(request: Request) -> tuple[Update | None, Test | None, dict[str, Value], tuple[Path, ...]]:
+    """UpdateExpression or AttributeUpdates, ConditionExpression or Expected; and the condition's paths that lead into documents."""
     update = test = None
     found: dict[str, Value] = {}
+    nested: tuple[Path, ...] = ()
     if "AttributeUpdates" in request:
         update = legacy.read_attribute_updates(request["AttributeUpdates"])
     legacy.check_conditional_operator(request, "Expected")
@@ -171,8 +179,8 @@ def read_update(request: Request) -> tuple[Update | None, Test | None, dict[str,
     if "UpdateExpression" in request or "ConditionExpression" in request:
         expressions, found = read_expressions(request)
     if expressions.condition is not None:
-        test = expressions.condition.test
-    return expressions.update or update, test, found
+        test, nested = expressions.condition.test, expressions.condition.nested
+    return expressions.update or update, test, found, nested
 
 
 def check_projection(operation: str, request: Request) -> None:
@@ -191,14 +199,18 @@ def read_projection(request: Request) -> Projection | None:
     return None
 
 
-def check_scalar_keys(table: TableDefinition, paths: tuple[Path, ...] | list[Path]) -> None:
-    """Key attributes have nothing inside."""
-    names = [name for name, _ in table.key]
-    for path in paths:
-        if len(path) > 1 and path[0] in names:
-            raise errors.validation(
-                f"Key attributes must be scalars; list random access '[]' and map lookup '.' are not allowed: Key: {path[0]}"
-            )
+def check_scalar_keys(table: TableDefinition, paths: Iterable[Path]) -> None:
+    """Key attributes, of the table or of an index, have nothing inside."""
+    heads = [path[0] for path in paths if len(path) > 1]
+    if not heads:
+        return
+    for name, _ in table.key:
+        if name in heads:
+            raise errors.key_is_no_document("Key", name)
+    for index in table.indexes:
+        for name, _ in (*index.partition_keys, *index.sort_keys):
+            if name in heads:
+                raise errors.key_is_no_document("IndexKey", name)
 
 
 def check_update_keys(table: TableDefinition, update: Update | None) -> None:
@@ -206,6 +218,8 @@ def check_update_keys(table: TableDefinition, update: Update | None) -> None:
         for name, _ in table.key:
             if name in update.top:
                 raise errors.cannot_update_key(name)
+        if update.deep:
+            check_scalar_keys(table, update.paths)
 
 
 def updated_item(table: TableDefinition, key: Item, old: Item | None, update: Update | None, found: dict[str, Value]) -> Item | None:

@@ -50,9 +50,7 @@ def query(call: Call, request: Request) -> dict[str, Any] | Coroutine[Any, Any, 
         _check_start_in_range(source, start_key, hashed, sorts)
     projection = _projection(source, request, expressions)
     _check_filter(source, request, expressions)
-    for (name, kind), value in zip(source.partition_keys, hashed, strict=True):
-        if not value[kind]:
-            raise errors.empty_key(name, kind)
+    _check_full(source, hashed, sorts)
     partition = keys.partition(
         keys.join([keys.scalar(kind, value[kind]) for (_, kind), value in zip(source.partition_keys, hashed, strict=True)])
     )
@@ -210,18 +208,27 @@ def _segments(request: Request) -> tuple[int, int | None]:
     return segment, total
 
 
+def _check_full(source: Source, hashed: list[Value], sorts: list[tuple[str, list[Value]]]) -> None:
+    """No key is compared with an empty string or binary."""
+    operands = [[value] for value in hashed] + [found for _, found in sorts]
+    for (name, kind), found in zip((*source.partition_keys, *source.sort_keys), operands, strict=False):
+        for value in found:
+            if not value[kind]:
+                if source.index is not None and name not in dict(source.table.key):
+                    raise errors.empty_index_key(source.index.index_name, name, kind)
+                raise errors.empty_key(name, kind)
+
+
 def _check_start_in_range(source: Source, key: Item, hashed: list[Value], sorts: list[tuple[str, list[Value]]]) -> None:
     """ExclusiveStartKey must be one that this query could have given."""
     same_partition = all(equal(key[name], value) for (name, _), value in zip(source.partition_keys, hashed, strict=True))
-    if not sorts:
-        if not same_partition:
-            raise errors.validation("The provided starting key is outside query boundaries based on provided conditions")
-        return
     for (name, _), (operator, operands) in zip(source.sort_keys, sorts, strict=False):
         if not key_conditions.holds(operator, key[name], operands):
             raise errors.validation("The provided starting key does not match the range key predicate")
-    if not same_partition:
+    if sorts and sorts[0][0] == "=" and source.index is None:
         raise errors.validation("The query can return at most one row and cannot be restarted")
+    if not same_partition:
+        raise errors.validation("The provided starting key is outside query boundaries based on provided conditions")
 
 
 def _projection(source: Source, request: Request, expressions: Expressions) -> Projection | None:

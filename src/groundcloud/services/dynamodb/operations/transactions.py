@@ -19,6 +19,7 @@ from groundcloud.services.dynamodb import access, capacity, errors, indexes, ite
 from groundcloud.services.dynamodb.capacity import Usage
 from groundcloud.services.dynamodb.expressions import legacy, read_expressions
 from groundcloud.services.dynamodb.expressions.comparisons import Test
+from groundcloud.services.dynamodb.expressions.paths import Path
 from groundcloud.services.dynamodb.expressions.updates import Update
 from groundcloud.services.dynamodb.operations.items import (
     check_projection,
@@ -275,10 +276,12 @@ def _read_part(call: Call, kind: str, spec: Request) -> Part:
         values.check_item(spec["Key"])
     test = update = None
     found: dict[str, Value] = {}
+    nested: tuple[Path, ...] = ()
     if "UpdateExpression" in spec or "ConditionExpression" in spec:
         expressions, found = read_expressions(spec)
         update = expressions.update
-        test = expressions.condition.test if expressions.condition is not None else None
+        if expressions.condition is not None:
+            test, nested = expressions.condition.test, expressions.condition.nested
     tx, table_name = access.place(call, spec["TableName"])
     table = state.load_table(tx, table_name)
     part = Part(kind, spec, tx, table, None, spec["Item"] if kind == "Put" else spec["Key"], test, update, found, size)
@@ -289,6 +292,7 @@ def _read_part(call: Call, kind: str, spec: Request) -> Part:
         else:
             part.key = keys.of_key(table.key, part.key_item)
             check_update_keys(table, update)
+        check_scalar_keys(table, nested)
     except AwsError as error:
         if error.code != "ValidationException":
             raise

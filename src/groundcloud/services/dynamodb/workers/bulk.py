@@ -115,7 +115,7 @@ def _put(call: Call, tx: Any, table: TableDefinition, found: Bulk, name: str, at
             raise AwsError("ValidationException", "The record holds no item")
         size = values.check_item(item)
         items.check_size(size)
-        test, known = read_condition(_condition(record))
+        test, known, _ = read_condition(_condition(record))
         key = keys.of_item(table.key, item)
         indexes.check_index_keys(table, item)
         old_raw = items.read(tx, table, key)
