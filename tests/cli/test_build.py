@@ -277,3 +277,22 @@ def test_a_file_that_a_template_includes_goes_along(project):
     (folder / "api.yaml").unlink()
     with pytest.raises(click.ClickException, match=r"AWS::Include: Location names .*api.yaml, which does not exist"):
         package(folder / "template.json", "artifacts")
+
+
+@pytest.mark.parametrize("works", [0, 1])
+def test_a_python_that_pip_is_too_new_for_uses_its_own_pip_or_wheels(tmp_path, monkeypatch, works):
+    asked = []
+
+    def pip(command, **options):
+        asked.append(command)
+        return requirements.subprocess.CompletedProcess(command, len(asked) - 1 - works, "", "")
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(requirements.subprocess, "run", pip)
+    monkeypatch.setattr(requirements, "_interpreter", lambda runtime: ("/x/python2.7", "2.7"))
+    (tmp_path / "requirements.txt").write_text("wanted==1\n")
+    assert (requirements.installed(tmp_path, "python2.7", str) / requirements.COMPLETE).exists()
+    assert asked[0][:4] == ["/x/python2.7", "-m", "pip", "install"]
+    for command in asked[1:]:
+        assert command[:4] == [sys.executable, "-m", "pip", "install"] and {"--python-version", "2.7", "--only-binary=:all:"} <= {*command}
+    assert len(asked) == 1 + works

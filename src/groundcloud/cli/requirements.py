@@ -20,6 +20,7 @@ Say = Callable[[str], None]
 REQUIREMENTS = "requirements.txt"
 COMPLETE = ".complete"
 _REASON_LINES_MAX = 8
+_TOO_OLD = ("2.7", "3.6", "3.7", "3.8")  # to run this environment's pip
 
 
 def wanted(source: Path) -> bool:
@@ -34,20 +35,30 @@ def installed(source: Path, runtime: str, say: Say) -> Path:
     kept = folder("requirements", requirements.read_bytes() + version.encode())
     if (kept / COMPLETE).exists():
         return kept
-    shutil.rmtree(kept, ignore_errors=True)
-    kept.mkdir(parents=True)
     say(f"installing {requirements} for Python {version}")
-    pip = [sys.executable, "-m", "pip"]
-    command = [*pip, "--python", interpreter, "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
-    if shutil.which("uv") and subprocess.run([*pip, "--version"], capture_output=True).returncode:
-        command = ["uv", "pip", "install", "--quiet", "--python", interpreter]
-    done = subprocess.run([*command, "--target", str(kept), "-r", str(requirements)], capture_output=True, text=True, cwd=source)
-    if done.returncode:
+    reasons = []
+    for command in _commands(interpreter, version):
         shutil.rmtree(kept, ignore_errors=True)
-        lines = [line for line in (done.stderr or done.stdout).strip().splitlines() if not line.startswith("WARNING")]
-        raise click.ClickException(f"Cannot install {requirements}:\n  " + "\n  ".join(lines[-_REASON_LINES_MAX:]))
-    (kept / COMPLETE).touch()
-    return kept
+        kept.mkdir(parents=True)
+        done = subprocess.run([*command, "--target", str(kept), "-r", str(requirements)], capture_output=True, text=True, cwd=source)
+        if done.returncode == 0:
+            (kept / COMPLETE).touch()
+            return kept
+        reasons.append(done.stderr or done.stdout)
+    shutil.rmtree(kept, ignore_errors=True)
+    lines = [line for line in reasons[-1].strip().splitlines() if not line.startswith("WARNING")]
+    raise click.ClickException(f"Cannot install {requirements}:\n  " + "\n  ".join(lines[-_REASON_LINES_MAX:]))
+
+
+def _commands(interpreter: str, version: str) -> list[list[str]]:
+    """The first that succeeds has done it. An old Python's own pip knows it best; it may be there no more, or not understand today's indexes."""
+    pip = [sys.executable, "-m", "pip"]
+    options = ["install", "--quiet", "--disable-pip-version-check", "--no-compile"]
+    if version in _TOO_OLD:
+        return [[interpreter, "-m", "pip", *options], [*pip, *options, "--python-version", version, "--only-binary=:all:"]]
+    if shutil.which("uv") and subprocess.run([*pip, "--version"], capture_output=True).returncode:
+        return [["uv", "pip", "install", "--quiet", "--python", interpreter]]
+    return [[*pip, "--python", interpreter, *options]]
 
 
 def folder(kind: str, content: bytes) -> Path:
@@ -63,7 +74,7 @@ def _interpreter(runtime: str) -> tuple[str, str]:
     if runtime.startswith("python"):
         try:
             choice = resolve_runtime(runtime)
-            return str(choice.path), choice.version
+            return str(choice.root), choice.version
         except RuntimeNotAvailable:
             pass
     return sys.executable, f"{sys.version_info.major}.{sys.version_info.minor}"
