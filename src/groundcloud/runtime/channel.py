@@ -17,6 +17,7 @@ from groundcloud.runtime.inside import frames
 _READ_BYTES = 256 * 1024
 _LISTENERS_MAX = 2
 _DESCRIPTORS_MAX = 64
+_DESCRIPTORS_HELD_MAX = 256  # beside frames that are not whole yet
 
 
 class Channel:
@@ -119,6 +120,9 @@ class Channel:
             elif self.descriptors is not None:
                 chunk, descriptors, _, _ = socket.recv_fds(self._socket, _READ_BYTES, _DESCRIPTORS_MAX)
                 self.descriptors += descriptors
+                if len(self.descriptors) > _DESCRIPTORS_HELD_MAX:
+                    self._refuse()
+                    return
             else:
                 chunk = self._socket.recv(_READ_BYTES)
         except BlockingIOError:
@@ -151,7 +155,7 @@ class Channel:
                 if not isinstance(head, dict):
                     raise ValueError
                 int(head.get("rss_kb", 0))
-            except (ValueError, TypeError, RecursionError):
+            except (ValueError, TypeError, OverflowError, RecursionError):
                 self._refuse()
                 return
             self._received(kind, head, payload)

@@ -14,6 +14,8 @@ from pathlib import Path
 _ROOT = Path("/sys/fs/cgroup")
 _PREFIX = "groundcloud-"
 _CONTROLLERS = ("memory", "pids", "cpu")
+_UNIFIED = _ROOT / "unified"  # systemd: the hierarchy of version 2 beside those of version 1, without controllers
+_FREEZER, _FREEZER_FILE = "freezer", "cgroup.freeze"  # of version 2; what version 1 freezes cannot be killed
 # AWS: Lambda quotas, 1,024 processes and threads; two more for init and the runtime.
 _PROCESSES_MAX = 1026
 # AWS: "Configure Lambda function memory": 1,769 MB are one virtual CPU.
@@ -32,9 +34,13 @@ class Group:
     paths: dict[str, Path]
     _limits: tuple[int, int] = (0, 0)
     _kills: int = 0
+    _frozen: bool = False
+    _freezes: bool = False
 
     def limit(self, memory_mb: int, ephemeral_mb: int) -> None:
         """/tmp is memory too and counts; what the function's processes hold beyond memory_mb is left to `resident_bytes`."""
+        if self._frozen:
+            self.set_frozen(False)
         self._kills = self._count_kills()
         if self._limits == (memory_mb, ephemeral_mb):
             return  # as the sandbox before
@@ -54,16 +60,36 @@ class Group:
     def descriptors(self) -> tuple[list[int], bool]:
         """What the new process needs to enter; True if it is to be born inside (the last descriptor is the directory)."""
         if self.version == 1:
-            return [os.open(path / "tasks", os.O_WRONLY | os.O_CLOEXEC) for path in self.paths.values()], False
+            files = [path / "tasks" for name, path in self.paths.items() if name != _FREEZER]
+            opened = [os.open(file, os.O_WRONLY | os.O_CLOEXEC) for file in files]
+            self._freezes = _FREEZER in self.paths
+            if self._freezes:
+                opened.append(os.open(self.paths[_FREEZER], os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+            return opened, self._freezes
+        self._freezes = _FREEZER in self.paths
         return [os.open(next(iter(self.paths.values())), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)], True
 
     def enter(self, pid: int) -> None:
-        """Moves a process in that could not be started inside."""
-        for path in dict.fromkeys(self.paths.values()):
+        """Moves a process in, of one thread, that could not be started inside."""
+        # Version 2 makes everything that forks wait for a move: ten milliseconds were measured.
+        self._freezes = self.version == 2 and _FREEZER in self.paths
+        files = {path / "tasks" for name, path in self.paths.items() if name != _FREEZER}
+        for file in files if self.version == 1 else {path / "cgroup.procs" for path in self.paths.values()}:
             try:
-                (path / "cgroup.procs").write_text(str(pid))
+                file.write_text(str(pid))
             except OSError:  # gone already
                 pass
+
+    def set_frozen(self, frozen: bool) -> bool:
+        """False if the kernel cannot."""
+        if not self._freezes:
+            return False
+        try:
+            (self.paths[_FREEZER] / _FREEZER_FILE).write_text("1" if frozen else "0")
+        except OSError:
+            return False
+        self._frozen = frozen
+        return True
 
     def resident_bytes(self) -> tuple[int, int]:
         """Memory of the processes' own, and what they share, the content of /tmp included; without the page cache."""
@@ -170,6 +196,8 @@ class ControlGroups:
         for controller in _CONTROLLERS:
             if controller not in self._parents:
                 self.missing.setdefault(f"control group {controller}", "no writable hierarchy")
+        if _FREEZER not in self._parents:
+            self.missing["control group freezer"] = "no writable hierarchy of version 2: idle functions are stopped by signals"
 
     def _detect_v1(self, own: dict[str, str]) -> None:
         self._version = 1
@@ -185,6 +213,18 @@ class ControlGroups:
                 self.missing[f"control group {controller}"] = str(error.strerror)
             else:
                 self._parents[controller] = parent
+        base = _UNIFIED / own.get("", "").lstrip("/")
+        if self._parents and "" in own and base.is_dir():
+            _sweep(base)
+            parent = base / self._name
+            try:
+                parent.mkdir(exist_ok=True)
+            except OSError:
+                return
+            if (parent / _FREEZER_FILE).exists():  # of a kernel from 5.2
+                self._parents[_FREEZER] = parent
+            else:
+                parent.rmdir()
 
     def _detect_v2(self, base: Path) -> None:
         """The server moves into a leaf of its own group, which must be delegated to it and hold no other process."""
@@ -208,7 +248,7 @@ class ControlGroups:
             except OSError:
                 pass
             return
-        self._parents = dict.fromkeys(wanted, parent)
+        self._parents = dict.fromkeys([*wanted, *([_FREEZER] if (parent / _FREEZER_FILE).exists() else [])], parent)
 
     def close(self) -> bool:
         """Removes them; False if processes that are still ending keep some (a later server sweeps those)."""

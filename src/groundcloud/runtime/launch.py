@@ -172,6 +172,8 @@ def request(
         "ephemeral_mb": spec.ephemeral_mb,
         # A program such as Node.js reserves far more than it uses.
         "address_space_mb": None if limited or wanted is not None else spec.memory_mb + _ADDRESS_SPACE_SLACK_MB,
+        # Without a control group, what no process need hold: the namespace's segments of shared memory.
+        "shared_mb": None if limited else spec.memory_mb,
         "uid": uid,
         "into_cgroup": into_cgroup,
         "program": wanted,

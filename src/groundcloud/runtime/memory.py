@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable
 
 from groundcloud.runtime.control_groups import Group
 
 _PROCESSES_MAX = 2048
+_DESCRIPTORS_MAX = 4096  # looked at, of one sandbox
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _MB = 1024 * 1024
 
@@ -48,6 +50,15 @@ def namespace(pid: int) -> list[int]:
     return found
 
 
+def state(pid: int) -> str:
+    """One letter, as proc(5) has it; X for one that is gone."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0]
+    except OSError:
+        return "X"
+
+
 def parent(pid: int) -> int:
     """0 where nobody can tell."""
     try:
@@ -70,10 +81,12 @@ def resident_mb(pid: int, group: Group | None, limit_mb: int, processes_of: Call
         return 0
     processes = processes_of(pid)
     sizes = [_resident_bytes(process) for process in processes]
-    if sum(map(sum, sizes)) <= limit_mb * _MB:
-        return sum(own for own, _ in sizes) // _MB
+    nameless = _nameless_bytes(processes)
+    if sum(own for own, _ in sizes) + max(nameless, sum(shared for _, shared in sizes)) <= limit_mb * _MB:
+        return (sum(own for own, _ in sizes) + nameless) // _MB
     parts = [_proportional_bytes(process) for process in processes]
-    return (sum(own for own, _ in parts) + _beside_tmp(pid, sum(shared for _, shared in parts))) // _MB
+    shared = _beside_tmp(pid, sum(shared for _, shared in parts))
+    return (sum(own for own, _ in parts) + max(nameless, shared)) // _MB
 
 
 def tmp_mb(pid: int) -> int:
@@ -113,6 +126,38 @@ def _beside_tmp(pid: int, shared_bytes: int) -> int:
 def _tmp_bytes(pid: int) -> int:
     tmp = os.statvfs(f"/proc/{pid}/root/tmp")
     return (tmp.f_blocks - tmp.f_bfree) * tmp.f_frsize
+
+
+def _nameless_bytes(processes: list[int]) -> int:
+    """What files of memfd_create(2) hold, mapped or not: no process's own, and in no file system that has a limit."""
+    device, found, left = _nameless_device(), {}, _DESCRIPTORS_MAX
+    for pid in processes if device else ():
+        try:
+            names = os.listdir(f"/proc/{pid}/fd")
+        except OSError:
+            continue
+        for name in names[:left]:
+            try:
+                stat = os.stat(f"/proc/{pid}/fd/{name}")
+            except OSError:
+                continue
+            if stat.st_dev == device:
+                found[stat.st_ino] = stat.st_blocks * 512
+        left -= len(names)
+        if left <= 0:
+            break
+    return sum(found.values())
+
+
+@functools.cache
+def _nameless_device() -> int:
+    if not hasattr(os, "memfd_create"):
+        return 0
+    fd = os.memfd_create("groundcloud")
+    try:
+        return os.fstat(fd).st_dev
+    finally:
+        os.close(fd)
 
 
 def _resident_bytes(pid: int) -> tuple[int, int]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 from collections.abc import Callable
 
 from groundcloud.runtime.inside.small_init import STATUS_MARK
 
 _STATUS_BYTES_MAX = 4096
+_WORDS = re.compile(rb"(exit|signal) \d{1,3}|extension (exit|signal) \d{1,3} [^\n]+|setup .*|ended", re.DOTALL)
 STOP, CONTINUE, SHUT_DOWN = signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP
 
 
@@ -59,6 +61,8 @@ class ProcessTree:
         self._read_status()
         if self.status.startswith(STATUS_MARK):
             self.status = words_of(self.status[len(STATUS_MARK) :])
+        if not _WORDS.fullmatch(self.status):
+            self.status = b""  # without root the function can write there, too
         for fd in (self._status_fd, self.pidfd):
             if fd >= 0:
                 self._loop.remove_reader(fd)
@@ -83,6 +87,8 @@ class ProcessTree:
 
 def words_of(digits: bytes) -> bytes:
     """What `inside.sandbox` says in words: the status of wait(2), in four digits from A to P."""
+    if len(digits) < 4 or not all(ord("A") <= digit <= ord("P") for digit in digits[:4]):
+        return b""
     status = 0
     for digit in digits[:4]:
         status = status << 4 | (digit - ord("A"))

@@ -54,7 +54,7 @@ class RuntimeApi:
         self.init_error: Outcome | None = None
         self.on_ready = on_ready
         self.on_next: Callable[[], None] | None = None
-        self._state: Literal["starting", "waiting", "busy", "streaming", "idle", "failed"] = "starting"
+        self._state: Literal["starting", "waiting", "busy", "responding", "streaming", "idle", "failed"] = "starting"
         self._events: asyncio.Queue[tuple[Invocation, int]] = asyncio.Queue(1)
         self._current: Invocation | None = None
         self._outcome: asyncio.Future[Outcome] | None = None
@@ -94,7 +94,7 @@ class RuntimeApi:
         return NOT_FOUND
 
     async def _next(self) -> Answer:
-        if self._state in ("waiting", "failed", "streaming"):
+        if self._state in ("waiting", "failed", "responding", "streaming"):
             return _refused_transition(self._state, "waiting")
         # A runtime that asks again without an answer has given the invocation up; AWS's does the same as ours: the time limit ends it.
         first, self._state = self._state == "starting", "waiting"
@@ -141,9 +141,12 @@ class RuntimeApi:
     async def _finish(self, request: Request, request_id: str, kind: Literal["response", "error"]) -> Answer:
         if refused := self._refuses(request_id, kind):
             return refused
-        body = await request.read(RESPONSE_BYTES_MAX)
-        if refused := self._refuses(request_id, kind):  # answered meanwhile over another connection
-            return refused
+        self._state = "responding"  # one body at a time: others are refused, unread
+        try:
+            body = await request.read(RESPONSE_BYTES_MAX)
+        except BaseException:  # cut short: another attempt may come
+            self._state = "busy"
+            raise
         self._state, self._current = "idle", None
         if body is None:
             self._report(_too_large(RESPONSE_BYTES_MAX))
@@ -181,8 +184,12 @@ class RuntimeApi:
     async def _fail(self, request: Request) -> Answer:
         if self._state != "starting":
             return _refused_transition(self._state, "init error")
-        body = await request.read(RESPONSE_BYTES_MAX) or b""
         self._state = "failed"
+        try:
+            body = await request.read(RESPONSE_BYTES_MAX) or b""
+        except BaseException:
+            self._state = "starting"
+            raise
         self.init_error = Outcome("init_error", body, _error_type(request, body))
         self.ready.set()
         self._report(self.init_error)

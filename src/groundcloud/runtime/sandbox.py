@@ -27,11 +27,12 @@ from groundcloud.runtime.channel import Channel
 from groundcloud.runtime.control_groups import Group
 from groundcloud.runtime.endings import error_payload
 from groundcloud.runtime.extensions import SHUTDOWN_S
+from groundcloud.runtime.freezing import Freezing
 from groundcloud.runtime.function import FunctionSpec, Invocation, InvokeKind, InvokeResult, SandboxStart
 from groundcloud.runtime.initialisation import INIT_S_MAX, InitFailure, Initialisation
 from groundcloud.runtime.inside import frames
 from groundcloud.runtime.log_pipe import SandboxLog
-from groundcloud.runtime.process_tree import CONTINUE, SHUT_DOWN, STOP, ProcessTree
+from groundcloud.runtime.process_tree import SHUT_DOWN, ProcessTree
 from groundcloud.runtime.relay import Relay
 from groundcloud.runtime.runtime_api import Outcome, RuntimeApi
 from groundcloud.runtime.sandbox_api import SandboxApi
@@ -64,7 +65,6 @@ class Sandbox:
         self.tag: object = None
         self.retired = False
         self.dead = False
-        self.frozen = False
         self.idle_since = 0.0
         self.held_mb = NEW_SANDBOX_MB
         """What its processes and its /tmp held when it was last looked at: during an invocation, and when it was frozen."""
@@ -94,6 +94,7 @@ class Sandbox:
         self._platform_error = False
         self._rss_mb = 0
         self._tree = ProcessTree(self._loop, self.close)
+        self._freezing = Freezing(self._loop, lambda number: self._tree.signal(number), lambda: self.pid, self.kill)
         self._relay: Relay | None = None
         self.is_template = False
         self._forked: Callable[[dict[str, Any], int | None], None] | None = None
@@ -457,15 +458,17 @@ class Sandbox:
         self.retired = True
         self._tree.kill()
 
+    @property
+    def frozen(self) -> bool:
+        return self._freezing.on
+
     def freeze(self) -> None:
         if not self.dead and not self.frozen:
-            self.frozen = True
-            self._tree.signal(STOP)
+            self._freezing.freeze(self.group)
             self.held_mb = max(NEW_SANDBOX_MB, self._used_mb() + memory.tmp_mb(self.pid))
 
     def thaw(self) -> None:
-        self.frozen = False
-        self._tree.signal(CONTINUE)
+        self._freezing.thaw(self.group)
 
     def start_failed(self, reason: str) -> None:
         """The zygote could not start it."""
@@ -481,6 +484,7 @@ class Sandbox:
         if self._why is None and self.group is not None and self.group.ran_out():
             self._why = "oom"
         self._tree.close()
+        self._freezing.close()
         self._channel.close()
         self._log.close()
         self.api.close()

@@ -23,6 +23,7 @@ from . import landlock, linux, network, root, seccomp, small_init
 FILES_MAX = 1024
 WRITABLE = ("/tmp", "/dev", "/proc")
 PROCESSES_MAX = 1024
+_MESSAGE_QUEUES_MAX = 64  # of 16 KB each
 _LOW_PIDS = 64  # which sandboxes' processes may have
 _CHANNEL_FD_MIN = 1000  # out of the way of code that closes or writes to low descriptors
 _HOST_NAME = b"169.254.100.6"
@@ -95,6 +96,7 @@ def _mounts(request: dict[str, Any], fds: Descriptors, walls: Walls) -> None:
     uid = request["uid"]
     if walls.proc:
         linux.mount("proc", "/proc", "proc", PROC_FLAGS)
+        _system_settings(request)
     else:
         linux.mount("none", "/proc", "tmpfs", PROC_FLAGS | linux.MS_RDONLY, "size=4k")
     size_mb = request["ephemeral_mb"]
@@ -108,8 +110,22 @@ def _mounts(request: dict[str, Any], fds: Descriptors, walls: Walls) -> None:
         os.close(fds.layers)
 
 
+def _system_settings(request: dict[str, Any]) -> None:
+    """Limits of the namespaces' own in /proc/sys, and a lock on it where the sandbox's user is the one who may write there."""
+    shared_mb = request.get("shared_mb")
+    for name, value in (("shmall", shared_mb << 8), ("msgmni", _MESSAGE_QUEUES_MAX)) if shared_mb else ():
+        try:
+            _write(f"/proc/sys/kernel/{name}", b"%d" % value)
+        except OSError:  # a kernel before 5.19, for who is not its root
+            continue
+    if not request["uid"] and not request["template"]:  # its forks mount a /proc of their own, for which a whole one must be there
+        linux.mount("/proc/sys", "/proc/sys", None, linux.MS_BIND)
+        linux.mount("none", "/proc/sys", None, linux.MS_REMOUNT | linux.MS_BIND | linux.MS_RDONLY | PROC_FLAGS)
+
+
 def _limits(request: dict[str, Any], walls: Walls) -> None:
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # core(5): of the limits, only that of one byte keeps a crash from a program of the host that collects cores through a pipe.
+    _limit(resource.RLIMIT_CORE, 1)
     _limit(resource.RLIMIT_NOFILE, FILES_MAX)
     if walls.namespaces and not request["template"]:
         # Counted per user; without a user of the sandbox's own it would count the host user's processes.
