@@ -1,4 +1,4 @@
-"""Histories of concurrent clients, and whether one register could have answered so.
+"""Histories of concurrent clients, and whether one register, or whatever else `apply` describes, could have answered so.
 
 A history is linearisable if every step can be given a moment between its beginning and its end such that, done one after the other at these moments,
 the steps give the answers that were given. The search is Wing and Gong's, with Lowe's memory of (steps done, value): a step may come next if no other
@@ -22,7 +22,7 @@ class Unheard(Exception):
 
 @dataclass(frozen=True)
 class Step:
-    """`kind` is read (result: the value), write, or swap (from `expected` to `value`; result: whether it was done). None is no value."""
+    """`kind` is read (result: the value), write, or swap (from `expected` to `value`; result: whether it was done). None is no value: a swap to it deletes."""
 
     kind: str
     began: float
@@ -36,8 +36,13 @@ class Step:
         return self.ended < inf
 
 
-def is_linearizable(steps: list[Step], initial: Any = None) -> bool:
-    """Whether the steps on one register are."""
+Apply = Callable[[Step, Any], tuple[bool, Any]]
+"""(step, value before) -> whether it may have come then with its result, and the value after. Values are hashable."""
+
+
+def is_linearizable(steps: list[Step], initial: Any = None, apply: Apply | None = None) -> bool:
+    """Whether the steps are, on one register unless `apply` says on what."""
+    apply = apply or on_a_register
     steps = sorted((step for step in steps if step.heard or step.kind != "read"), key=lambda step: step.began)
     wanted = sum(1 << number for number, step in enumerate(steps) if step.heard)
     seen: set[tuple[int, Any]] = set()
@@ -56,13 +61,13 @@ def is_linearizable(steps: list[Step], initial: Any = None) -> bool:
             if step.began > first_end:
                 break
             first_end = min(first_end, step.ended)
-            possible, after = _apply(step, held)
+            possible, after = apply(step, held)
             if possible:
                 open_states.append((done | 1 << number, after))
     return False
 
 
-def _apply(step: Step, held: Any) -> tuple[bool, Any]:
+def on_a_register(step: Step, held: Any) -> tuple[bool, Any]:
     if step.kind == "read":
         return step.result == held, held
     if step.kind == "write":
@@ -78,7 +83,8 @@ class Register(Protocol):
 
     def write(self, value: Any) -> None: ...
 
-    def swap(self, expected: Any, value: Any) -> bool: ...
+    def swap(self, expected: Any, value: Any) -> bool:
+        """`value` None: a conditional delete."""
 
 
 def record(registers: list[Register], steps_each: int, seed: int, wait: Callable[[], None] = lambda: None) -> list[Step]:
@@ -90,8 +96,11 @@ def record(registers: list[Register], steps_each: int, seed: int, wait: Callable
         choose = random.Random(f"{seed}/{client}")
         known: Any = None
         for number in range(steps_each):
-            kind = choose.choice(("read", "swap", "swap", "write"))
-            value, result, expected = f"{client}/{number}", None, known
+            kind = choose.choice(("read", "swap", "swap", "swap", "write", "delete"))
+            value: Any = f"{client}/{number}"
+            if kind == "delete":
+                kind, value = ("swap", None) if known is not None else ("read", None)
+            result, expected = None, known
             began, ended = time.perf_counter(), inf
             try:
                 if kind == "read":

@@ -38,12 +38,15 @@ class Item:
 
     def swap(self, expected: Any, value: Any) -> bool:
         condition: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(pk)"}
-        values = {":new": {"S": value}}
+        values = {} if value is None else {":new": {"S": value}}
         if expected is not None:
             condition = {"ConditionExpression": "v = :old"}
             values[":old"] = {"S": expected}
         try:
-            self._ask("update_item", Key=self._key, UpdateExpression="SET v = :new", ExpressionAttributeValues=values, **condition)
+            if value is None:
+                self._ask("delete_item", Key=self._key, ExpressionAttributeValues=values, **condition)
+            else:
+                self._ask("update_item", Key=self._key, UpdateExpression="SET v = :new", ExpressionAttributeValues=values, **condition)
         except ClientError as error:
             assert error.response["Error"]["Code"] == "ConditionalCheckFailedException"
             return False
@@ -59,7 +62,7 @@ def make_table(dynamodb: Any, table_name: str) -> None:
     )
 
 
-def test_conditional_writes_are_linearizable(client: Any, dynamodb: Any) -> None:
+def test_conditional_writes_and_deletes_are_linearizable(client: Any, dynamodb: Any) -> None:
     make_table(dynamodb, "registers")
     clients = [client("dynamodb") for _ in range(CLIENTS)]
     for seed in range(2):
@@ -69,7 +72,7 @@ def test_conditional_writes_are_linearizable(client: Any, dynamodb: Any) -> None
 
 
 @pytest.mark.slow
-def test_conditional_writes_are_linearizable_through_kills(process: Any) -> None:
+def test_conditional_writes_and_deletes_are_linearizable_through_kills(process: Any) -> None:
     make_table(process.client("dynamodb"), "registers")
     for seed in range(3):
         with Killer(process, times=3, every_s=0.4) as killer:
