@@ -24,6 +24,8 @@ DOCUMENT_LIFETIME_S = 3600
 EXPIRES_S_DEFAULT = 3600
 """What SDKs give a policy that says when it ends and not when it was made."""
 
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:?\d\d)")
+"""AWS: "Creating a POST policy": ISO 8601, in GMT."""
 _BOUNDARY = re.compile(r'boundary="?([^";]+)"?', re.IGNORECASE)
 _PARAMETER = re.compile(r'(name|filename)\*?="((?:[^"\\]|\\.)*)"')
 _UNCONDITIONED = frozenset(("policy", "x-amz-signature", "signature", "awsaccesskeyid", "file", "x-amz-security-token"))
@@ -125,21 +127,34 @@ def check_policy(text: str, fields: dict[str, str], bucket_name: str, clock: Clo
     seen: set[str] = set()
     sizes: tuple[int, int] | None = None
     for condition in conditions:
-        if isinstance(condition, dict):
+        if isinstance(condition, dict) and len(condition) == 1:
             for name, value in condition.items():
                 seen.add(_expect("eq", name, value, given, condition))
         elif isinstance(condition, list) and len(condition) == 3:
             operator = str(condition[0]).lower()
             if operator == "content-length-range":
-                sizes = (int(condition[1]), int(condition[2]))
+                sizes = _sizes(condition)
+            elif not str(condition[1]).startswith("$"):
+                raise _invalid(f"Invalid Condition: the name of a form's field begins with '$': {condition[1]}")
             else:
-                seen.add(_expect(operator, str(condition[1]).removeprefix("$"), condition[2], given, condition))
+                seen.add(_expect(operator, str(condition[1])[1:], condition[2], given, condition))
         else:
             raise _invalid("Invalid Simple-Condition: Simple-Conditions must have exactly one property specified.")
     for name in fields:
         if name not in seen and name not in _UNCONDITIONED and not name.startswith("x-ignore-"):
             raise _refused(f"Extra input fields: {name}")
     return sizes
+
+
+def _sizes(condition: list[Any]) -> tuple[int, int]:
+    """Of a content-length-range. Raises InvalidPolicyDocument."""
+    try:
+        smallest, largest = int(condition[1]), int(condition[2])
+    except (TypeError, ValueError):
+        raise _invalid(f"Invalid content-length-range: {json.dumps(condition)}") from None
+    if smallest < 0 or largest < 0:
+        raise _invalid(f"Invalid content-length-range: {json.dumps(condition)}")
+    return smallest, largest
 
 
 def _read_policy(text: str) -> tuple[float, list[Any]]:
@@ -153,6 +168,8 @@ def _read_policy(text: str) -> tuple[float, list[Any]]:
     if "expiration" not in policy:
         raise _invalid("Policy missing expiration.")
     try:
+        if not _MOMENT.fullmatch(policy["expiration"]):
+            raise ValueError
         expiration = timestamps.parse(policy["expiration"])
     except (ValueError, TypeError):
         raise _invalid(f"Invalid 'expiration' value: '{policy['expiration']}'") from None
@@ -173,7 +190,7 @@ def _expect(operator: str, name: str, wanted: Any, given: dict[str, str], condit
     right = value == wanted if operator == "eq" else value.startswith(wanted) if operator == "starts-with" else None
     if right is None:
         raise _invalid(f"Invalid Condition operator: {operator}")
-    if operator == "starts-with" and lower == "content-type" and not right:
+    if operator == "starts-with" and lower == "content-type" and "," in value:
         right = all(part.strip().startswith(wanted) for part in value.split(",")) if value else False
     if not right:
         raise _refused(f"Policy Condition failed: {json.dumps(condition if isinstance(condition, list) else ['eq', f'${name}', wanted])}")

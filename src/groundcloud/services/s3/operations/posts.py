@@ -65,6 +65,8 @@ async def _post(call: Call, http: HttpRequest, bucket_name: str) -> HttpResponse
         raise errors.invalid_argument(
             "Bucket POST must contain a field named 'key'.  If it is specified, please check the order of the fields.", "key", ""
         )
+    if not fields["key"]:
+        raise errors.invalid_argument("User key must have a length greater than 0.", "key", "")
     _authenticate(call, fields)
     sizes = None
     if call.principal.kind != "anonymous":
