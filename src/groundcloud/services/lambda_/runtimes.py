@@ -38,10 +38,9 @@ def refusal(identifier: str) -> str | None:
     )
 
 
-def choice(identifier: str, strict: bool) -> RuntimeChoice:
-    """As `resolve_runtime`. What that has found for others is used again: it may have to start interpreters to know them."""
-    found = resolve_runtime(identifier)
-    return resolve_runtime(identifier, strict=True) if strict else found
+def choice(identifier: str, strict: bool, again: bool = False) -> RuntimeChoice:
+    """As `resolve_runtime`, for a thread: it may have to start interpreters to know them."""
+    return resolve_runtime(identifier, strict=strict, again=again)
 
 
 def version_of(identifier: str, region: str) -> tuple[str, str]:
