@@ -275,7 +275,8 @@ def test_into_another_account_and_region_with_the_owner_overridden(
     assert status(s3, source, "k3") == "FAILED", "the account is not the one that the rule names"
 
 
-def test_objects_under_a_kms_key_go_under_the_rules_key(client: Any, s3: Any, pair: tuple[str, str], clock: Any) -> None:
+@pytest.mark.parametrize("algorithm", ["aws:kms", "aws:kms:dsse"])
+def test_objects_under_a_kms_key_go_under_the_rules_key(client: Any, s3: Any, pair: tuple[str, str], clock: Any, algorithm: str) -> None:
     source, target = pair
     kms, iam = client("kms"), client("iam")
     here, there = (kms.create_key()["KeyMetadata"]["Arn"] for _ in range(2))
@@ -285,20 +286,21 @@ def test_objects_under_a_kms_key_go_under_the_rules_key(client: Any, s3: Any, pa
         "Destination": {"EncryptionConfiguration": {"ReplicaKmsKeyID": there}},
     }
     put(s3, source, role, rule(target))
-    s3.put_object(Bucket=source, Key="unselected", Body=b"x", ServerSideEncryption="aws:kms", SSEKMSKeyId=here)
+    s3.put_object(Bucket=source, Key="unselected", Body=b"x", ServerSideEncryption=algorithm, SSEKMSKeyId=here)
     assert status(s3, source, "unselected") is None
     put(s3, source, role, rule(target, **selecting))
     for key, body in (("small", b"small"), ("large", b"l" * 300_000)):
-        s3.put_object(Bucket=source, Key=key, Body=body, ServerSideEncryption="aws:kms", SSEKMSKeyId=here)
+        s3.put_object(Bucket=source, Key=key, Body=body, ServerSideEncryption=algorithm, SSEKMSKeyId=here)
     clock.advance("1s")
     assert (status(s3, source, "small"), status(s3, source, "large")) == ("COMPLETED", "COMPLETED")
     kms.disable_key(KeyId=here)
     got = s3.get_object(Bucket=target, Key="large")
-    assert got["SSEKMSKeyId"] == there and got["Body"].read() == b"l" * 300_000
+    assert (got["SSEKMSKeyId"], got["ServerSideEncryption"]) == (there, algorithm)
+    assert got["Body"].read() == b"l" * 300_000
     kms.enable_key(KeyId=here)
     allowed = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}}
     iam.put_role_policy(RoleName="replicator", PolicyName="p", PolicyDocument=json.dumps(allowed))
-    s3.put_object(Bucket=source, Key="denied", Body=b"x", ServerSideEncryption="aws:kms", SSEKMSKeyId=here)
+    s3.put_object(Bucket=source, Key="denied", Body=b"x", ServerSideEncryption=algorithm, SSEKMSKeyId=here)
     clock.advance("1s")
     assert status(s3, source, "denied") == "FAILED"
 
@@ -463,3 +465,12 @@ def test_annotations_go_along_and_follow(s3: Any, pair: tuple[str, str], role: s
     s3.delete_object_annotation(Bucket=source, **names)
     clock.advance("1s")
     assert "Annotations" not in s3.list_object_annotations(Bucket=target, Key="k")
+
+
+def test_content_under_a_customers_key_goes_along_as_it_is(s3: Any, new_bucket: Callable[..., str], role: str, clock: Any) -> None:
+    source, target = (new_bucket(Versioning="Enabled", CustomerKeys=True) for _ in range(2))
+    put(s3, source, role, rule(target))
+    customer = {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": bytes(32)}
+    s3.put_object(Bucket=source, Key="k", Body=b"mine", **customer)
+    clock.advance("1s")
+    assert s3.get_object(Bucket=target, Key="k", **customer)["Body"].read() == b"mine"

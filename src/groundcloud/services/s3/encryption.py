@@ -201,16 +201,20 @@ async def keys_of(call: Call, bucket: Bucket, seal: Seal | None, customer: bytes
 
 
 async def moved(call: Call, bucket: Bucket, key: str, version: Version, key_arn: str, bucket_key: bool) -> tuple[Encryption, Seal]:
-    """What a version's record says once it is under another KMS key: its content's own key is encrypted anew, the content stays as it is.
+    """What a version's record says once it is under another KMS key: its content's own key is encrypted anew, the content stays as it is. What is
+    under the server's key, too, stays so.
 
     Raises KMS.*, AccessDenied.
     """
     assert version.seal is not None
-    (content_key,) = await keys_of(call, bucket, version.seal)
+    content_key, *_ = await keys_of(call, bucket, version.seal)
+    twice = version.seal.twice
+    bucket_key = bucket_key and not twice
     context = {"aws:s3:arn": _context_arn(bucket, key, bucket_key)}
     data_key = await _new_data_key(call, bucket, key_arn, context, bucket_key)
     envelope = ciphers.seal_key(content_key, data_key.plain, salt := version.seal.salt)
-    return ("aws:kms", data_key.key_arn, bucket_key), Seal(salt, "K", wrapped=data_key.wrapped, context=context, envelope=envelope)
+    encryption = ("aws:kms:dsse" if twice else "aws:kms", data_key.key_arn, bucket_key)
+    return encryption, Seal(salt, "K", wrapped=data_key.wrapped, context=context, envelope=envelope, twice=twice)
 
 
 # The customer's key

@@ -39,8 +39,6 @@ async def sealed(call: Call, source: Bucket, change: Change) -> Sealed:
         if rule["ID"] not in change.rule_ids or target is None or not key_arn:
             continue
         try:
-            if version.seal.twice:
-                raise errors.refused("replication of objects with dual-layer encryption (aws:kms:dsse)")
             principal = call.ground.assume(tx, document["Role"], SESSION, PRINCIPAL, f"arn:aws:s3:::{source.bucket_name}")
             acting = call.as_principal(principal, account=source.account, region=source.region)
             found[rule["ID"]] = await moved(acting, target, change.key, version, key_arn, target.encryption[2])
