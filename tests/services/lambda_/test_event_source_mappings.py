@@ -152,9 +152,40 @@ def test_a_mapping_that_is_switched_off_leaves_messages_until_it_is_switched_on(
     assert line.lambda_.update_event_source_mapping(UUID=line.mapping_id, Enabled=True)["State"] == "Enabling"
     assert line.bodies() == ["early"]
     assert line.lambda_.update_event_source_mapping(UUID=line.mapping_id, Enabled=False)["State"] == "Disabling"
-    line.clock.advance("21s")
     line.send("late")
     assert line.bodies() == []
+    assert line.left() == (1, 0)
+
+
+def test_a_mapping_that_is_changed_or_deleted_under_its_long_poll_hands_no_message_to_the_function_it_had(line: Line) -> None:
+    line.connect()
+    assert line.bodies() == []  # the long poll has begun
+    other = make_function(
+        line.lambda_,
+        line.role,
+        FORWARD.replace("json.dumps(event)", '"the other function"'),
+        Environment={"Variables": {"SEEN": line.seen_url}},
+    )
+    line.lambda_.update_event_source_mapping(UUID=line.mapping_id, FunctionName=other)
+    line.send("after the change")
+    line.clock.settle()
+    (message,) = line.sqs.receive_message(QueueUrl=line.seen_url)["Messages"]
+    assert message["Body"] == "the other function"
+    line.sqs.delete_message(QueueUrl=line.seen_url, ReceiptHandle=message["ReceiptHandle"])
+    line.lambda_.delete_event_source_mapping(UUID=line.mapping_id)
+    line.mapping_id = ""
+    line.send("after the end")
+    assert line.bodies() == []
+    assert line.left() == (1, 0)
+
+
+def test_what_a_batching_window_has_gathered_when_the_mapping_is_switched_off_is_handled(line: Line) -> None:
+    line.connect(BatchSize=100, MaximumBatchingWindowInSeconds=300)
+    line.send("gathered")
+    line.clock.settle()
+    line.lambda_.update_event_source_mapping(UUID=line.mapping_id, Enabled=False)
+    line.send("late")
+    assert line.bodies() == ["gathered"]
     assert line.left() == (1, 0)
 
 

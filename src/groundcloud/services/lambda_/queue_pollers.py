@@ -51,11 +51,13 @@ class QueuePoller(Poller):
         self._at_once_max = ceiling or provisioned.get("MaximumPollers", 0) * BATCHES_OF_POLLER or BATCHES_MAX
         self._at_once = min(provisioned.get("MinimumPollers", 0) * BATCHES_OF_POLLER or BATCHES_FIRST, self._at_once_max)
         self._running: set[asyncio.Task[None]] = set()
+        self._asking: set[asyncio.Task[None]] = set()
         self._backlog_since = 0.0
         self._empty = 0
 
     async def run(self) -> None:
         loops = [asyncio.get_running_loop().create_task(self._poll()) for _ in range(self._loops)]
+        ending = asyncio.get_running_loop().create_task(self._end_polls())
         if "ProvisionedPollerConfig" in self.mapping.settings:
             self.measure(ProvisionedPollers=self._loops)
         try:
@@ -64,6 +66,8 @@ class QueuePoller(Poller):
             for task in self._running:
                 task.cancel()
             raise
+        finally:
+            ending.cancel()
         if self._running:
             await asyncio.wait(self._running)
 
@@ -77,6 +81,10 @@ class QueuePoller(Poller):
             except AwsError as error:
                 await self.problem(error)
                 continue
+            except asyncio.CancelledError:
+                if self.is_current():
+                    raise
+                return
             self.no_problem()
             if messages:
                 with self.call.busy():
@@ -84,6 +92,13 @@ class QueuePoller(Poller):
                     self._running.add(task)
                     task.add_done_callback(self._running.discard)
                     await asyncio.sleep(0)
+
+    async def _end_polls(self) -> None:
+        """Breaks off long polls of a mapping that was changed, disabled or deleted: the next message is not this loop's."""
+        while self.is_current():
+            await self.call.wait(self.changes())
+        for task in tuple(self._asking):
+            task.cancel()
 
     async def _slot(self) -> None:
         """Waits until another batch may run; when messages have waited for a place for a while, more may."""
@@ -130,7 +145,12 @@ class QueuePoller(Poller):
             if left_ms <= 0 or sum(len(message["Body"]) for message in messages) > PAYLOAD_BYTES_MAX // 2:
                 break
             wait_s = min(WAIT_S, -(-left_ms // 1000))
-            messages += await self._receive(min(self._batch_size - len(messages), RECEIVE_MAX), wait_s)
+            try:
+                messages += await self._receive(min(self._batch_size - len(messages), RECEIVE_MAX), wait_s)
+            except asyncio.CancelledError:
+                if self.is_current():
+                    raise
+                break  # what has been received is handled
         return messages
 
     async def _receive(self, limit: int, wait_s: int) -> list[dict[str, Any]]:
@@ -141,7 +161,13 @@ class QueuePoller(Poller):
             "MessageSystemAttributeNames": ["All"],
             "MessageAttributeNames": ["All"],
         }
-        answer = await self.request("sqs", "ReceiveMessage", params)
+        task = asyncio.current_task()
+        assert task is not None
+        self._asking.add(task)
+        try:
+            answer = await self.request("sqs", "ReceiveMessage", params)
+        finally:
+            self._asking.discard(task)
         return answer.get("Messages") or []
 
     # Handling
