@@ -18,7 +18,7 @@ from typing import Any, TypeGuard
 import click
 
 from groundcloud.base.errors import AwsError
-from groundcloud.cli import methods
+from groundcloud.cli import methods, public_layers
 from groundcloud.cli.requirements import COMPLETE, Say
 from groundcloud.cli.sources import METADATA
 
@@ -83,6 +83,8 @@ def package(template_path: Path, bucket: str, *, install: bool = True, say: Say 
     folder = template_path.parent
     defaults = ((document.get("Globals") or {}).get("Function") or {}) if isinstance(document.get("Globals"), dict) else {}
     _pack_includes(result, document, folder, bucket)
+    if install:
+        public_layers.substitute(document, say)
     for logical_id, resource in (document.get("Resources") or {}).items():
         if not isinstance(resource, dict):
             continue
