@@ -52,6 +52,9 @@ def correct(service: str, raw: dict[str, Any]) -> None:
                 operation["output"]["resultWrapper"] = f"{operation['name']}Result"
     elif service == "lambda":
         raw["shapes"]["EnvironmentVariables"]["sensitive"] = True  # sentences about it do not show it; the models here do without the trait
+        raw["shapes"]["RuntimeOfFunction"] = {"type": "string"}  # Lambda has a sentence for those it does not know
+        for name in ("CreateFunctionRequest", "UpdateFunctionConfigurationRequest"):
+            raw["shapes"][name]["members"]["Runtime"]["shape"] = "RuntimeOfFunction"
     elif service == "s3":
         # Present in requests though the model leaves it to the client's customisations.
         raw["shapes"].setdefault("BucketLocationConstraint", {"type": "string"}).pop("enum", None)

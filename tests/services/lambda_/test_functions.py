@@ -112,7 +112,7 @@ def _variables(count: int) -> dict[str, Any]:
         ({"MemorySize": 64}, "ValidationException", "greater than or equal to 128"),
         (_variables(4096), "InvalidParameterValueException", "exceeded the 4KB limit"),
         ({"Environment": {"Variables": {"AWS_REGION": "x"}}}, "InvalidParameterValueException", "Reserved keys used in this request: AWS_REGION"),
-        ({"Runtime": "cobol"}, "ValidationException", "'runtime' failed to satisfy constraint"),
+        ({"Runtime": "cobol"}, "InvalidParameterValueException", "'runtime' failed to satisfy constraint"),
         ({"Runtime": "java21"}, "InvalidParameterValueException", "java21"),
         ({"Role": "arn:aws:iam::123456789012:role/nobody"}, "AccessDeniedException|InvalidParameterValueException", "role"),
         ({"FileSystemConfigs": [{"Arn": "arn:aws:elasticfilesystem:us-east-1:123456789012:access-point/fsap-0123456789abcdef0", "LocalMountPath": "/mnt/a"}]},

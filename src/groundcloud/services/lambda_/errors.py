@@ -66,6 +66,12 @@ def validation(message: str) -> AwsError:
     return AwsError("ValidationException", message, status=400)
 
 
+def unknown_runtime(runtime: str, known: list[str]) -> AwsError:
+    return invalid_parameter(
+        f"Value {runtime} at 'runtime' failed to satisfy constraint: Member must satisfy enum value set: [{', '.join(known)}] or be a valid ARN"
+    )
+
+
 def value_too_high(value: int, member: str, maximum: int) -> AwsError:
     return validation(
         f"1 validation error detected: Value '{value}' at '{member}' failed to satisfy constraint: Member must have value less than or equal to {maximum}"
@@ -81,10 +87,11 @@ def role_gone() -> AwsError:
     return AwsError("AccessDeniedException", "The role defined for the function cannot be assumed by Lambda.", status=403, fields=_USER)
 
 
-def revision_changed() -> AwsError:
+def revision_changed(operation: str = "GetFunction/GetAlias") -> AwsError:
+    """`operation`: which shows the one that holds."""
     return AwsError(
         "PreconditionFailedException",
-        "The Revision Id provided does not match the latest Revision Id. Call the GetFunction/GetAlias API to retrieve the latest Revision Id",
+        f"The Revision Id provided does not match the latest Revision Id. Call the {operation} API to retrieve the latest Revision Id",
         fields=_USER,
     )
 
@@ -161,8 +168,10 @@ def policy_too_long(size_bytes: int, limit_bytes: int) -> AwsError:
 
 def signing_config_not_found(config_arn: str, *, of_function: bool = False) -> AwsError:
     """`of_function`: in an operation on a function, which has an error of its own for it."""
+    if not of_function:
+        return resource_not_found(f"The Lambda code signing configuration {config_arn} can not be found.")
     return AwsError(
-        "CodeSigningConfigNotFoundException" if of_function else "ResourceNotFoundException",
+        "CodeSigningConfigNotFoundException",
         f"The code signing configuration cannot be found. Check that the provided configuration is not deleted: {config_arn}.",
         fields=_USER,
     )

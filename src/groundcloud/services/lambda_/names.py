@@ -16,6 +16,8 @@ PUBLISHED = "$LATEST.PUBLISHED"
 PUBLISHED_NUMBER = -1
 """Of the version `$LATEST.PUBLISHED` among the keys of a function's versions; 0 is `$LATEST`."""
 
+NUMBER_MAX = 1 << 62
+
 # The model's pattern of FunctionName, with its parts named.
 _FORM = re.compile(
     r"(?:arn:(?:aws[a-zA-Z-]*)?:lambda:)?(?:(?P<region>[a-z]{2}(?:-[a-z]+)+-\d):)?(?:(?P<account>\d{12}):)?(?:function:)?"
@@ -52,7 +54,12 @@ def number_of(qualifier: str) -> int:
     """Of a qualifier that is no alias."""
     if qualifier == PUBLISHED:
         return PUBLISHED_NUMBER
-    return 0 if not qualifier or qualifier == LATEST else int(qualifier)
+    return 0 if not qualifier or qualifier == LATEST else number_in(qualifier)
+
+
+def number_in(text: str) -> int:
+    """Of digits, however many: a number that no version has, where they are too many to be one's."""
+    return min(int(text), NUMBER_MAX)
 
 
 def version_text(number: int) -> str:

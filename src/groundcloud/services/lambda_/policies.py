@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from groundcloud.auth import documents
 from groundcloud.services.lambda_ import errors
+from groundcloud.services.lambda_.names import number_in
 from groundcloud.services.lambda_.state import LAYER_VERSIONS, POLICIES, Policy
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def of_function(call: Call, resource_arn: str) -> str | None:
         policy = POLICIES.get(tx, parts[6], parts[7] if len(parts) > 7 else "")
         return document(policy) if policy is not None else None
     if parts[5] == "layer" and len(parts) == 8 and parts[7].isdigit():
-        layer = LAYER_VERSIONS.get(tx, parts[6], int(parts[7]))
+        layer = LAYER_VERSIONS.get(tx, parts[6], number_in(parts[7]))
         return json.dumps(_document(list(layer.policy.values()))) if layer is not None and layer.policy else None
     return None
 

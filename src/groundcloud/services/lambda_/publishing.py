@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from groundcloud.base.errors import AwsError
 from groundcloud.runtime import UNPACKED_BYTES_MAX
 from groundcloud.services.lambda_ import errors, execution, packages, reclaiming, snapshots
-from groundcloud.services.lambda_.names import PUBLISHED, PUBLISHED_NUMBER, FunctionName
+from groundcloud.services.lambda_.names import PUBLISHED, PUBLISHED_NUMBER, FunctionName, number_in
 from groundcloud.services.lambda_.state import (
     FUNCTIONS,
     LAYER_VERSIONS,
@@ -124,7 +124,7 @@ def layers_of(call: Call, layer_arns: Sequence[str], code: Code) -> tuple[LayerU
                 f"Layers are not in the same region as the function. Layers are expected to be in region {call.region}."
             )
         call.authorize("lambda:GetLayerVersion", layer_arn)
-        layer = LAYER_VERSIONS.get(call.reading().at(parts[4], parts[3]), parts[6], int(parts[7]))
+        layer = LAYER_VERSIONS.get(call.reading().at(parts[4], parts[3]), parts[6], number_in(parts[7]))
         if layer is None:
             raise errors.invalid_parameter(f"Layer version {layer_arn} does not exist.")
         found.append(LayerUse(layer_arn, layer.code))

@@ -6,7 +6,7 @@ from typing import Any
 
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import operation
-from groundcloud.services.lambda_ import capacity, configuration, errors
+from groundcloud.services.lambda_ import capacity, configuration, errors, markers, tags
 from groundcloud.services.lambda_.state import PROVIDERS, CapacityProvider
 
 ITEMS_MAX = 50
@@ -41,7 +41,7 @@ def create_capacity_provider(call: Call, request: dict[str, Any]) -> dict[str, A
         **{member: request[member] for member in ("KmsKeyArn", "PropagateTags", "TelemetryConfig") if request.get(member)},
     }
     provider = CapacityProvider(
-        provider_name=provider_name, last_modified_ms=call.now_ms, settings=settings, tags=request.get("Tags") or {}
+        provider_name=provider_name, last_modified_ms=call.now_ms, settings=settings, tags=tags.check(call, request.get("Tags"))
     )
     PROVIDERS.put(call.tx, provider)
     # As with functions: ready at once, but clients know the answer as Pending.
@@ -91,10 +91,7 @@ def list_function_versions_by_capacity_provider(call: Call, request: dict[str, A
     _load(call, request)
     provider_arn = _arn_of(call, request)
     limit = min(request.get("MaxItems") or ITEMS_MAX, ITEMS_MAX)
-    after = None
-    if request.get("Marker"):
-        function_name, _, number = request["Marker"].rpartition(":")
-        after = (function_name, int(number))
+    after = markers.version(request["Marker"]) if request.get("Marker") else None
     shown: list[dict[str, Any]] = []
     marker = last = None
     for version in capacity.versions_of(call.tx, provider_arn, after):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from groundcloud.base.errors import AwsError
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import operation
 from groundcloud.services.lambda_ import errors, names, publishing
@@ -30,13 +31,13 @@ def update_function_event_invoke_config(call: Call, request: dict[str, Any]) -> 
 
 @operation(resource=names.arn_of)
 def get_function_event_invoke_config(call: Call, request: dict[str, Any]) -> dict[str, Any]:
-    name, tx, _ = _place(call, request)
+    name, tx, _ = _place(call, request, known=True)
     return _document(name, _load(tx, name))
 
 
 @operation(resource=names.arn_of)
 def delete_function_event_invoke_config(call: Call, request: dict[str, Any]) -> dict[str, Any]:
-    name, tx, _ = _place(call, request)
+    name, tx, _ = _place(call, request, known=True)
     _load(tx, name)
     INVOKE_CONFIGS.delete(tx, name.name, name.qualifier or LATEST)
     return {}
@@ -54,8 +55,14 @@ def list_function_event_invoke_configs(call: Call, request: dict[str, Any]) -> d
     }
 
 
-def _place(call: Call, request: dict[str, Any]) -> tuple[FunctionName, Transaction, str]:
-    name, _, version = functions.load(call, names.of(call, request))
+def _place(call: Call, request: dict[str, Any], *, known: bool = False) -> tuple[FunctionName, Transaction, str]:
+    """`known`: for those who have a configuration, else ask for one. Raises ResourceNotFoundException."""
+    name = names.of(call, request)
+    try:
+        name, _, version = functions.load(call, name)
+    except AwsError as error:
+        sentence = f"The function {_arn(name)} doesn't have an EventInvokeConfig" if known else "The function doesn't exist."
+        raise errors.resource_not_found(sentence) from error
     return name, call.tx.at(name.account, name.region), version.role
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from groundcloud.base.errors import AwsError
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import operation
-from groundcloud.services.lambda_ import errors, execution, filters, names, publishing
+from groundcloud.services.lambda_ import errors, execution, filters, names, publishing, tags
 from groundcloud.services.lambda_.names import FunctionName
 from groundcloud.services.lambda_.state import CHECKPOINTS, MAPPINGS, Mapping
 from groundcloud.services.lambda_.stream_sources import stream_of
@@ -72,8 +72,11 @@ async def create_event_source_mapping(call: Call, request: dict[str, Any]) -> di
     if execution.isolates_tenants(target.version):
         raise errors.invalid_parameter("Event source mappings are not supported for functions with tenant isolation.")
     source_arn = request.get("EventSourceArn") or ""
+    if not source_arn and not request.get("SelfManagedEventSource"):
+        raise errors.invalid_parameter("Unrecognized event source.")
     service = _source(source_arn)
     settings = _settings(service, source_arn, request, {})
+    given = tags.check(call, request.get("Tags"))
     settings.update(await _check_source(call, service, source_arn, target, settings))
     with call.transaction() as tx:
         _refuse_twin(call, tx, name, source_arn)
@@ -86,7 +89,7 @@ async def create_event_source_mapping(call: Call, request: dict[str, Any]) -> di
             generation=call.token(16),
             last_modified_ms=call.now_ms,
             settings=settings,
-            tags=request.get("Tags") or {},
+            tags=given,
             fifo=bool(_FIFO.search(source_arn)),
         )
         MAPPINGS.put(tx, mapping)

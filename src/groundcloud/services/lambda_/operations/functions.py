@@ -13,11 +13,13 @@ from groundcloud.services.lambda_ import (
     errors,
     execution,
     images,
+    markers,
     names,
     packages,
     publishing,
     reclaiming,
     snapshots,
+    tags,
 )
 from groundcloud.services.lambda_.names import LATEST, NAME_LENGTH_MAX, FunctionName
 from groundcloud.services.lambda_.state import (
@@ -63,6 +65,7 @@ async def create_function(call: Call, request: dict[str, Any]) -> dict[str, Any]
         await configuration.check_runtime(call, request["Runtime"])
         snapshots.check(request["Runtime"], request)
     images.check_source(kind, request["Code"], updating=False)
+    given = tags.check(call, request.get("Tags"))
     if FUNCTIONS.has(call.reading(), name.name):
         raise errors.function_exists(name.name)
     configuration.check_role(call, request["Role"])
@@ -81,7 +84,7 @@ async def create_function(call: Call, request: dict[str, Any]) -> dict[str, Any]
             function = Function(
                 function_name=name.name,
                 created_ms=call.now_ms,
-                tags=request.get("Tags") or {},
+                tags=given,
                 code_signing_config_arn=request.get("CodeSigningConfigArn") or "",
             )
             code = packages.name(tx, call, package)
@@ -166,10 +169,7 @@ def list_functions(call: Call, request: dict[str, Any]) -> dict[str, Any]:
 def _list_all_versions(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     """Every version of every function, $LATEST with its qualifier."""
     limit = min(request.get("MaxItems") or ITEMS_MAX, ITEMS_MAX)
-    after: Any = None
-    if request.get("Marker"):
-        function_name, _, number = request["Marker"].rpartition(":")
-        after = (function_name, int(number))
+    after: Any = markers.version(request["Marker"]) if request.get("Marker") else None
     found: list[dict[str, Any]] = []
     marker = None
     last = None
@@ -299,7 +299,7 @@ async def delete_function(call: Call, request: dict[str, Any]) -> dict[str, Any]
         if name.qualifier == LATEST:
             raise errors.invalid_parameter("$LATEST version cannot be deleted without deleting the function.")
         if name.is_alias:
-            raise errors.invalid_parameter("Deletion of aliases is not supported by this operation; use DeleteAlias.")
+            raise errors.invalid_parameter("Deletion of aliases is not currently supported.")
         if name.qualifier:
             gone += _delete_version(tx, call, name)
         else:

@@ -8,7 +8,8 @@ from typing import Any
 
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import operation
-from groundcloud.services.lambda_ import configuration, errors, execution, packages, policies, publishing
+from groundcloud.services.lambda_ import configuration, errors, execution, markers, packages, policies, publishing
+from groundcloud.services.lambda_.names import NUMBER_MAX, number_in
 from groundcloud.services.lambda_.state import LAYER_VERSIONS, LAYERS, Layer, LayerVersion
 from groundcloud.store import Transaction
 
@@ -79,7 +80,7 @@ def get_layer_version_by_arn(call: Call, request: dict[str, Any]) -> dict[str, A
     if match is None or match[4] is None:
         raise errors.validation(f"Layer version ARN {request['Arn']} is not valid.")
     place = (match[2], match[1], match[3])
-    return _document(call, place, _load(_seen(call, place), place, int(match[4])))
+    return _document(call, place, _load(_seen(call, place), place, number_in(match[4])))
 
 
 @operation(resource=_version_arn_of)
@@ -87,7 +88,9 @@ def delete_layer_version(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     """Functions that use it keep it, as on AWS."""
     place = _place(call, request["LayerName"])
     tx = _seen(call, place)
-    version = LAYER_VERSIONS.get(tx, place[2], request["VersionNumber"])
+    if request["VersionNumber"] < 1:
+        raise errors.invalid_parameter("Layer Version Cannot be less than 1.")
+    version = LAYER_VERSIONS.get(tx, place[2], min(request["VersionNumber"], NUMBER_MAX))
     if version is not None:
         packages.forget(tx, call, version.code, execution.of_server(call).pool)
         LAYER_VERSIONS.delete(tx, place[2], version.number)
@@ -115,7 +118,7 @@ def list_layer_versions(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     """Newest first."""
     place = _place(call, request["LayerName"])
     limit = min(request.get("MaxItems") or ITEMS_MAX, ITEMS_MAX)
-    after = int(request["Marker"]) if request.get("Marker") else None
+    after = markers.number(request["Marker"]) if request.get("Marker") else None
     found: list[dict[str, Any]] = []
     for version in LAYER_VERSIONS.scan(_seen(call, place), place[2], after=after, reverse=True):
         if not _fits(version, request):
@@ -130,7 +133,7 @@ def list_layer_versions(call: Call, request: dict[str, Any]) -> dict[str, Any]:
 def add_layer_version_permission(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     place = _place(call, request["LayerName"])
     tx = _seen(call, place)
-    version = _load(tx, place, request["VersionNumber"])
+    version = _load(tx, place, request["VersionNumber"], naming_it=True)
     _check_revision(version, request)
     sid = request["StatementId"]
     if sid in version.policy:
@@ -160,7 +163,7 @@ def add_layer_version_permission(call: Call, request: dict[str, Any]) -> dict[st
 def remove_layer_version_permission(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     place = _place(call, request["LayerName"])
     tx = _seen(call, place)
-    version = _load(tx, place, request["VersionNumber"])
+    version = _load(tx, place, request["VersionNumber"], naming_it=True)
     if request["StatementId"] not in version.policy:
         raise errors.resource_not_found(f"Statement {request['StatementId']} is not found in resource policy.")
     _check_revision(version, request)
@@ -172,7 +175,7 @@ def remove_layer_version_permission(call: Call, request: dict[str, Any]) -> dict
 @operation(resource=_version_arn_of)
 def get_layer_version_policy(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     place = _place(call, request["LayerName"])
-    version = _load(_seen(call, place), place, request["VersionNumber"])
+    version = _load(_seen(call, place), place, request["VersionNumber"], naming_it=True)
     if not version.policy:
         raise errors.resource_not_found("No policy is associated with the given resource.")
     return {"Policy": policies.of_function(call, _arn(place, version.number)), "RevisionId": version.policy_revision}
@@ -182,16 +185,21 @@ def _seen(call: Call, place: tuple[str, str, str]) -> Transaction:
     return call.tx.at(place[0], place[1])
 
 
-def _load(tx: Transaction, place: tuple[str, str, str], number: int) -> LayerVersion:
-    version = LAYER_VERSIONS.get(tx, place[2], number)
+def _load(tx: Transaction, place: tuple[str, str, str], number: int, *, naming_it: bool = False) -> LayerVersion:
+    """`naming_it`: where AWS says which one is missing. Raises ResourceNotFoundException, InvalidParameterValueException."""
+    if number < 1:
+        raise errors.invalid_parameter("Layer Version Cannot be less than 1.")
+    version = LAYER_VERSIONS.get(tx, place[2], min(number, NUMBER_MAX))
+    if version is None and naming_it:
+        raise errors.resource_not_found(f"Layer version {_arn(place, number)} does not exist.")
     if version is None:
-        raise errors.resource_not_found(f"The resource you requested does not exist. Layer version {_arn(place, number)} does not exist.")
+        raise errors.resource_not_found()
     return version
 
 
 def _check_revision(version: LayerVersion, request: dict[str, Any]) -> None:
     if request.get("RevisionId") is not None and request["RevisionId"] != version.policy_revision:
-        raise errors.revision_changed()
+        raise errors.revision_changed("GetLayerPolicy")
 
 
 def _fits(version: LayerVersion, request: dict[str, Any]) -> bool:

@@ -11,7 +11,7 @@ from groundcloud.services.lambda_ import concurrency, errors, names
 from groundcloud.services.lambda_.concurrency import ACCOUNT_CONCURRENCY, UNRESERVED_MIN
 from groundcloud.services.lambda_.operations import functions
 from groundcloud.services.lambda_.packages import UPLOAD_BYTES_MAX
-from groundcloud.services.lambda_.state import FUNCTIONS, VERSIONS
+from groundcloud.services.lambda_.state import FUNCTIONS, PROVISIONED, VERSIONS
 
 CODE_STORAGE_BYTES_MAX = 80_530_636_800
 """AWS: Lambda quotas, "Storage for uploaded functions: 75 GB"."""
@@ -23,6 +23,11 @@ def put_function_concurrency(call: Call, request: dict[str, Any]) -> dict[str, A
     tx = call.tx.at(name.account, name.region)
     reserved = request["ReservedConcurrentExecutions"]
     others = concurrency.reserved_total(tx) - (function.reserved_concurrency or 0)
+    provisioned = sum(config.requested for config in PROVISIONED.scan(tx, name.name))
+    if reserved < provisioned:
+        raise errors.invalid_parameter(
+            f" ReservedConcurrentExecutions  {reserved} should not be lower than function's total provisioned concurrency [{provisioned}]."
+        )
     if ACCOUNT_CONCURRENCY - others - reserved < UNRESERVED_MIN:
         raise errors.invalid_parameter(
             "Specified ReservedConcurrentExecutions for function decreases account's UnreservedConcurrentExecution below its minimum value of "

@@ -110,4 +110,4 @@ def _check_action(action: str) -> None:
 def _check_revision(policy: Policy | None, request: dict[str, Any]) -> None:
     wanted = request.get("RevisionId")
     if wanted is not None and (policy is None or policy.revision_id != wanted):
-        raise errors.revision_changed()
+        raise errors.revision_changed("GetPolicy")

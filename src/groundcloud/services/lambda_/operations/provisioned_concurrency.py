@@ -10,7 +10,7 @@ from groundcloud.services.lambda_ import capacity, concurrency, configuration, e
 from groundcloud.services.lambda_.concurrency import ACCOUNT_CONCURRENCY, UNRESERVED_MIN
 from groundcloud.services.lambda_.names import LATEST, FunctionName
 from groundcloud.services.lambda_.operations import functions
-from groundcloud.services.lambda_.state import PROVISIONED, Provisioned
+from groundcloud.services.lambda_.state import ALIASES, PROVISIONED, Provisioned
 from groundcloud.store import Transaction
 
 
@@ -24,6 +24,7 @@ def put_provisioned_concurrency_config(call: Call, request: dict[str, Any]) -> d
         raise errors.invalid_parameter("Provisioned Concurrency is not supported for functions with a capacity provider.")
     if name.is_alias and version.number <= 0:
         raise errors.invalid_parameter("Alias with weights or pointing to $LATEST cannot be used with Provisioned Concurrency")
+    _refuse_twin(tx, name, version.number)
     if execution.isolates_tenants(version):
         raise errors.invalid_parameter("Provisioned concurrency is not supported for functions with tenant isolation.")
     if version.snap_start:
@@ -51,12 +52,14 @@ def put_provisioned_concurrency_config(call: Call, request: dict[str, Any]) -> d
 @operation(resource=names.arn_of)
 def get_provisioned_concurrency_config(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     name, tx = _place(call, request)
+    _check_published(name)
     return _document(call, name, _load(tx, name))
 
 
 @operation(resource=names.arn_of)
 def delete_provisioned_concurrency_config(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     name, tx = _place(call, request)
+    _check_published(name)
     PROVISIONED.delete(tx, name.name, name.qualifier)
     return {}
 
@@ -77,6 +80,25 @@ def _place(call: Call, request: dict[str, Any]) -> tuple[FunctionName, Transacti
     name = names.of(call, request)
     functions.load(call, name)
     return name, call.tx.at(name.account, name.region)
+
+
+def _check_published(name: FunctionName) -> None:
+    if name.qualifier in ("", LATEST):
+        raise errors.invalid_parameter("The function resource provided must be an alias or a published version.")
+
+
+def _refuse_twin(tx: Transaction, name: FunctionName, number: int) -> None:
+    """A version has its provisioned concurrency by itself or by one alias. Raises ResourceConflictException."""
+    if name.is_alias:
+        alias = ALIASES.get(tx, name.name, name.qualifier)
+        versions = {str(number), *(alias.weights if alias is not None else ())}
+        if any(PROVISIONED.has(tx, name.name, text) for text in versions):
+            raise errors.conflict("Alias can't be used for Provisioned Concurrency configuration on an already Provisioned version")
+        return
+    for alias in ALIASES.scan(tx, name.name):
+        points_here = alias.version == number or str(number) in alias.weights
+        if points_here and PROVISIONED.has(tx, name.name, alias.alias_name):
+            raise errors.conflict("Version is pointed by a Provisioned Concurrency alias")
 
 
 def _load(tx: Transaction, name: FunctionName) -> Provisioned:

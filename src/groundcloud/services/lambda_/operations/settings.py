@@ -6,7 +6,7 @@ from typing import Any
 
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import operation
-from groundcloud.services.lambda_ import configuration, errors, execution, images, names, publishing
+from groundcloud.services.lambda_ import configuration, errors, execution, images, names, publishing, tags
 from groundcloud.services.lambda_.operations import functions
 from groundcloud.services.lambda_.state import FUNCTIONS, SIGNING_CONFIGS, CodeSigningConfig
 from groundcloud.store import Transaction
@@ -26,7 +26,7 @@ def create_code_signing_config(call: Call, request: dict[str, Any]) -> dict[str,
         description=request.get("Description") or "",
         publishers=tuple(request["AllowedPublishers"]["SigningProfileVersionArns"]),
         policy=(request.get("CodeSigningPolicies") or {}).get("UntrustedArtifactOnDeployment") or "Warn",
-        tags=request.get("Tags") or {},
+        tags=tags.check(call, request.get("Tags")),
     )
     SIGNING_CONFIGS.put(call.tx, config)
     return {"CodeSigningConfig": _config_document(call, config)}

@@ -6,13 +6,9 @@ from typing import Any
 
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import operation
-from groundcloud.services.lambda_ import errors
+from groundcloud.services.lambda_ import errors, tags
 from groundcloud.services.lambda_.state import FUNCTIONS, MAPPINGS, PROVIDERS, SIGNING_CONFIGS
 from groundcloud.store import Table, Transaction
-
-TAGS_MAX = 50
-"""AWS: Tag restrictions: "Maximum number of tags per resource: 50"."""
-
 
 _TABLES: dict[str, Table[Any]] = {
     "function": FUNCTIONS,
@@ -35,12 +31,11 @@ def list_tags(call: Call, request: dict[str, Any]) -> dict[str, Any]:
 @operation(resource=_resource_of)
 def tag_resource(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     tx, table, record = _load(call, request["Resource"])
-    tags = {**record.tags, **request["Tags"]}
-    if len(tags) > TAGS_MAX:
-        raise errors.invalid_parameter(f"The number of tags exceeds the limit of {TAGS_MAX}.")
-    if any(name.lower().startswith("aws:") for name in request["Tags"]) and call.http is not None:
-        raise errors.invalid_parameter("Tag keys that start with aws: are reserved for AWS use.")
-    table.put(tx, record.replace(tags=tags))
+    if not request["Tags"]:
+        raise errors.invalid_parameter("An error occurred and the request cannot be processed.")
+    together = {**record.tags, **request["Tags"]}
+    tags.check(call, request["Tags"], len(together))
+    table.put(tx, record.replace(tags=together))
     return {}
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import operation
-from groundcloud.services.lambda_ import configuration, errors, names, publishing
+from groundcloud.services.lambda_ import configuration, errors, markers, names, publishing
 from groundcloud.services.lambda_.operations import functions
 from groundcloud.services.lambda_.state import FUNCTIONS, VERSIONS
 
@@ -35,7 +35,7 @@ def list_versions_by_function(call: Call, request: dict[str, Any]) -> dict[str, 
         raise errors.function_not_found(name.arn)
     limit = min(request.get("MaxItems") or functions.ITEMS_MAX, functions.ITEMS_MAX)
     marker = request.get("Marker")
-    versions = list(VERSIONS.scan(tx, name.name, after=int(marker) if marker else None, limit=limit + 1))
+    versions = list(VERSIONS.scan(tx, name.name, after=markers.number(marker) if marker else None, limit=limit + 1))
     shown = versions[:limit]
     if len(shown) > 1 and shown[0].number == names.PUBLISHED_NUMBER:
         shown[:2] = shown[1], shown[0]  # $LATEST is the first that clients look for
