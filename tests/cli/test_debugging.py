@@ -13,6 +13,7 @@ import pytest
 from tests.cli.test_deploy import let_run, project, run  # noqa: F401  (project is a fixture)
 
 from groundcloud.cli.debugging import NODE_PORT, PYTHON_PORT
+from groundcloud.runtime import resolve_runtime
 
 RUNTIME = f"python{sys.version_info.major}.{sys.version_info.minor}"
 WAIT_S = 20
@@ -116,6 +117,22 @@ def test_a_function_waits_for_the_node_inspector_once(project, client):  # noqa:
     assert results[0].exit_code == 0, results[0].output
     assert results[0].output.endswith("\n{}\n")
     assert configuration(lambda_, name) == before
+
+
+@pytest.mark.slow
+def test_a_python_that_debugpy_does_not_know_is_refused(project):  # noqa: F811
+    old = next((version for version in ("2.7", "3.6", "3.7") if resolve_runtime(f"python{version}").version == version), None)
+    if old is None:
+        pytest.skip("needs Python 2.7, 3.6 or 3.7")
+    template = project(f"python{old}")
+    for command in (
+        ["deploy", template, "-s", "old", "--debug", "Old"],
+        ["deploy", template, "-s", "old"],
+        ["invoke", "Old", "-s", "old", "--debug"],
+    ):
+        result = run(*command)
+        assert ("debugpy has no part for Python" in result.output) == ("--debug" in command), result.output
+    assert run("invoke", "Old", "-s", "old").exit_code == 0
 
 
 def test_what_cannot_be_debugged_is_refused(project):  # noqa: F811

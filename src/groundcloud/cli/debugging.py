@@ -24,6 +24,7 @@ TIMEOUT_S = 900
 MEMORY_MB_MIN = 512
 _MODULE = "_ground_debug"
 _LAYER = "ground-debug"
+_NOT_DEBUGPYS = ("2.7", "3.6", "3.7")
 _VARIABLE = "GROUND_DEBUG"
 """The function's own handler. The server neither stops a function that has it nor hurries its initialisation."""
 
@@ -55,6 +56,7 @@ def prepare(built: Package, logical_id: str) -> str:
         return f"{logical_id} waits for an inspector at 127.0.0.1:{NODE_PORT} when it is invoked."
     if not runtime.startswith("python"):
         raise click.ClickException(f"{logical_id} is a {runtime or 'container'} function; --debug knows python* and nodejs*.")
+    _check_version(runtime)
     code = properties.get("CodeUri") or properties.get("Code") or {}
     name = "Key" if "Key" in code else "S3Key"
     if code.get(name) not in built.objects:
@@ -88,6 +90,7 @@ def waiting(lambda_: Any, function_name: str) -> Iterator[str]:
         during["Environment"] = {"Variables": {**variables, "NODE_OPTIONS": _inspected(variables)}}
         sentence = f"{function_name} waits for an inspector at 127.0.0.1:{NODE_PORT}."
     else:
+        _check_version(runtime)
         if len(layers) >= LAYERS_MAX:
             raise click.ClickException(f"{function_name} has {LAYERS_MAX} layers already, so that no debugger can be added.")
         made = lambda_.publish_layer_version(LayerName=_LAYER, Content={"ZipFile": _with_debugger(None, "python/")})
@@ -103,6 +106,20 @@ def waiting(lambda_: Any, function_name: str) -> Iterator[str]:
         lambda_.update_function_configuration(FunctionName=function_name, **before)
         if layer is not None:
             lambda_.delete_layer_version(LayerName=_LAYER, VersionNumber=layer)
+
+
+def _check_version(runtime: str) -> None:
+    """Raises ClickException where the Python that runs functions of this runtime is older than debugpy's oldest."""
+    from groundcloud.runtime import RuntimeNotAvailable, resolve_runtime
+
+    try:
+        version = resolve_runtime(runtime).version
+    except RuntimeNotAvailable:
+        return
+    if version in _NOT_DEBUGPYS:
+        raise click.ClickException(
+            f"debugpy has no part for Python {version}, on which {runtime} functions run here: debug it on a newer runtime."
+        )
 
 
 def _inspected(variables: dict[str, Any]) -> str:

@@ -33,7 +33,8 @@
 - `unpack(zip, directory)` makes a `code_path`.
 
 How it works: `inside/zygote.py` (the warm process), `inside/root.py` (what sandboxes see), `inside/sandbox.py` (the walls, in order),
-`inside/python_runtime.py` and `inside/node/` (the loops that call the handler, over `channel.py`), `inside/program.py` (programs), `sandbox_api.py`
+`inside/python_runtime.py` and `inside/node/` (the loops that call the handler, over `channel.py`), `inside/program.py` (programs), `inside/old_bootstrap.py` (the one that runs Python before 3.9),
+`sandbox_api.py`
 (the Runtime, Extensions, Telemetry and Logs APIs, and who may speak there), `peers.py` (how that is known on the host's network), `workers.py`
 (Node.js processes that wait), `templates.py` and `inside/template.py` (SnapStart), `relay.py` (the way out of an isolated network),
 `sandbox.py` (the server's side), `initialisation.py` (its first phase). Every wall has a test that climbs it. What keeps an idle sandbox small:
@@ -42,8 +43,9 @@ How it works: `inside/zygote.py` (the warm process), `inside/root.py` (what sand
 The Runtime API of a sandbox on the host's network listens on a loopback address of its own, and the kernel is asked who is at the other end of
 each connection: the sandbox's own user (a root server gives each one), else a process of its tree. Others are cut off unanswered.
 
-Missing: SnapStart of other languages, and restore/next of the Runtime API; runtimes of Java,
-.NET, Ruby and go1.x. A template's threads do not live on in its forks. On the host's network a port that an extension listens on is the machine's: two sandboxes cannot both
+Missing: SnapStart of other languages, and of Python before 3.9; restore/next of the Runtime API; runtimes of Java, .NET, Ruby and go1.x; Node.js before
+8, whose functions run on a newer one. Version 2 of the SDK for JavaScript in a bundled file reaches the platform, but what it signs for others to
+use (getSignedUrl) names AWS's hosts. A template's threads do not live on in its forks. On the host's network a port that an extension listens on is the machine's: two sandboxes cannot both
 have it. The runtime's process exits without running `atexit` functions, as on AWS without extensions. Control groups version 2 are used
 where delegated. Off Linux (macOS), as with `PoolSettings(plain=True)`: sandboxes are processes with limits (address space, open files, time), ended as a
 process group; they see the machine's files as the server's user, and the Runtime API answers every process of the machine.
