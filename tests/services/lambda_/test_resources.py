@@ -172,7 +172,7 @@ def test_a_version_of_a_function_that_has_not_changed_fails_the_stack(stack: Sta
     made = function("def handler(event, context): return 1")
     version = {"Type": "AWS::Lambda::Version", "Properties": {"FunctionName": {"Ref": "F"}}}
     stack.deploy({"F": made, "V": version})
-    with pytest.raises(AssertionError, match="exists \\( 1 \\). Modify the function to create a new version"):
+    with pytest.raises(AssertionError, match=r"exists \( 1 \)\. Modify the function to create a new version"):
         stack.deploy({"F": made, "V": version, "W": version})
     changed = function("def handler(event, context): return 2")
     outputs = stack.deploy({"F": changed, "V": version, "W": version}, {"W": {"Ref": "W"}, "N": {"Fn::GetAtt": ["W", "Version"]}})
