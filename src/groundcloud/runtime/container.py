@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from groundcloud.runtime import launch, memory, peers
+from groundcloud.runtime import control_groups, launch, memory, peers
 from groundcloud.runtime.endings import error_payload
 from groundcloud.runtime.engines import ContainerSpec, Engine
 from groundcloud.runtime.function import FunctionSpec, SandboxStart
@@ -60,6 +60,8 @@ class ContainerTree:
         self._engine, self._name, self._pid_file = engine, name, pid_file
         self._pid = 0
         self._may_signal = True
+        self.stops_by_signal = False
+        self._freezer: str | None = None
         self._changes: asyncio.Task[None] | None = None
         self._removing: asyncio.Task[None] | None = None
 
@@ -88,11 +90,15 @@ class ContainerTree:
         if self.ended or number not in (STOP, CONTINUE):
             return
         stopping = number == STOP
+        self.stops_by_signal = False
+        if self._set_frozen(stopping):
+            return
         if self.pid and self._may_signal:
             # Twice: a process may have been born meanwhile.
             first = self.processes(self.pid)
             if self.send(first, signal.SIGSTOP if stopping else signal.SIGCONT):
                 if stopping:
+                    self.stops_by_signal = True
                     self.send([pid for pid in self.processes(self.pid) if pid not in first], signal.SIGSTOP)
                 return
             self._may_signal = False
@@ -102,6 +108,19 @@ class ContainerTree:
         self.ended = True
         if self._pid_file is not None:
             self._pid_file.unlink(missing_ok=True)
+
+    def _set_frozen(self, frozen: bool) -> bool:
+        """By its control group, of version 2. False where it has none of its own, or not for this server to write to."""
+        if self._freezer is None and self.pid:
+            self._freezer = control_groups.freezer_of(self.pid) or ""
+        if not self._freezer:
+            return False
+        try:
+            with open(self._freezer, "w") as file:
+                file.write("1" if frozen else "0")
+        except OSError:
+            return False
+        return True
 
     def send(self, pids: list[int], number: int) -> bool:
         """False where this server may not."""
@@ -259,6 +278,9 @@ class ContainerSandbox(Sandbox):
         if self._engine.remote:
             return True
         return peers.belongs(connection, uid=self._container_uid, pid=self._container.pid, processes=self._container.processes)
+
+    def _stopped_processes(self) -> list[int]:
+        return self._container.processes(self.pid) if self._container.stops_by_signal else []
 
     def _used_mb(self) -> int:
         return memory.resident_mb(self.pid, self.group, self.spec.memory_mb, self._container.processes)

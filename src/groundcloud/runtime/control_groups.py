@@ -263,6 +263,24 @@ class ControlGroups:
         return done
 
 
+def freezer_of(pid: int) -> str | None:
+    """The file that freezes the group of version 2 of a process, where that is not the server's own."""
+    own, other = (_unified_path(process) for process in ("self", str(pid)))
+    if other in ("", "/", own):
+        return None
+    return next(
+        (f"{base}{other}/{_FREEZER_FILE}" for base in (_ROOT, _UNIFIED) if os.access(f"{base}{other}/{_FREEZER_FILE}", os.W_OK)), None
+    )
+
+
+def _unified_path(process: str) -> str:
+    try:
+        with open(f"/proc/{process}/cgroup") as file:
+            return next((line[3:].strip() for line in file if line.startswith("0::")), "")
+    except OSError:
+        return ""
+
+
 def _sweep(base: Path) -> None:
     """Removes the groups of servers that are dead."""
     for parent in base.glob(f"{_PREFIX}*"):

@@ -18,13 +18,17 @@ _STANDING = frozenset("TtZX")  # proc(5): stopped, traced, zombie, dead
 
 
 class Freezing:
-    """Of one sandbox. `send` signals its init, `pid` is init's, `end` ends it."""
+    """Of one sandbox. `send` signals its init, `stopped` are the processes that stand still once it has been sent STOP, `end` ends it."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, send: Callable[[int], None], pid: Callable[[], int], end: Callable[[], None]
+        self,
+        loop: asyncio.AbstractEventLoop,
+        send: Callable[[int], None],
+        stopped: Callable[[], list[int]],
+        end: Callable[[], None],
     ) -> None:
         self.on = False
-        self._loop, self._send, self._pid, self._end = loop, send, pid, end
+        self._loop, self._send, self._stopped, self._end = loop, send, stopped, end
         self._look: asyncio.TimerHandle | None = None
 
     def freeze(self, group: Group | None) -> None:
@@ -46,8 +50,7 @@ class Freezing:
             self._look = None
 
     def _look_after(self, waited_s: float) -> None:
-        init = self._pid()
-        if init and any(memory.state(pid) not in _STANDING for pid in memory.tree(init) if pid != init):
+        if any(memory.state(pid) not in _STANDING for pid in self._stopped()):
             self._end()
             return
         again_s = min(waited_s * 2, _LOOK_S_MAX)

@@ -94,7 +94,7 @@ class Sandbox:
         self._platform_error = False
         self._rss_mb = 0
         self._tree = ProcessTree(self._loop, self.close)
-        self._freezing = Freezing(self._loop, lambda number: self._tree.signal(number), lambda: self.pid, self.kill)
+        self._freezing = Freezing(self._loop, lambda number: self._tree.signal(number), self._stopped_processes, self.kill)
         self._relay: Relay | None = None
         self.is_template = False
         self._forked: Callable[[dict[str, Any], int | None], None] | None = None
@@ -423,6 +423,9 @@ class Sandbox:
 
     def _used_mb(self) -> int:
         return memory.resident_mb(self.pid, self.group, self.spec.memory_mb)
+
+    def _stopped_processes(self) -> list[int]:
+        return memory.tree(self.pid)[1:] if self.pid else []
 
     def _watch_memory(self) -> None:
         used_mb = self._used_mb()

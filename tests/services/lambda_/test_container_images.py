@@ -17,6 +17,8 @@ from botocore.exceptions import ClientError
 from tests.services.lambda_ import images
 from tests.services.lambda_.conftest import RUNTIME, make_role, zipped
 
+from groundcloud.runtime import memory
+from groundcloud.runtime.control_groups import freezer_of
 from groundcloud.testing.servers import Threaded
 
 IMAGE = "localhost/groundcloud-test:first"
@@ -95,13 +97,16 @@ def test_an_idle_container_is_stopped_and_goes_on(
     name = engine.run("ps", "--format", "{{.Names}}").split()[0]
     pid = engine.run("inspect", "--format", "{{.State.Pid}}", name)
 
-    def state() -> str:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    def stands_still() -> bool:
+        freezer = freezer_of(int(pid))
+        if freezer is not None:
+            return "frozen 1" in Path(freezer).with_name("cgroup.events").read_text()
+        return memory.state(int(pid)) == "T"
 
     until = time.monotonic() + 10
-    while state() != "T" and time.monotonic() < until:
+    while not stands_still() and time.monotonic() < until:
         time.sleep(0.05)
-    assert state() == "T"
+    assert stands_still()
     assert answer("contained", {})["kept"] == "2"
 
 
