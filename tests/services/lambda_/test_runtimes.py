@@ -59,6 +59,47 @@ def test_a_runtime_that_is_absent_runs_on_another_version_and_says_so(
     assert any(warning in event["message"] for event in events)
 
 
+OF_ITS_TIME = """
+import boto3
+
+def handler(event, context):
+    s3, sqs, table = boto3.client("s3"), boto3.resource("sqs"), boto3.resource("dynamodb").Table(event)
+    s3.create_bucket(Bucket=event)
+    s3.put_object(Bucket=event, Key="a b", Body=b"text")
+    queue = sqs.create_queue(QueueName=event)
+    queue.send_message(MessageBody="hello")
+    table.meta.client.create_table(
+        TableName=event, BillingMode="PAY_PER_REQUEST",
+        KeySchema=[{"AttributeName": "k", "KeyType": "HASH"}], AttributeDefinitions=[{"AttributeName": "k", "AttributeType": "S"}],
+    )
+    table.wait_until_exists()
+    table.put_item(Item={"k": "1", "n": 2})
+    return [
+        s3.get_object(Bucket=event, Key="a b")["Body"].read().decode(),
+        [message.body for message in queue.receive_messages()],
+        table.get_item(Key={"k": "1"})["Item"],
+        boto3.client("sts").get_caller_identity()["Arn"].split("/")[-1],
+    ]
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("version", ["2.7", "3.6", "3.7", "3.8"])
+def test_an_old_python_calls_the_platform_with_the_boto3_of_its_time(
+    lambda_: Any, client: Callable[..., Any], function: Callable[..., str], account: str, version: str
+) -> None:
+    if resolve_runtime(f"python{version}").version != version:
+        pytest.skip(f"needs Python {version}")
+    role = make_role(client("iam"), f"old-{version}", {"Effect": "Allow", "Action": "*", "Resource": "*"})
+    name = function(OF_ITS_TIME, Runtime=f"python{version}", Role=role, Timeout=60, MemorySize=256)
+    bucket = f"old-{version.replace('.', '-')}-{account}"
+    result = lambda_.invoke(FunctionName=name, Payload=json.dumps(bucket))
+    payload = json.loads(result["Payload"].read())
+    if payload == {"errorMessage": "Unable to import module 'app'"} or "No module named 'boto3'" in str(payload):
+        pytest.skip("pip reaches no index")
+    assert payload == ["text", ["hello"], {"k": "1", "n": 2.0}, name]
+
+
 def test_a_runtime_that_is_present_has_no_error(lambda_: Any, function: Callable[..., str]) -> None:
     config = lambda_.get_function_configuration(FunctionName=function(ECHO, Runtime=RUNTIME))
     assert re.fullmatch(r"arn:aws:lambda:us-east-1::runtime:[0-9a-f]{64}", config["RuntimeVersionConfig"]["RuntimeVersionArn"])
