@@ -18,6 +18,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import re
 import time
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any
@@ -216,6 +217,8 @@ class Chain:
             payload_hash,
             self._signing_now_s(signature),
         )
+        if signature.presigned and codec.model.service == "s3":
+            http.headers.update(_hoisted(http.query))
         if signature.chunked() or (body.transform is None and "aws-chunked" in http.headers.get("content-encoding", "") and streams):
             declared = http.headers.get("x-amz-decoded-content-length", "")
             decoded = int(declared) if declared.isdigit() else None
@@ -396,6 +399,18 @@ async def _read_document(body: Body, codec: Codec) -> None:
             raise
         code, sentence, status = corrections.TOO_LONG[service]
         raise AwsError(code, sentence, status=status) from None
+
+
+_NOT_HOISTED = re.compile(
+    "x-amz-(algorithm|credential|date|expires|signedheaders|signature|security-token|content-sha256|sdk-checksum-.*|"
+    "checksum-(?!mode|algorithm|type).*)"
+)
+
+
+def _hoisted(query: dict[str, list[str]]) -> dict[str, str]:
+    """The headers that SDKs move into a presigned URL (x-amz-meta-a, x-amz-acl). Not a checksum: an SDK that has no body yet gives that of an empty one."""
+    names = ((name, name.lower()) for name in query)
+    return {lower: query[name][0] for name, lower in names if lower.startswith("x-amz-") and not _NOT_HOISTED.fullmatch(lower)}
 
 
 def _streams(codec: Codec) -> bool:

@@ -213,3 +213,29 @@ def test_conditions_of_directory_buckets_are_refused_for_each_key(s3: Any, bucke
     s3.put_object(Bucket=bucket, Key="k", Body=b"1")
     said = s3.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": "k", "Size": 1}, {"Key": "l"}]})
     assert ([error["Code"] for error in said["Errors"]], [one["Key"] for one in said["Deleted"]]) == (["NotImplemented"], ["l"])
+
+
+def test_headers_may_stand_in_a_presigned_url(s3: Any, bucket: str, ground: Any, account: str) -> None:
+    """As the SDKs for JavaScript and Go sign: what is no header of the request is in its query."""
+    from urllib.parse import urlencode
+    from urllib.request import Request, urlopen
+
+    from botocore.auth import S3SigV4QueryAuth
+    from botocore.awsrequest import AWSRequest
+    from botocore.credentials import Credentials
+
+    def put(key: str, body: bytes, **headers: str) -> bytes:
+        query = urlencode({name.replace("_", "-"): value for name, value in headers.items()})
+        request = AWSRequest("PUT", f"{ground.endpoint}/{bucket}/{key}?{query}")
+        S3SigV4QueryAuth(Credentials(account, "test"), "s3", "us-east-1", expires=60).add_auth(request)
+        with urlopen(Request(request.prepare().url, data=body, method="PUT")) as answer:
+            found: bytes = answer.read()
+        return found
+
+    # The checksum is that of no body: the signer had none yet.
+    checksum = {"x_amz_sdk_checksum_algorithm": "CRC32", "x_amz_checksum_crc32": "AAAAAA=="}
+    put("k", b"body", x_amz_meta_a="1", x_amz_storage_class="STANDARD_IA", x_amz_tagging="t=1", **checksum)
+    head = s3.head_object(Bucket=bucket, Key="k")
+    assert (head["Metadata"], head["StorageClass"], head["TagCount"]) == ({"a": "1"}, "STANDARD_IA", 1)
+    assert b"<CopyObjectResult" in put("copy", b"", x_amz_copy_source=f"{bucket}/k")
+    assert s3.get_object(Bucket=bucket, Key="copy")["Body"].read() == b"body"

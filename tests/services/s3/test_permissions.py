@@ -416,3 +416,57 @@ def test_an_acl_that_is_not_well_formed(send: Any, s3: Any, open_to_all: str, do
     owner = s3.get_bucket_acl(Bucket=open_to_all)["Owner"]["ID"]
     status, _, body = send("PUT", f"/{open_to_all}?acl", {}, document.replace(b"{id}", owner.encode()))
     assert (status, b"<Code>MalformedACLError</Code>" in body) == (400, True), body
+
+
+PUT = ("PUT", "/{b}/k", {}, b"1")
+LOCKED = {"x-amz-object-lock-mode": "GOVERNANCE", "x-amz-object-lock-retain-until-date": "2090-01-01T00:00:00Z"}
+
+
+@pytest.mark.parametrize(
+    ("action", "condition", "request_", "denied"),
+    [
+        ("PutObject", {"StringEquals": {"s3:authType": "REST-HEADER"}}, PUT, True),
+        ("PutObject", {"StringEquals": {"s3:authType": "REST-QUERY-STRING"}}, PUT, False),
+        ("PutObject", {"StringEquals": {"s3:signatureversion": "AWS4-HMAC-SHA256"}}, PUT, True),
+        ("PutObject", {"StringEquals": {"s3:signatureversion": "AWS"}}, PUT, False),
+        ("PutObject", {"NumericLessThan": {"s3:signatureAge": "600000"}}, PUT, True),
+        ("PutObject", {"NumericGreaterThan": {"s3:signatureAge": "600000"}}, PUT, False),
+        ("PutObject", {"NumericLessThan": {"s3:TlsVersion": "1.2"}}, PUT, False),
+        ("PutObject", {"StringNotEquals": {"s3:ResourceAccount": "{account}"}}, PUT, False),
+        ("PutObject", {"StringEquals": {"s3:ResourceAccount": "{account}"}}, PUT, True),
+        ("PutObject", {"Null": {"s3:if-none-match": "true"}}, PUT, True),
+        ("PutObject", {"Null": {"s3:if-none-match": "true"}}, ("PUT", "/{b}/new", {"if-none-match": "*"}, b"1"), False),
+        ("PutObject", {"Bool": {"s3:ObjectCreationOperation": "true"}}, PUT, True),
+        ("PutObject", {"Bool": {"s3:ObjectCreationOperation": "true"}}, ("POST", "/{b}/k?uploads", {}, b""), False),
+        ("PutObject", {"StringEquals": {"s3:x-amz-storage-class": "GLACIER"}}, ("PUT", "/{b}/k", {"x-amz-storage-class": "GLACIER"}, b"1"), True),
+        ("PutObject", {"StringNotEquals": {"s3:x-amz-server-side-encryption": "aws:kms"}}, PUT, True),
+        ("PutObject", {"StringEquals": {"s3:object-lock-mode": "GOVERNANCE"}}, ("PUT", "/{b}/k", LOCKED, b"1"), True),
+        ("PutObject", {"NumericGreaterThan": {"s3:object-lock-remaining-retention-days": "100"}}, ("PUT", "/{b}/k", LOCKED, b"1"), True),
+        ("PutObject", {"StringEquals": {"s3:RequestObjectTag/a": "b"}}, ("PUT", "/{b}/k", {"x-amz-tagging": "a=b"}, b"1"), True),
+        ("PutObjectTagging", {"StringEquals": {"s3:RequestObjectTag/a": "b"}}, "tag", True),
+        ("PutObjectTagging", {"ForAnyValue:StringEquals": {"s3:RequestObjectTagKeys": ["z"]}}, "tag", False),
+        ("PutObjectLegalHold", {"StringEquals": {"s3:object-lock-legal-hold": "ON"}}, "hold", True),
+        ("PutObjectRetention", {"NumericGreaterThan": {"s3:object-lock-remaining-retention-days": "100"}}, "retain", True),
+        ("PutObjectRetention", {"NumericLessThan": {"s3:object-lock-remaining-retention-days": "100"}}, "retain", False),
+        ("DeleteObject", {"Null": {"s3:if-match": "true"}}, ("DELETE", "/{b}/k", {}, b""), True),
+    ],
+)  # fmt: skip
+def test_each_key_of_a_condition_is_what_the_request_says(
+    s3: Any, send: Any, new_bucket: Any, account: str, action: str, condition: dict[str, Any], request_: Any, denied: bool
+) -> None:
+    documents = {
+        "tag": ("tagging", b"<Tagging><TagSet><Tag><Key>a</Key><Value>b</Value></Tag></TagSet></Tagging>"),
+        "hold": ("legal-hold", b"<LegalHold><Status>ON</Status></LegalHold>"),
+        "retain": ("retention", b"<Retention><Mode>GOVERNANCE</Mode><RetainUntilDate>2090-01-01T00:00:00Z</RetainUntilDate></Retention>"),
+    }
+    bucket = new_bucket(ObjectLockEnabledForBucket=True)
+    s3.put_object(Bucket=bucket, Key="k", Body=b"1")
+    text = json.loads(json.dumps(condition).replace("{account}", account))
+    deny = {"Effect": "Deny", "Action": f"s3:{action}", "Resource": f"arn:aws:s3:::{bucket}/*", "Condition": text}
+    s3.put_bucket_policy(Bucket=bucket, Policy=policy(bucket, deny))
+    if isinstance(request_, str):
+        query, document = documents[request_]
+        request_ = ("PUT", f"/{{b}}/k?{query}", {}, document)
+    method, target, headers, body = request_
+    status, _, answer = send(method, target.format(b=bucket), dict(headers), body)
+    assert (status == 403) is denied, answer

@@ -7,6 +7,7 @@ missing bucket is told before a missing permission. The owner's root passes with
 from __future__ import annotations
 
 import re
+from calendar import timegm
 from collections.abc import Callable
 from typing import Any
 
@@ -174,6 +175,7 @@ def denial_of(
     arn = f"arn:aws:s3:::{bucket.bucket_name}" if key is None else f"arn:aws:s3:::{bucket.bucket_name}/{key}"
     call.resource = call.resource or arn
     facts = request_context(call)
+    facts["s3:ResourceAccount"] = bucket.account
     if context is not None:
         facts.update(context())
     principal = call.principal
@@ -303,8 +305,21 @@ def request_context(call: Call) -> dict[str, Any]:
     facts: dict[str, Any] = {
         f"s3:{name}": value for name, value in http.headers.items() if name.startswith("x-amz-") and name not in _NOT_KEYS
     }
-    facts["s3:signatureversion"] = "AWS4-HMAC-SHA256"
-    facts["s3:authType"] = "REST-QUERY-STRING" if "X-Amz-Signature" in http.query_string else "REST-HEADER"
+    query = http.query_string
+    older = "Signature=" in query and "X-Amz-Signature" not in query
+    facts["s3:signatureversion"] = "AWS" if older else "AWS4-HMAC-SHA256"
+    facts["s3:authType"] = "POST" if call.operation == "s3-form" else "REST-QUERY-STRING" if "Signature=" in query else "REST-HEADER"
+    facts["s3:ObjectCreationOperation"] = "true" if call.operation in _CREATING else "false"
+    if http.scheme == "https":
+        facts["s3:TlsVersion"] = "1.3"
+    if call.principal.kind != "anonymous":
+        signed = http.query["X-Amz-Date"][0] if "X-Amz-Date" in query else http.headers.get("x-amz-date", "")
+        facts.update(_age(call, signed))
+    for header, name in _LOCK_KEYS.items():
+        if header in http.headers:
+            facts[name] = http.headers[header]
+    if "x-amz-object-lock-retain-until-date" in http.headers:
+        facts.update(remaining(call, http.headers["x-amz-object-lock-retain-until-date"]))
     if http.query_string:
         for name in ("prefix", "delimiter", "max-keys", "versionId"):
             if name in http.query_string and name in http.query:
@@ -322,6 +337,34 @@ def request_context(call: Call) -> dict[str, Any]:
     return facts
 
 
+def _age(call: Call, signed: str) -> dict[str, str]:
+    """How old a signature is, in milliseconds."""
+    try:
+        signed_s = timegm((int(signed[:4]), int(signed[4:6]), int(signed[6:8]), int(signed[9:11]), int(signed[11:13]), int(signed[13:15])))
+    except ValueError:
+        return {}
+    return {"s3:signatureAge": str(max(int((call.clock.aged_s(signed_s) - signed_s) * 1000), 0))}
+
+
+def remaining(call: Call, until: str | float) -> dict[str, str]:
+    """For how many days an object is to be retained."""
+    from groundcloud.wire.timestamps import parse
+
+    try:
+        until_s = parse(until) if isinstance(until, str) else until
+    except ValueError:
+        return {}
+    return {"s3:object-lock-remaining-retention-days": str(max(-int((call.now_s - until_s) // 86_400), 0))}
+
+
+_CREATING = frozenset(("PutObject", "CopyObject", "CompleteMultipartUpload", "s3-form"))
+_LOCK_KEYS = {
+    "x-amz-object-lock-mode": "s3:object-lock-mode",
+    "x-amz-object-lock-retain-until-date": "s3:object-lock-retain-until-date",
+    "x-amz-object-lock-legal-hold": "s3:object-lock-legal-hold",
+    "if-match": "s3:if-match",
+    "if-none-match": "s3:if-none-match",
+}
 _NOT_KEYS = {"x-amz-date", "x-amz-security-token", "x-amz-tagging", "x-amz-user-agent"}
 
 

@@ -200,7 +200,12 @@ def open_version(call: Call, tx: Transaction, request: dict[str, Any], action: s
 
     def tags() -> dict[str, Any]:
         version = load()
-        return {f"s3:ExistingObjectTag/{tag}": value for tag, value in version.tags.items()} if version is not None else {}
+        facts: dict[str, Any] = {}
+        if version is not None:
+            facts = {f"s3:ExistingObjectTag/{tag}": value for tag, value in version.tags.items()}
+        if "Retention" in request or "LegalHold" in request or "Tagging" in request:
+            facts.update(_wanted_facts(call, request))
+        return facts
 
     bucket = permissions.open_bucket(
         call, tx, request, versioned_action if version_id is not None else action, key, context=tags, grants=load
@@ -224,6 +229,26 @@ def open_version(call: Call, tx: Transaction, request: dict[str, Any], action: s
         headers["allow"] = "DELETE"
         raise errors.method_not_allowed(call.http.method if call.http is not None else "GET", "DeleteMarker", headers)
     return bucket, version
+
+
+def _wanted_facts(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    """Condition keys of what a document sets: retention, legal hold, tags."""
+    facts: dict[str, Any] = {}
+    retention = request.get("Retention") or {}
+    if "Mode" in retention:
+        facts["s3:object-lock-mode"] = retention["Mode"]
+    if "RetainUntilDate" in retention:
+        from groundcloud.wire.timestamps import iso8601
+
+        facts["s3:object-lock-retain-until-date"] = iso8601(retention["RetainUntilDate"])
+        facts.update(permissions.remaining(call, retention["RetainUntilDate"]))
+    if "Status" in (request.get("LegalHold") or {}):
+        facts["s3:object-lock-legal-hold"] = request["LegalHold"]["Status"]
+    tags = (request.get("Tagging") or {}).get("TagSet") if isinstance(request.get("Tagging"), dict) else None
+    if tags:
+        facts["s3:RequestObjectTagKeys"] = [tag.get("Key") for tag in tags]
+        facts.update({f"s3:RequestObjectTag/{tag.get('Key')}": tag.get("Value") for tag in tags})
+    return facts
 
 
 def _http_date(at_ms: int) -> str:
