@@ -238,11 +238,21 @@ class Call:
         return decision is None or decision.allowed
 
     def assume_role(
-        self, role_arn: str, session_name: str, *, service_principal: str, duration_s: int = 3600, source_arn: str = ""
+        self,
+        role_arn: str,
+        session_name: str,
+        *,
+        service_principal: str,
+        duration_s: int = 3600,
+        source_arn: str = "",
+        context: dict[str, str] | None = None,
     ) -> SessionCredentials:
-        """Credentials of a role for a service (a function's execution role). Raises AwsError AccessDenied if its trust policy does not name the service."""
+        """Credentials of a role for a service (a function's execution role); `context`: condition keys of whatever they sign.
+
+        Raises AwsError AccessDenied if its trust policy does not name the service.
+        """
         principal = self.ground.assume(self.reading(), role_arn, session_name, service_principal, source_arn)
-        return self.ground.identities.issue(self.ground.random, principal, self.clock.now_s(), duration_s)
+        return self.ground.identities.issue(self.ground.random, principal, self.clock.now_s(), duration_s, context=context)
 
     # Doors
 

@@ -225,7 +225,12 @@ class Executor:
         name, version = prepared.name, prepared.version
         try:
             credentials = call.assume_role(
-                version.role, name.name, service_principal="lambda.amazonaws.com", duration_s=CREDENTIALS_S, source_arn=name.arn
+                version.role,
+                name.name,
+                service_principal="lambda.amazonaws.com",
+                duration_s=CREDENTIALS_S,
+                source_arn=name.arn,
+                context={"lambda:SourceFunctionArn": name.arn},
             )
         except AwsError as error:
             raise errors.role_gone() from error

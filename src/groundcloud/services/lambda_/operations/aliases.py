@@ -6,7 +6,7 @@ from typing import Any
 
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import operation
-from groundcloud.services.lambda_ import errors, names
+from groundcloud.services.lambda_ import conditions, errors, names
 from groundcloud.services.lambda_.names import FunctionName
 from groundcloud.services.lambda_.operations.functions import ITEMS_MAX
 from groundcloud.services.lambda_.state import ALIASES, FUNCTIONS, INVOKE_CONFIGS, POLICIES, PROVISIONED, VERSIONS, Alias
@@ -17,7 +17,7 @@ def _arn_of(call: Call, request: dict[str, Any]) -> str:
     return names.of(call, request).arn
 
 
-@operation(resource=_arn_of)
+@operation(resource=_arn_of, context=conditions.of_function)
 def create_alias(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     name, tx = _function(call, request)
     if ALIASES.has(tx, name.name, request["Name"]):
@@ -35,13 +35,13 @@ def create_alias(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     return _document(name, alias)
 
 
-@operation(resource=_arn_of)
+@operation(resource=_arn_of, context=conditions.of_function)
 def get_alias(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     name, tx = _function(call, request)
     return _document(name, _load(tx, name, request["Name"]))
 
 
-@operation(resource=_arn_of)
+@operation(resource=_arn_of, context=conditions.of_function)
 def update_alias(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     name, tx = _function(call, request)
     alias = _load(tx, name, request["Name"])
@@ -58,7 +58,7 @@ def update_alias(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     return _document(name, alias)
 
 
-@operation(resource=_arn_of)
+@operation(resource=_arn_of, context=conditions.of_function)
 def delete_alias(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     name, tx = _function(call, request)
     for table in (ALIASES, POLICIES, INVOKE_CONFIGS, PROVISIONED):
@@ -66,7 +66,7 @@ def delete_alias(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
-@operation(resource=_arn_of)
+@operation(resource=_arn_of, context=conditions.of_function)
 def list_aliases(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     name, tx = _function(call, request)
     limit = min(request.get("MaxItems") or ITEMS_MAX, ITEMS_MAX)

@@ -6,7 +6,7 @@ from typing import Any
 
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import operation
-from groundcloud.services.lambda_ import capacity, configuration, errors, markers, tags
+from groundcloud.services.lambda_ import capacity, conditions, configuration, errors, markers, tags
 from groundcloud.services.lambda_.state import PROVIDERS, CapacityProvider
 
 ITEMS_MAX = 50
@@ -26,7 +26,7 @@ def _arn_of(call: Call, request: dict[str, Any]) -> str:
     return given if given.startswith("arn:") else call.arn("lambda", f"capacity-provider:{given}")
 
 
-@operation(resource=_arn_of)
+@operation(resource=_arn_of, context=conditions.of_tags)
 def create_capacity_provider(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     provider_name = _provider_name(request)
     if PROVIDERS.has(call.tx, provider_name):

@@ -6,7 +6,7 @@ from typing import Any
 
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import operation
-from groundcloud.services.lambda_ import errors, execution, names
+from groundcloud.services.lambda_ import conditions, errors, execution, names
 from groundcloud.services.lambda_.durable import documents, executions, identifiers, invocations, state, updates
 from groundcloud.services.lambda_.durable.journal import Journal
 from groundcloud.services.lambda_.durable.state import EXECUTIONS, HISTORY, OF_FUNCTION
@@ -130,7 +130,7 @@ def get_durable_execution_history(call: Call, request: dict[str, Any]) -> dict[s
     return {"Events": shown, "NextMarker": marker}
 
 
-@operation(resource=names.unqualified_arn_of)
+@operation(resource=names.unqualified_arn_of, context=conditions.of_function)
 def list_durable_executions_by_function(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     """Newest first, unless ReverseOrder asks for the oldest first."""
     name = names.of(call, request)

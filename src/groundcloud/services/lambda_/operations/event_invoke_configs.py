@@ -7,7 +7,7 @@ from typing import Any
 from groundcloud.base.errors import AwsError
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import operation
-from groundcloud.services.lambda_ import errors, names, publishing
+from groundcloud.services.lambda_ import conditions, errors, names, publishing
 from groundcloud.services.lambda_.names import LATEST, FunctionName
 from groundcloud.services.lambda_.operations import functions
 from groundcloud.services.lambda_.state import INVOKE_CONFIGS, EventInvokeConfig
@@ -16,26 +16,26 @@ from groundcloud.store import Transaction
 DESTINATION_SERVICES = ("sqs", "sns", "lambda", "events", "s3")
 
 
-@operation(resource=names.arn_of)
+@operation(resource=names.arn_of, context=conditions.of_function)
 def put_function_event_invoke_config(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     name, tx, role_arn = _place(call, request)
     config = EventInvokeConfig(function_name=name.name, qualifier=name.qualifier or LATEST, last_modified_ms=call.now_ms)
     return _keep(call, tx, name, role_arn, config, request)
 
 
-@operation(resource=names.arn_of)
+@operation(resource=names.arn_of, context=conditions.of_function)
 def update_function_event_invoke_config(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     name, tx, role_arn = _place(call, request)
     return _keep(call, tx, name, role_arn, _load(tx, name), request)
 
 
-@operation(resource=names.arn_of)
+@operation(resource=names.arn_of, context=conditions.of_function)
 def get_function_event_invoke_config(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     name, tx, _ = _place(call, request, known=True)
     return _document(name, _load(tx, name))
 
 
-@operation(resource=names.arn_of)
+@operation(resource=names.arn_of, context=conditions.of_function)
 def delete_function_event_invoke_config(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     name, tx, _ = _place(call, request, known=True)
     _load(tx, name)
@@ -43,7 +43,7 @@ def delete_function_event_invoke_config(call: Call, request: dict[str, Any]) -> 
     return {}
 
 
-@operation(resource=names.unqualified_arn_of)
+@operation(resource=names.unqualified_arn_of, context=conditions.of_function)
 def list_function_event_invoke_configs(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     name, tx, _ = _place(call, request)
     limit = min(request.get("MaxItems") or functions.ITEMS_MAX, functions.ITEMS_MAX)

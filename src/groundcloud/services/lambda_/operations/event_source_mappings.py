@@ -8,7 +8,7 @@ from typing import Any
 from groundcloud.base.errors import AwsError
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import operation
-from groundcloud.services.lambda_ import errors, execution, filters, names, publishing, tags
+from groundcloud.services.lambda_ import conditions, errors, execution, filters, names, publishing, tags
 from groundcloud.services.lambda_.names import FunctionName
 from groundcloud.services.lambda_.state import CHECKPOINTS, MAPPINGS, Mapping
 from groundcloud.services.lambda_.stream_sources import stream_of
@@ -59,10 +59,13 @@ _FIFO = re.compile(r"\.fifo$")
 
 def _function_condition(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     """AWS: these operations have no resource in IAM, but the condition key lambda:FunctionArn."""
-    if request.get("FunctionName"):
-        return {"lambda:FunctionArn": names.of(call, {"FunctionName": request["FunctionName"]}).qualified_arn}
+    facts = conditions.of_tags(call, request)
     mapping = MAPPINGS.get(call.reading(), request.get("UUID") or "")
-    return {"lambda:FunctionArn": _name(call, mapping).qualified_arn} if mapping is not None else {}
+    if mapping is not None:
+        facts |= {"lambda:FunctionArn": _name(call, mapping).qualified_arn, **conditions.resource_tags(mapping.tags)}
+    if request.get("FunctionName"):
+        facts["lambda:FunctionArn"] = names.of(call, {"FunctionName": request["FunctionName"]}).qualified_arn
+    return facts
 
 
 @operation(context=_function_condition)

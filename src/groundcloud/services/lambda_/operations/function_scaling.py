@@ -6,12 +6,12 @@ from typing import Any
 
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import operation
-from groundcloud.services.lambda_ import capacity, errors, execution, names
+from groundcloud.services.lambda_ import capacity, conditions, errors, execution, names
 from groundcloud.services.lambda_.operations import functions
 from groundcloud.services.lambda_.state import FUNCTIONS, SCALED, Provisioned
 
 
-@operation(resource=names.arn_of)
+@operation(resource=names.arn_of, context=conditions.of_function)
 def put_function_scaling_config(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     name, function, version = _load(call, request)
     config = request.get("FunctionScalingConfig") or {}
@@ -34,7 +34,7 @@ def put_function_scaling_config(call: Call, request: dict[str, Any]) -> dict[str
     return {"FunctionState": "Deactivating" if capacity.deactivated(config) else version.state}
 
 
-@operation(resource=names.arn_of)
+@operation(resource=names.arn_of, context=conditions.of_function)
 def get_function_scaling_config(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     name, function, version = _load(call, request)
     config = function.scaling.get(version.text)

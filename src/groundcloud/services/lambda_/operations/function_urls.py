@@ -16,7 +16,7 @@ from groundcloud.base.errors import AwsError
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import endpoint, operation
 from groundcloud.runtime.streaming import ResponseStream
-from groundcloud.services.lambda_ import configuration, errors, execution, names, publishing, url_events
+from groundcloud.services.lambda_ import conditions, configuration, errors, execution, names, publishing, url_events
 from groundcloud.services.lambda_.durable import starts
 from groundcloud.services.lambda_.names import FunctionName
 from groundcloud.services.lambda_.operations import functions
@@ -32,17 +32,7 @@ _ID_ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
 _ID_LENGTH = 32
 
 
-def _auth_type(call: Call, request: dict[str, Any]) -> dict[str, Any]:
-    """lambda:FunctionUrlAuthType: of the request, else of the URL that is there."""
-    auth_type = request.get("AuthType")
-    if auth_type is None:
-        name = names.of(call, request)
-        url = URLS.get(call.reading().at(name.account, name.region), name.name, name.qualifier)
-        auth_type = url.auth_type if url is not None else None
-    return {"lambda:FunctionUrlAuthType": auth_type} if auth_type is not None else {}
-
-
-@operation(resource=names.arn_of, context=_auth_type)
+@operation(resource=names.arn_of, context=conditions.of_url)
 def create_function_url_config(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     name, tx = _place(call, request)
     if URLS.has(tx, name.name, name.qualifier):
@@ -66,13 +56,13 @@ def create_function_url_config(call: Call, request: dict[str, Any]) -> dict[str,
     return document
 
 
-@operation(resource=names.arn_of, context=_auth_type)
+@operation(resource=names.arn_of, context=conditions.of_url)
 def get_function_url_config(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     name, tx = _place(call, request, creating=False)
     return _document(call, name, _load(tx, name))
 
 
-@operation(resource=names.arn_of, context=_auth_type)
+@operation(resource=names.arn_of, context=conditions.of_url)
 def update_function_url_config(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     name, tx = _place(call, request)
     url = _load(tx, name)
@@ -88,7 +78,7 @@ def update_function_url_config(call: Call, request: dict[str, Any]) -> dict[str,
     return _document(call, name, url)
 
 
-@operation(resource=names.arn_of, context=_auth_type)
+@operation(resource=names.arn_of, context=conditions.of_url)
 def delete_function_url_config(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     name, tx = _place(call, request, creating=False)
     url = _load(tx, name)
@@ -97,7 +87,7 @@ def delete_function_url_config(call: Call, request: dict[str, Any]) -> dict[str,
     return {}
 
 
-@operation(resource=names.unqualified_arn_of)
+@operation(resource=names.unqualified_arn_of, context=conditions.of_function)
 def list_function_url_configs(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     name, tx = _place(call, request)
     limit = min(request.get("MaxItems") or functions.ITEMS_MAX, functions.ITEMS_MAX)

@@ -9,6 +9,7 @@ from groundcloud.kernel.service import operation
 from groundcloud.services.lambda_ import (
     capacity,
     concurrency,
+    conditions,
     configuration,
     errors,
     execution,
@@ -44,7 +45,7 @@ ITEMS_MAX = 50
 """AWS: ListFunctions: "Note that ListFunctions returns a maximum of 50 items in each response"."""
 
 
-@operation(resource=names.unqualified_arn_of)
+@operation(resource=names.unqualified_arn_of, context=conditions.of_configuration)
 async def create_function(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     name = names.of(call, request)
     if name.qualifier and name.qualifier != LATEST:
@@ -101,7 +102,7 @@ async def create_function(call: Call, request: dict[str, Any]) -> dict[str, Any]
     return configuration.being_created(configuration.document(name, function, version))
 
 
-@operation(resource=names.arn_of)
+@operation(resource=names.arn_of, context=conditions.of_function)
 def get_function(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     name, function, version = load(call, names.of(call, request))
     answer: dict[str, Any] = {
@@ -115,7 +116,7 @@ def get_function(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     return answer
 
 
-@operation(resource=names.arn_of)
+@operation(resource=names.arn_of, context=conditions.of_function)
 def get_function_configuration(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     return _document(*load(call, names.of(call, request)))
 
@@ -192,7 +193,7 @@ def listed(document: dict[str, Any]) -> dict[str, Any]:
     return document
 
 
-@operation(resource=names.unqualified_arn_of)
+@operation(resource=names.unqualified_arn_of, context=conditions.of_function)
 async def update_function_code(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     name, function, latest = load(call, unqualified(names.of(call, request)))
     images.check_source(images.package_type(latest), request, updating=True)
@@ -227,7 +228,7 @@ async def update_function_code(call: Call, request: dict[str, Any]) -> dict[str,
     return configuration.being_updated(configuration.document(name, function, shown))
 
 
-@operation(resource=names.unqualified_arn_of)
+@operation(resource=names.unqualified_arn_of, context=conditions.of_configuration)
 async def update_function_configuration(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     name, function, latest = load(call, unqualified(names.of(call, request)))
     _check_revision(latest, request)
@@ -287,7 +288,7 @@ def _forget_layers(tx: Transaction, call: Call, version: Version) -> None:
         packages.forget(tx, call, layer.code, pool)
 
 
-@operation(resource=names.arn_of)
+@operation(resource=names.arn_of, context=conditions.of_function)
 async def delete_function(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     name = names.of(call, request)
     executor = execution.of_server(call)

@@ -11,7 +11,7 @@ import msgspec
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import operation
 from groundcloud.runtime.streaming import ResponseStream
-from groundcloud.services.lambda_ import errors, events, execution, names, reclaiming
+from groundcloud.services.lambda_ import conditions, errors, events, execution, names, reclaiming
 from groundcloud.services.lambda_.durable import executions, starts
 
 REQUEST_BYTES_MAX = 6_291_456
@@ -24,7 +24,7 @@ CLIENT_CONTEXT_BYTES_MAX = 3583
 _check_json = msgspec.json.Decoder(msgspec.Raw).decode
 
 
-@operation(action="lambda:InvokeFunction", resource=names.arn_of)
+@operation(action="lambda:InvokeFunction", resource=names.arn_of, context=conditions.of_function)
 async def invoke(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     kind = request.get("InvocationType") or "RequestResponse"
     payload = request.get("Payload") or b"{}"
@@ -57,7 +57,7 @@ async def invoke(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     return answer
 
 
-@operation(action="lambda:InvokeFunction", resource=names.arn_of)
+@operation(action="lambda:InvokeFunction", resource=names.arn_of, context=conditions.of_function)
 async def invoke_with_response_stream(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     """The answer of a function that does not stream comes in one piece."""
     payload = request.get("Payload") or b"{}"
@@ -94,7 +94,7 @@ async def _pieces(stream: ResponseStream, with_log: bool) -> AsyncIterator[dict[
         stream.discard()
 
 
-@operation(action="lambda:InvokeFunction", resource=names.arn_of)
+@operation(action="lambda:InvokeFunction", resource=names.arn_of, context=conditions.of_function)
 async def invoke_async(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     """The operation before `InvocationType` existed; deprecated on AWS, where it still answers."""
     body = request["InvokeArgs"]

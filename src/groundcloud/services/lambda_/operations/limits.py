@@ -7,7 +7,7 @@ from typing import Any
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import operation
 from groundcloud.runtime import UNPACKED_BYTES_MAX
-from groundcloud.services.lambda_ import concurrency, errors, names
+from groundcloud.services.lambda_ import concurrency, conditions, errors, names
 from groundcloud.services.lambda_.concurrency import ACCOUNT_CONCURRENCY, UNRESERVED_MIN
 from groundcloud.services.lambda_.operations import functions
 from groundcloud.services.lambda_.packages import UPLOAD_BYTES_MAX
@@ -17,7 +17,7 @@ CODE_STORAGE_BYTES_MAX = 80_530_636_800
 """AWS: Lambda quotas, "Storage for uploaded functions: 75 GB"."""
 
 
-@operation(resource=names.unqualified_arn_of)
+@operation(resource=names.unqualified_arn_of, context=conditions.of_function)
 def put_function_concurrency(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     name, function, _ = functions.load(call, functions.unqualified(names.of(call, request)))
     tx = call.tx.at(name.account, name.region)
@@ -39,13 +39,13 @@ def put_function_concurrency(call: Call, request: dict[str, Any]) -> dict[str, A
     return {"ReservedConcurrentExecutions": reserved}
 
 
-@operation(resource=names.unqualified_arn_of)
+@operation(resource=names.unqualified_arn_of, context=conditions.of_function)
 def get_function_concurrency(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     _, function, _ = functions.load(call, functions.unqualified(names.of(call, request)))
     return {"ReservedConcurrentExecutions": function.reserved_concurrency}
 
 
-@operation(resource=names.unqualified_arn_of)
+@operation(resource=names.unqualified_arn_of, context=conditions.of_function)
 def delete_function_concurrency(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     name, function, _ = functions.load(call, functions.unqualified(names.of(call, request)))
     tx = call.tx.at(name.account, name.region)

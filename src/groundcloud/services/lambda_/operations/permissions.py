@@ -7,7 +7,7 @@ from typing import Any
 
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import operation
-from groundcloud.services.lambda_ import errors, names, policies
+from groundcloud.services.lambda_ import conditions, errors, names, policies
 from groundcloud.services.lambda_.names import LATEST, FunctionName
 from groundcloud.services.lambda_.operations import functions
 from groundcloud.services.lambda_.state import POLICIES, Policy
@@ -18,7 +18,7 @@ _NO_POLICY = "The resource you requested does not exist."
 
 def _given(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     """lambda:Principal and lambda:FunctionUrlAuthType of the statement that is asked for."""
-    facts: dict[str, Any] = {"lambda:Principal": request["Principal"]}
+    facts: dict[str, Any] = {**conditions.of_function(call, request), "lambda:Principal": request["Principal"]}
     if request.get("FunctionUrlAuthType"):
         facts["lambda:FunctionUrlAuthType"] = request["FunctionUrlAuthType"]
     return facts
@@ -32,7 +32,8 @@ def _there(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     if statement is None:
         return {}
     principal = statement.get("Principal", "*")
-    facts: dict[str, Any] = {"lambda:Principal": next(iter(principal.values())) if isinstance(principal, dict) else principal}
+    facts: dict[str, Any] = conditions.of_function(call, request)
+    facts["lambda:Principal"] = next(iter(principal.values())) if isinstance(principal, dict) else principal
     auth_type = (statement.get("Condition", {}).get("StringEquals") or {}).get("lambda:FunctionUrlAuthType")
     if auth_type:
         facts["lambda:FunctionUrlAuthType"] = auth_type
@@ -82,7 +83,7 @@ def remove_permission(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
-@operation(resource=names.arn_of)
+@operation(resource=names.arn_of, context=conditions.of_function)
 def get_policy(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     name, tx = _place(call, request)
     policy = POLICIES.get(tx, name.name, name.qualifier)

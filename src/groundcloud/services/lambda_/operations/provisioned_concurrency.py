@@ -6,7 +6,7 @@ from typing import Any
 
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import operation
-from groundcloud.services.lambda_ import capacity, concurrency, configuration, errors, execution, names, provisioning
+from groundcloud.services.lambda_ import capacity, concurrency, conditions, configuration, errors, execution, names, provisioning
 from groundcloud.services.lambda_.concurrency import ACCOUNT_CONCURRENCY, UNRESERVED_MIN
 from groundcloud.services.lambda_.names import LATEST, FunctionName
 from groundcloud.services.lambda_.operations import functions
@@ -14,7 +14,7 @@ from groundcloud.services.lambda_.state import ALIASES, PROVISIONED, Provisioned
 from groundcloud.store import Transaction
 
 
-@operation(resource=names.arn_of)
+@operation(resource=names.arn_of, context=conditions.of_function)
 def put_provisioned_concurrency_config(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     name, tx = _place(call, request)
     if name.qualifier in ("", LATEST):
@@ -49,14 +49,14 @@ def put_provisioned_concurrency_config(call: Call, request: dict[str, Any]) -> d
     return {**_document(call, name, config), "AvailableProvisionedConcurrentExecutions": 0, "Status": "IN_PROGRESS"}
 
 
-@operation(resource=names.arn_of)
+@operation(resource=names.arn_of, context=conditions.of_function)
 def get_provisioned_concurrency_config(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     name, tx = _place(call, request)
     _check_published(name)
     return _document(call, name, _load(tx, name))
 
 
-@operation(resource=names.arn_of)
+@operation(resource=names.arn_of, context=conditions.of_function)
 def delete_provisioned_concurrency_config(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     name, tx = _place(call, request)
     _check_published(name)
@@ -64,7 +64,7 @@ def delete_provisioned_concurrency_config(call: Call, request: dict[str, Any]) -
     return {}
 
 
-@operation(resource=names.unqualified_arn_of)
+@operation(resource=names.unqualified_arn_of, context=conditions.of_function)
 def list_provisioned_concurrency_configs(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     name, tx = _place(call, request)
     limit = min(request.get("MaxItems") or functions.ITEMS_MAX, functions.ITEMS_MAX)

@@ -6,7 +6,7 @@ from typing import Any
 
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import operation
-from groundcloud.services.lambda_ import configuration, errors, execution, images, names, publishing, tags
+from groundcloud.services.lambda_ import conditions, configuration, errors, execution, images, names, publishing, tags
 from groundcloud.services.lambda_.operations import functions
 from groundcloud.services.lambda_.state import FUNCTIONS, SIGNING_CONFIGS, CodeSigningConfig
 from groundcloud.store import Transaction
@@ -18,7 +18,7 @@ def _config_arn_of(call: Call, request: dict[str, Any]) -> str:
     return str(request["CodeSigningConfigArn"])
 
 
-@operation(resource="*")
+@operation(resource="*", context=conditions.of_tags)
 def create_code_signing_config(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     config = CodeSigningConfig(
         config_id=f"csc-{call.token(17)}",
@@ -79,7 +79,7 @@ def list_functions_by_code_signing_config(call: Call, request: dict[str, Any]) -
     return {"FunctionArns": [call.arn("lambda", f"function:{function_name}") for function_name in found[:limit]], "NextMarker": marker}
 
 
-@operation(resource=names.unqualified_arn_of)
+@operation(resource=names.unqualified_arn_of, context=conditions.of_configuration)
 def put_function_code_signing_config(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     target = functions.load(call, names.of(call, request))
     publishing.signing_config(call.tx, request["CodeSigningConfigArn"])
@@ -88,31 +88,31 @@ def put_function_code_signing_config(call: Call, request: dict[str, Any]) -> dic
     return {"CodeSigningConfigArn": request["CodeSigningConfigArn"], "FunctionName": target.name.name}
 
 
-@operation(resource=names.unqualified_arn_of)
+@operation(resource=names.unqualified_arn_of, context=conditions.of_function)
 def get_function_code_signing_config(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     target = functions.load(call, names.of(call, request))
     # AWS answers a function without one with empty strings left out.
     return {"CodeSigningConfigArn": target.function.code_signing_config_arn or None, "FunctionName": target.name.name}
 
 
-@operation(resource=names.unqualified_arn_of)
+@operation(resource=names.unqualified_arn_of, context=conditions.of_function)
 def delete_function_code_signing_config(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     _change(call, functions.load(call, names.of(call, request)), code_signing_config_arn="")
     return {}
 
 
-@operation(resource=names.unqualified_arn_of)
+@operation(resource=names.unqualified_arn_of, context=conditions.of_function)
 def put_function_recursion_config(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     _change(call, functions.load(call, names.of(call, request)), recursion=request["RecursiveLoop"])
     return {"RecursiveLoop": request["RecursiveLoop"]}
 
 
-@operation(resource=names.unqualified_arn_of)
+@operation(resource=names.unqualified_arn_of, context=conditions.of_function)
 def get_function_recursion_config(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     return {"RecursiveLoop": functions.load(call, names.of(call, request)).function.recursion}
 
 
-@operation(resource=names.arn_of)
+@operation(resource=names.arn_of, context=conditions.of_function)
 def put_runtime_management_config(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     """Kept and shown. Runtimes are the machine's: what runs is what it has, whichever version of AWS's is named."""
     target = functions.load(call, names.of(call, request))
@@ -130,7 +130,7 @@ def put_runtime_management_config(call: Call, request: dict[str, Any]) -> dict[s
     return {"UpdateRuntimeOn": mode, "FunctionArn": target.name.qualified_arn, "RuntimeVersionArn": version_arn}
 
 
-@operation(resource=names.arn_of)
+@operation(resource=names.arn_of, context=conditions.of_function)
 def get_runtime_management_config(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     target = functions.load(call, names.of(call, request))
     mode = target.function.runtime_update.get(target.version.text, "Auto")

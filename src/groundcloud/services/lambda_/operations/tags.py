@@ -6,7 +6,7 @@ from typing import Any
 
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import operation
-from groundcloud.services.lambda_ import errors, tags
+from groundcloud.services.lambda_ import conditions, errors, tags
 from groundcloud.services.lambda_.state import FUNCTIONS, MAPPINGS, PROVIDERS, SIGNING_CONFIGS
 from groundcloud.store import Table, Transaction
 
@@ -22,13 +22,21 @@ def _resource_of(call: Call, request: dict[str, Any]) -> str:
     return str(request["Resource"])
 
 
-@operation(resource=_resource_of)
+def _context(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    """The resource's own tags, and those that are given or taken."""
+    parts = request["Resource"].split(":")
+    table = _TABLES.get(parts[5]) if len(parts) == 7 else None
+    record = table.get(call.reading().at(parts[4], parts[3]), parts[6]) if table is not None else None
+    return {**conditions.resource_tags(record.tags if record is not None else {}), **conditions.of_tags(call, request)}
+
+
+@operation(resource=_resource_of, context=_context)
 def list_tags(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     _, _, record = _load(call, request["Resource"])
     return {"Tags": record.tags}
 
 
-@operation(resource=_resource_of)
+@operation(resource=_resource_of, context=_context)
 def tag_resource(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     tx, table, record = _load(call, request["Resource"])
     if not request["Tags"]:
@@ -39,7 +47,7 @@ def tag_resource(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
-@operation(resource=_resource_of)
+@operation(resource=_resource_of, context=_context)
 def untag_resource(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     tx, table, record = _load(call, request["Resource"])
     gone = set(request["TagKeys"])

@@ -6,12 +6,12 @@ from typing import Any
 
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import operation
-from groundcloud.services.lambda_ import configuration, errors, markers, names, publishing
+from groundcloud.services.lambda_ import conditions, configuration, errors, markers, names, publishing
 from groundcloud.services.lambda_.operations import functions
 from groundcloud.services.lambda_.state import FUNCTIONS, VERSIONS
 
 
-@operation(resource=names.unqualified_arn_of)
+@operation(resource=names.unqualified_arn_of, context=conditions.of_function)
 def publish_version(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     name, function, latest = functions.load(call, names.of(call, request)._replace(qualifier=""))
     if request.get("RevisionId") is not None and request["RevisionId"] != latest.revision_id:
@@ -26,7 +26,7 @@ def publish_version(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     return configuration.document(name, function, version)
 
 
-@operation(resource=names.unqualified_arn_of)
+@operation(resource=names.unqualified_arn_of, context=conditions.of_function)
 def list_versions_by_function(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     name = names.of(call, request)
     tx = call.tx.at(name.account, name.region)
