@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import socket
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +16,7 @@ from typing import Any
 import pytest
 from tests.runtime.conftest import invocation, open_house
 
-from groundcloud.runtime import memory
+from groundcloud.runtime import memory, metadata_wall
 from groundcloud.runtime.process_tree import ProcessTree
 
 
@@ -358,3 +360,44 @@ def test_the_server_reads_the_sandboxs_own_socket_alone(house: Any) -> None:
             sandbox.kill()
 
     assert house.run(intrude()) == b""
+
+
+def test_the_clouds_metadata_service_hands_a_function_no_credentials_of_the_machine(house: Any) -> None:
+    """The machine's own network is the function's, but for that one address."""
+    if (reason := house.pool.capabilities().missing.get("wall to the metadata service")) is not None:
+        pytest.skip(reason)
+    spec = house.function(
+        """
+        import socket
+        def handler(event, context):
+            said = []
+            for address in event:
+                try:
+                    socket.create_connection((address, 80), timeout=2).close()
+                    said.append("reached")
+                except OSError as error:
+                    said.append(error.strerror or str(error))
+            return said
+        """,
+        timeout_s=10,
+    )
+    assert house.answer(spec, ["169.254.169.254", "169.254.170.2"]) == ["Network is unreachable"] * 2
+
+
+def test_a_server_takes_the_rules_of_the_wall_away_unless_another_needs_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metadata_wall, "_LOCK", tmp_path / "lock")
+    if shutil.which("ip") is None:
+        pytest.skip("needs iproute2")
+    first, second = (metadata_wall.MetadataWall(0x7200_0000, 0x7200_0001) for _ in range(2))
+    if (reason := first.build() or second.build()) is not None:
+        pytest.skip(reason)
+
+    def rules() -> int:
+        listed = subprocess.run(["ip", "rule", "list"], capture_output=True, text=True).stdout
+        return listed.count("uidrange 1912602624-1912602625")
+
+    assert rules() == 3
+    first.take_down()
+    assert rules() == 3
+    second.take_down()
+    assert rules() == 0

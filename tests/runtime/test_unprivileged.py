@@ -74,6 +74,8 @@ def test_every_kind_of_function_runs_under_a_server_without_root() -> None:
         )
     finally:
         shutil.rmtree(directory)
+    # To who runs the server: what a user without root does without.
+    assert "functions run here without" in out.stderr and "wall to the metadata service (needs root" in out.stderr, out.stderr
     answers = {name: (forked, kind, json.loads(payload)) for name, forked, kind, payload in map(json.loads, out.stdout.splitlines())}
     assert "node" in answers or shutil.which("node") is None
     assert answers.pop("node", (False, "ok", [1, 993])) == (False, "ok", [1, 993])

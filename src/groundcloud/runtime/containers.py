@@ -22,6 +22,7 @@ from groundcloud.runtime.interpreters import RuntimeNotAvailable
 _PREFIX = "ground-container-"
 # Above what the pool gives to sandboxes of its own.
 _UID_BASE, _UID_COUNT = 0x7110_0000, 65536
+LAST_UID = _UID_BASE + _UID_COUNT - 1
 
 
 class Containers:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 import os
 import resource
 import sys
@@ -14,15 +15,17 @@ from pathlib import Path
 
 from groundcloud.runtime import launch, memory, node_sdk, python_sdk
 from groundcloud.runtime.container import ContainerFunctionSpec
-from groundcloud.runtime.containers import Containers
+from groundcloud.runtime.containers import LAST_UID, Containers
 from groundcloud.runtime.control_groups import ControlGroups
 from groundcloud.runtime.function import MEMORY_SHARE, FunctionSpec, PoolSettings, PrepareStart, SandboxStart
 from groundcloud.runtime.interpreters import RuntimeChoice, RuntimeNotAvailable, resolve_runtime
+from groundcloud.runtime.metadata_wall import NEEDS_ROOT, MetadataWall
 from groundcloud.runtime.sandbox import NEW_SANDBOX_MB, Sandbox, new_id
 from groundcloud.runtime.templates import Template, Templates, process_of
 from groundcloud.runtime.workers import Workers
 from groundcloud.runtime.zygote import Zygote, ZygoteFailed
 
+_LOG = logging.getLogger(__name__)
 _SWEEP_S = 5.0
 _DESCRIPTORS_WANTED = 65536
 # What the server needs for everything else; what it holds for a sandbox: channel, log, status, process, listener, and connections of its APIs.
@@ -60,6 +63,8 @@ class Pool:
         self._uids = itertools.cycle(users)
         self._own_users = len(users) > 1  # each sandbox has one
         self._users_taken: set[int] = set()
+        self._said_missing: set[str] = set()
+        self._metadata_wall = MetadataWall(_UID_BASE, LAST_UID)
         self._templates = Templates(self._start_template)
         self._sdk = node_sdk.Supply()
         self._lacks: dict[Path, str] = {}
@@ -81,6 +86,8 @@ class Pool:
         if resource.getrlimit(resource.RLIMIT_NOFILE)[0] < wanted:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
         self._groups = ControlGroups(switched_off=not self.settings.control_groups)
+        if (reason := self._metadata_wall.build() if self._own_users else NEEDS_ROOT) is not None:
+            self._groups.missing["wall to the metadata service"] = reason
         descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         if descriptors != resource.RLIM_INFINITY:
             room = max(1, (descriptors - _DESCRIPTORS_SPARE) // _DESCRIPTORS_EACH)
@@ -194,6 +201,7 @@ class Pool:
         for sandbox in list(self._all.values()):
             sandbox.close()
         self.containers.close()
+        self._metadata_wall.take_down()
         if self._groups is not None:
             for _ in range(20):
                 if self._groups.close():
@@ -400,7 +408,15 @@ class Pool:
                 zygote.close()
                 raise ZygoteFailed("the pool is closed")
             self._zygotes[choice.root] = zygote
+            self._say_missing()
             return zygote
+
+    def _say_missing(self) -> None:
+        """Once of each thing, to who runs the server."""
+        missing = self.capabilities().missing
+        if news := {name: reason for name, reason in missing.items() if name not in self._said_missing}:
+            self._said_missing |= news.keys()
+            _LOG.warning("functions run here without %s", "; ".join(f"{name} ({reason})" for name, reason in news.items()))
 
     def _forget(self, sandbox: Sandbox) -> None:
         self._all.pop(sandbox.id, None)
