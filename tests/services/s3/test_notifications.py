@@ -320,3 +320,20 @@ def test_the_older_form_of_a_configuration_is_the_same_configuration(s3: Any, bu
     assert newer == [{"Id": "mine", "Events": ["s3:ObjectCreated:*"], "QueueArn": queue[1]}]
     given = s3.get_bucket_notification(Bucket=bucket)["QueueConfiguration"]
     assert (given["Id"], given["Events"], given["Queue"]) == ("mine", ["s3:ObjectCreated:*"], queue[1])
+
+
+@pytest.mark.parametrize(
+    ("kind", "arn", "sentence"),
+    [
+        ("QueueConfigurations", "arn:aws:sqs:us-west-2:{account}:q", "The notification destination service region is not valid for the bucket location constraint"),
+        ("QueueConfigurations", "arn:aws:sqs:us-east-1:{account}:q.fifo", "FIFO SQS queues are not supported."),
+        ("TopicConfigurations", "arn:aws:sns:us-east-1:{account}:t.fifo", "FIFO SNS topics are not supported."),
+        ("QueueConfigurations", "arn:aws:sns:us-east-1:{account}:t", "The ARN is not well formed"),
+    ],
+)  # fmt: skip
+def test_what_is_no_destination(s3: Any, bucket: str, account: str, refused: Any, kind: str, arn: str, sentence: str) -> None:
+    one = {kind.replace("Configurations", "Arn"): arn.format(account=account), "Events": ["s3:ObjectCreated:*"]}
+    error = refused(
+        "InvalidArgument", 400, s3.put_bucket_notification_configuration, Bucket=bucket, NotificationConfiguration={kind: [one]}
+    )
+    assert error["Message"] == sentence

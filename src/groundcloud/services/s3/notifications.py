@@ -173,6 +173,7 @@ _NOT_THERE = {
     "lambda": "The destination Lambda does not exist",
     "sns": "The destination topic does not exist",
 }
+_FIFO = {"sqs": "SQS queues", "sns": "SNS topics"}
 _NOT_PERMITTED = {
     "sqs": "Permissions on the destination queue do not allow S3 to publish notifications from this bucket",
     "lambda": "Not authorized to invoke function [{arn}]",
@@ -208,6 +209,11 @@ def checked(
                 raise errors.invalid_argument("The ARN is not well formed", arn_member, target_arn)
             if service not in call.ground.rooms:
                 raise errors.refused(f"S3 notifications to {service}")
+            if arns.parse(target_arn).region != bucket.region:
+                sentence = "The notification destination service region is not valid for the bucket location constraint"
+                raise errors.invalid_argument(sentence, arn_member, target_arn)
+            if service in _FIFO and target_arn.endswith(".fifo"):
+                raise errors.invalid_argument(f"FIFO {_FIFO[service]} are not supported.", arn_member, target_arn)
             if target_arn in absent:
                 raise _not_valid(target_arn, _NOT_THERE[service])
             if not skip_destinations and not _may_send(call, bucket, service, action, target_arn):

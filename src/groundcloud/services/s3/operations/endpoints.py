@@ -15,6 +15,7 @@ from groundcloud.services.s3.operations.objects import get_object, head_object
 from groundcloud.services.s3.state import BUCKETS, CONFIGURATIONS, OBJECTS
 from groundcloud.wire.message import HttpRequest, HttpResponse
 
+_SERVER = ("server", "AmazonS3")
 _NOT_ALLOWED = (
     "CORSResponse: This CORS request is not allowed. This is usually because the evalution of Origin, request method / "
     "Access-Control-Request-Method or Access-Control-Request-Headers are not whitelisted by the resource's CORS spec."
@@ -53,7 +54,7 @@ async def preflight(call: Call, http: HttpRequest) -> HttpResponse | None:
     rule = cors.rule_for(document, origin, method, wanted)
     if rule is None:
         return fault(call, errors.S3Error("AccessForbidden", _NOT_ALLOWED, 403, fields))
-    headers = [("x-amz-request-id", call.request_id), ("x-amz-id-2", call.request_id), *cors.answer_headers(rule, origin, wanted)]
+    headers = [_SERVER, ("x-amz-request-id", call.request_id), ("x-amz-id-2", call.request_id), *cors.answer_headers(rule, origin, wanted)]
     return HttpResponse(200, headers)
 
 
@@ -127,20 +128,26 @@ async def _page(call: Call, http: HttpRequest, bucket_name: str, key: str, statu
         return _redirect(call, 301, redirect)
     assert call.room is not None
     response = call.room.codecs.get("GetObject", "rest-xml").serialize(answer, call.request_id)
+    response.headers.append(_SERVER)
     if status != 200:
         response.status = status
     return response
 
 
 def _redirect(call: Call, status: int, location: str) -> HttpResponse:
-    return HttpResponse(status, [("location", location), ("x-amz-request-id", call.request_id), ("x-amz-id-2", call.request_id)])
+    return HttpResponse(status, [_SERVER, ("location", location), ("x-amz-request-id", call.request_id), ("x-amz-id-2", call.request_id)])
 
 
 def _failed(call: Call, status: int, error: AwsError) -> HttpResponse:
     body = website.error_page(
         status, HTTPStatus(status).phrase, error.code, error.message.partition(" (ground why")[0], error.fields, call.request_id
     )
-    headers = [("content-type", "text/html; charset=utf-8"), ("x-amz-request-id", call.request_id), ("x-amz-id-2", call.request_id)]
+    headers = [
+        _SERVER,
+        ("content-type", "text/html; charset=utf-8"),
+        ("x-amz-request-id", call.request_id),
+        ("x-amz-id-2", call.request_id),
+    ]
     return HttpResponse(status, headers + _error_headers(error), body)
 
 
