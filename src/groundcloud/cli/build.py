@@ -73,7 +73,7 @@ def package(template_path: Path, bucket: str, *, install: bool = True, say: Say 
     from groundcloud.services.cloudformation import template as templates
 
     try:
-        document = templates.parse(template_path.read_text())
+        document = templates.parse(template_path.read_text(), aliases=True)
     except OSError as error:
         raise click.ClickException(f"Cannot read {template_path}: {error.strerror}.") from None
     except AwsError as error:

@@ -1,13 +1,14 @@
 """A template's text to its document: JSON or YAML, short forms made long, and the sections checked for their shape.
 
 The YAML reader is our own builder over PyYAML's event stream (libyaml where present), because CloudFormation's YAML is not
-PyYAML's: no timestamps, no sexagesimal numbers, no aliases, no merges, keys always strings, duplicate keys refused, `!Ref` and
+PyYAML's: no timestamps, no sexagesimal numbers, no aliases, no merges, keys always strings, the last of equal keys stays, `!Ref` and
 its kin made `{"Ref": ...}`. It works with a stack of its own, so depth and size are bounded and an alias bomb is never unfolded.
 What the references in a template point to is checked in `validation.py`.
 """
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 import re
@@ -83,6 +84,7 @@ _SHORT_FORMS = {
     "ValueOfAll",
 }
 _YAML = "tag:yaml.org,2002:"
+_MERGE = "<<"
 _BOOLS = {
     word: value
     for value, words in ((True, ("true", "yes", "on")), (False, ("false", "no", "off")))
@@ -114,10 +116,13 @@ class Template:
     transforms: tuple[str, ...] = ()
 
 
-def parse(text: str) -> dict[str, Any]:
-    """The document of a template's text. Raises ValidationError with the line and column of what is not well formed."""
+def parse(text: str, *, aliases: bool = False) -> dict[str, Any]:
+    """The document of a template's text. Raises ValidationError with the line and column of what is not well formed.
+
+    `aliases`: as the AWS and SAM CLIs read a file, with YAML's aliases and merge keys, which CloudFormation itself refuses.
+    """
     stripped = text.lstrip("﻿ \t\r\n")
-    document = _parse_json(text) if stripped.startswith("{") else _parse_yaml(text)
+    document = _parse_json(text) if stripped.startswith("{") else _parse_yaml(text, aliases)
     if not isinstance(document, dict):
         raise errors.template_format("unsupported structure.")
     return document
@@ -214,7 +219,6 @@ def _parse_json(text: str) -> Any:
     try:
         document = json.loads(
             text.lstrip("﻿"),
-            object_pairs_hook=_without_duplicates,
             parse_constant=_refuse_constant,
             parse_int=_decimal,
             parse_float=_fraction,
@@ -229,17 +233,6 @@ def _parse_json(text: str) -> Any:
     except ValueError as error:
         raise errors.template_format(f"JSON not well-formed. {error}") from None
     _check_depth(document)
-    return document
-
-
-def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    document = dict(pairs)
-    if len(document) != len(pairs):
-        seen: set[str] = set()
-        for key, _ in pairs:
-            if key in seen:
-                raise ValueError(f"Duplicate key: {key}")
-            seen.add(key)
     return document
 
 
@@ -260,24 +253,26 @@ def _check_depth(document: Any) -> None:
 
 
 class _Open:
-    """A mapping or sequence whose end has not been read yet."""
+    """A mapping or sequence whose end has not been read yet. `defaults`: what its merge keys name."""
 
-    __slots__ = ("items", "key", "mark", "tag")
+    __slots__ = ("defaults", "items", "key", "mark", "tag")
 
     def __init__(self, items: Any, tag: str | None, mark: Any) -> None:
         self.items = items
         self.tag = tag
         self.mark = mark
         self.key: str | None = None
+        self.defaults: list[Any] = []
 
 
-def _parse_yaml(text: str) -> Any:
+def _parse_yaml(text: str, aliases: bool) -> Any:
     import yaml
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     stack: list[_Open] = []
     event: Any
     documents: list[Any] = []
+    anchored: dict[str, Any] = {}
     elements = 0
     try:
         for event in yaml.parse(text, Loader=loader):
@@ -285,11 +280,9 @@ def _parse_yaml(text: str) -> Any:
             if kind is yaml.ScalarEvent:
                 here = stack[-1] if stack else None
                 if here is not None and here.key is None and isinstance(here.items, dict):
-                    if event.value in here.items:
-                        raise _at(event, f" Duplicate key: {event.value}")
                     here.key = event.value
                     continue
-                value = _scalar(event)
+                value, anchor = _scalar(event), event.anchor
             elif kind is yaml.MappingStartEvent or kind is yaml.SequenceStartEvent:
                 if stack and stack[-1].key is None and isinstance(stack[-1].items, dict):
                     raise _at(event, " Mapping keys must be strings.")
@@ -299,9 +292,16 @@ def _parse_yaml(text: str) -> Any:
                 continue
             elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
                 closed = stack.pop()
-                value = _tagged(closed.tag, closed.items, closed.mark)
+                for default in closed.defaults:
+                    closed.items = {**default, **closed.items}
+                value, anchor = _tagged(closed.tag, closed.items, closed.mark), closed.mark.anchor
             elif kind is yaml.AliasEvent:
-                raise errors.template_error("YAML aliases are not allowed in CloudFormation templates")
+                if not aliases:
+                    raise errors.template_error("YAML aliases are not allowed in CloudFormation templates")
+                if event.anchor not in anchored or (stack and stack[-1].key is None and isinstance(stack[-1].items, dict)):
+                    raise _at(event, f" Undefined alias: {event.anchor}")
+                value, anchor = anchored[event.anchor], None
+                elements += _size(value)
             elif kind is yaml.DocumentStartEvent and documents:
                 raise _at(event)
             else:
@@ -309,10 +309,20 @@ def _parse_yaml(text: str) -> Any:
             elements += 1
             if elements > ELEMENTS_MAX:
                 raise errors.template_format(f"Template has more than {ELEMENTS_MAX} values.")
+            if aliases and anchor is not None:
+                anchored[anchor] = value
+            if kind is yaml.AliasEvent:
+                value = copy.deepcopy(value)
             if not stack:
                 documents.append(value)
             elif isinstance(stack[-1].items, list):
                 stack[-1].items.append(value)
+            elif aliases and stack[-1].key == _MERGE:
+                found = value if isinstance(value, list) else [value]
+                if any(not isinstance(default, dict) for default in found):
+                    raise _at(event, " A merge key takes mappings.")
+                stack[-1].defaults += found
+                stack[-1].key = None
             else:
                 stack[-1].items[stack[-1].key] = value
                 stack[-1].key = None
@@ -321,7 +331,21 @@ def _parse_yaml(text: str) -> Any:
         raise _not_well_formed("YAML", mark.line + 1 if mark else 1, mark.column + 1 if mark else 1) from None
     except (yaml.YAMLError, UnicodeError):
         raise _not_well_formed("YAML", 1, 1) from None
+    if anchored:
+        _check_depth(documents)
     return documents[0] if documents else None
+
+
+def _size(value: Any) -> int:
+    """How many values there are in it, counted up to the limit. Raises ValidationError where it is nested too deep."""
+    level, count, depth = [value], 0, 0
+    while level and count <= ELEMENTS_MAX:
+        count += len(level)
+        depth += 1
+        if depth > DEPTH_MAX:
+            raise errors.template_format(f"Template nesting is deeper than {DEPTH_MAX} levels.")
+        level = [child for each in level if isinstance(each, (dict, list)) for child in (each.values() if isinstance(each, dict) else each)]
+    return count
 
 
 def _at(event: Any, why: str = "") -> AwsError:
