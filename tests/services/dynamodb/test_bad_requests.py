@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -64,6 +65,7 @@ PK = {"pk": {"S": "a"}}
         ("UpdateTableReplicaAutoScaling", {"TableName": "bad", "ReplicaUpdates": [{}]}, "ValidationException"),
         ("UpdateGlobalTableSettings", {"GlobalTableName": 5}, "SerializationException"),
         ("TagResource", {"ResourceArn": "arn:foo", "Tags": []}, "ValidationException"),
+        ("PutResourcePolicy", {"ResourceArn": "bad", "Policy": "{}"}, "ValidationException"),
         ("DescribeBackup", {"BackupArn": "arn:foo" + "x" * 40}, "ValidationException"),
     ],
 )  # fmt: skip
@@ -72,3 +74,18 @@ def test_a_bad_request_is_the_callers_fault(send: Any, dynamodb: Any, make_table
     status, found, message = send(operation, body)
     assert (status, found) == (400, kind), message
     assert dynamodb.scan(TableName="bad")["Count"] == 0
+
+
+@pytest.mark.parametrize("number", ["9" * 40, "9" * 25, "x" * 21])
+def test_a_sequence_number_that_no_record_has(send: Any, dynamodb: Any, make_table: Any, number: str) -> None:
+    make_table("streamed", "pk", StreamSpecification={"StreamEnabled": True, "StreamViewType": "KEYS_ONLY"})
+    arn = dynamodb.describe_table(TableName="streamed")["Table"]["LatestStreamArn"]
+    target = "DynamoDBStreams_20120810"
+    _, _, found = send("DescribeStream", {"StreamArn": arn}, target)
+    request = {
+        "StreamArn": arn,
+        "ShardId": json.loads(found)["StreamDescription"]["Shards"][0]["ShardId"],
+        "ShardIteratorType": "AFTER_SEQUENCE_NUMBER",
+        "SequenceNumber": number,
+    }
+    assert send("GetShardIterator", request, target) == (400, "ValidationException", "Invalid SequenceNumber")

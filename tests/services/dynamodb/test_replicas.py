@@ -211,3 +211,40 @@ def test_the_older_operations_join_tables(dynamodb: Any, europe: Any, clock: Any
     clock.advance("2s")
     assert items(europe, "joined") == {"a": "1"}
     assert refusal(dynamodb.describe_global_table, GlobalTableName="nothing")[0] == "GlobalTableNotFoundException"
+
+
+def test_a_replica_leaves_and_keeps_what_it_has(dynamodb: Any, europe: Any, make_table: Any, clock: Any) -> None:
+    make_table("parting", "pk", Tags=[{"Key": "groundcloud:replication-lag-ms", "Value": "60000"}])
+    dynamodb.update_table(TableName="parting", ReplicaUpdates=create("eu-west-1"))
+    clock.settle()
+    table = dynamodb.describe_table(TableName="parting")["Table"]
+    assert (table["DisassociationProtectionEnabled"], table["GlobalTableSettingsReplicationMode"]) == (True, "ENABLED_WITH_OVERRIDES")
+    dynamodb.put_item(TableName="parting", Item=item("here", 1))
+    europe.put_item(TableName="parting", Item=item("there", 2))
+    leave = [{"Disassociate": {"RegionName": "us-east-1", "DisassociationMode": "WAIT_FOR_REPLICATION"}}]
+    assert "protected against disassociation" in refusal(dynamodb.update_table, TableName="parting", ReplicaUpdates=leave)[1]
+    both = {"DisassociationProtectionEnabled": False, "DeletionProtectionEnabled": False}
+    assert refusal(dynamodb.update_table, TableName="parting", **both)[1].endswith("must be the only operation in the request")
+    dynamodb.update_table(TableName="parting", DisassociationProtectionEnabled=False)
+    elsewhere = [{"Disassociate": {"RegionName": "eu-west-1", "DisassociationMode": "WAIT_FOR_REPLICATION"}}]
+    assert refusal(dynamodb.update_table, TableName="parting", ReplicaUpdates=elsewhere)[0] == "ValidationException"
+    dynamodb.update_table(TableName="parting", ReplicaUpdates=leave)
+    for client in (dynamodb, europe):
+        assert "Replicas" not in client.describe_table(TableName="parting")["Table"]
+        assert items(client, "parting") == {"here": "1", "there": "2"}
+    dynamodb.put_item(TableName="parting", Item=item("late", 3))
+    clock.advance("5m")
+    assert "late" not in items(europe, "parting")
+
+
+def test_a_region_must_be_one_of_aws(dynamodb: Any, make_table: Any) -> None:
+    make_table("earthly", "pk")
+    assert refusal(dynamodb.update_table, TableName="earthly", ReplicaUpdates=create("mars-1"))[0] == "ValidationException"
+
+
+def test_the_mode_of_settings_is_kept_for_a_table_of_one_region(dynamodb: Any, make_table: Any) -> None:
+    make_table("modal", "pk")
+    dynamodb.update_table(TableName="modal", GlobalTableSettingsReplicationMode="ENABLED")
+    assert dynamodb.describe_table(TableName="modal")["Table"]["GlobalTableSettingsReplicationMode"] == "ENABLED"
+    code, _ = refusal(dynamodb.update_table, TableName="modal", GlobalTableSettingsReplicationMode="ENABLED_WITH_OVERRIDES")
+    assert code == "ValidationException"

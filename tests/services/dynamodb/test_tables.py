@@ -309,3 +309,20 @@ def test_a_table_goes_on_demand_four_times_a_day(dynamodb: Any, make_table: Any,
     )
     clock.advance("1d")
     dynamodb.update_table(TableName="switched", BillingMode="PAY_PER_REQUEST")
+
+
+@pytest.mark.parametrize(
+    ("definitions", "update", "sentence"),
+    [
+        ([], {"Create": index("by-p", "pk")}, "Some index key attributes are not defined in AttributeDefinitions. Keys: [pk], AttributeDefinitions: []"),
+        (["g", "h"], {"Create": index("by-g", "g")}, "Some AttributeDefinitions are not used. AttributeDefinitions: [g, h], keys used: [g]"),
+        (["g"], {"Create": index("by-g", "g"), "Delete": {"IndexName": "by-h"}}, "Only one of GlobalSecondaryIndexUpdate.Update, GlobalSecondaryIndexUpdate.Create, GlobalSecondaryIndexUpdate.Delete can be specified"),
+        ([], {}, "One of GlobalSecondaryIndexUpdate.Update, GlobalSecondaryIndexUpdate.Create, GlobalSecondaryIndexUpdate.Delete must not be null"),
+    ],
+)  # fmt: skip
+def test_an_index_that_cannot_be_made(dynamodb: Any, make_table: Any, definitions: list[str], update: Any, sentence: str) -> None:
+    """AWS: AttributeDefinitions must include the keys of the new index, whatever the table has."""
+    make_table("made", "pk")
+    defined = [{"AttributeName": name, "AttributeType": "S"} for name in definitions]
+    request = {"TableName": "made", "AttributeDefinitions": defined, "GlobalSecondaryIndexUpdates": [update]}
+    assert refusal(dynamodb.update_table, **request) == ("ValidationException", INVALID + sentence)

@@ -185,3 +185,26 @@ def test_a_transaction_pays_twice_for_its_tables_and_once_for_their_indexes(dyna
     assert first["GlobalSecondaryIndexes"]["by-g"] == {"CapacityUnits": 2.0, "WriteCapacityUnits": 2.0}
     (again,) = dynamodb.transact_write_items(**request)["ConsumedCapacity"]
     assert (again["CapacityUnits"], again["ReadCapacityUnits"]) == (2.0, 2.0)
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"Put": {"TableName": "strict", "Item": {"pk": {"S": ""}}}},
+        {"Delete": {"TableName": "strict", "Key": {"pk": {"S": ""}}}},
+        {"Put": {"TableName": "strict", "Item": {"pk": {"S": "a"}, "g": {"S": ""}}}},
+        {
+            "Update": {
+                "TableName": "strict",
+                "Key": {"pk": {"S": "a"}},
+                "UpdateExpression": "SET g = :e",
+                "ExpressionAttributeValues": {":e": {"S": ""}},
+            }
+        },
+    ],
+)
+def test_an_empty_key_refuses_the_whole_transaction(dynamodb: Any, make_table: Any, part: dict[str, Any]) -> None:
+    make_table("strict", "pk", GlobalSecondaryIndexes=[index("by-g", "g")])
+    code, sentence = refusal(dynamodb.transact_write_items, TransactItems=[part])
+    assert code == "ValidationException"
+    assert sentence.startswith("One or more parameter values are not valid. ")

@@ -67,8 +67,12 @@ def describe(tx: Any, table: TableDefinition, status: str | None = None, now_ms:
         answer["Replicas"] = [_replica(tx, table, region) for region in table.replicas]
         if table.consistency == "STRONG":
             answer["MultiRegionConsistency"] = "STRONG"
+        else:
+            answer["DisassociationProtectionEnabled"] = table.disassociation_protected
         if table.witness:
             answer["GlobalTableWitnesses"] = [{"RegionName": table.witness, "WitnessStatus": "ACTIVE"}]
+    if table.replicas or table.settings_replication:
+        answer["GlobalTableSettingsReplicationMode"] = "ENABLED_WITH_OVERRIDES" if table.replicas else table.settings_replication
     answer["WarmThroughput"] = _warm(table.billing_mode, table, status)
     return answer
 

@@ -117,6 +117,11 @@ def empty_index_key(index_name: str, name: str, kind: str) -> AwsError:
     )
 
 
+def is_empty_key(error: AwsError) -> bool:
+    """Whether a key, of a table or an index, was empty: AWS refuses a whole transaction for it, not a part."""
+    return error.message.startswith("One or more parameter values are not valid. ")
+
+
 def updated_index_key_type() -> AwsError:
     """Source: this and the next, API_TransactWriteItems > TransactionCanceledException."""
     return validation("The update expression attempted to update the secondary index key to unsupported type")

@@ -74,6 +74,14 @@ def write(
         usage.merge(own)
 
 
+def write_replicated(call: Any, place: Any, replica: TableDefinition, arrived: replication.Write) -> None:
+    """Makes a write that comes from another region."""
+    key = (arrived.partition, arrived.sort)
+    new = None if arrived.raw is None else unpack_item(arrived.raw)
+    size = 0 if arrived.raw is None else item_size(arrived.raw)
+    write(call, place, replica, key, read(place, replica, key), new, size, replicated=True)
+
+
 def _apply(
     call: Any,
     tx: Any,

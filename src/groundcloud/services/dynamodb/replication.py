@@ -76,13 +76,31 @@ def arrivals(call: Any, table_number: int, region: str) -> Iterator[tuple[Any, T
             set_timer(call, tx, table_number, region, call.now_ms + RETRY_MS)
             return
         left -= 1
-        WRITES.delete(tx, table_number, region, write.due_ms, write.version)
-        if replica is None or tx.region not in replica.replicas:
-            continue
-        known = VERSIONS.get(place, replica.table_number, write.partition, write.sort)
-        if known is None or known < write.version:
-            VERSIONS.put(place, replica.table_number, write.partition, write.sort, write.version)
+        if _is_latest(tx, place, replica, write):
+            assert replica is not None
             yield place, replica, write
+
+
+def pending(tx: Any, table_number: int, region: str) -> Iterator[tuple[Any, TableDefinition, Write]]:
+    """The same for all writes that are still on their way from here to a region, at once."""
+    place = tx.at(tx.account, region)
+    for write in list(WRITES.scan(tx, table_number, region)):
+        replica = state.find_table(place, write.table_name)
+        if _is_latest(tx, place, replica, write):
+            assert replica is not None
+            yield place, replica, write
+
+
+def _is_latest(tx: Any, place: Any, replica: TableDefinition | None, write: Write) -> bool:
+    """Takes a write out of its queue; whether it is to be made."""
+    WRITES.delete(tx, write.table_number, write.target_region, write.due_ms, write.version)
+    if replica is None or tx.region not in replica.replicas:
+        return False
+    known = VERSIONS.get(place, replica.table_number, write.partition, write.sort)
+    if known is not None and known >= write.version:
+        return False
+    VERSIONS.put(place, replica.table_number, write.partition, write.sort, write.version)
+    return True
 
 
 def lag_ms(tx: Any, table: TableDefinition) -> int:

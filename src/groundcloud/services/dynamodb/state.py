@@ -109,6 +109,10 @@ class TableDefinition(Record, frozen=True, kw_only=True):
     on_demand_switches_ms: tuple[int, ...] = ()
     """The latest switches from provisioned to on-demand."""
     time_to_live_changed_ms: int = 0
+    disassociation_protected: bool = True
+    """Whether this replica stays with its global table."""
+    settings_replication: str = ""
+    """GlobalTableSettingsReplicationMode, kept and shown; of a global table it is always ENABLED_WITH_OVERRIDES."""
 
     def index(self, index_name: str) -> Index | None:
         return next((index for index in self.indexes if index.index_name == index_name), None)

@@ -27,6 +27,7 @@ STREAMS_MAX = 100
 SHARDS_MAX = 100
 RECORDS_MAX = 1000
 RECORDS_BYTES_MAX = 1024 * 1024
+SEQUENCE_MAX = 1 << 62
 
 _decode_change = msgspec.json.Decoder(tuple[int, msgspec.Raw]).decode
 
@@ -121,7 +122,7 @@ def get_shard_iterator(call: Call, request: Request) -> dict[str, Any]:
     if kind in ("AT_SEQUENCE_NUMBER", "AFTER_SEQUENCE_NUMBER"):
         if text is None:
             raise errors.validation(f"ShardIteratorType {kind} requires SequenceNumber")
-        if not text.isdecimal():
+        if not text.isdecimal() or changes.sequence_of(text) >= SEQUENCE_MAX:
             raise errors.validation("Invalid SequenceNumber")
         sequence = changes.sequence_of(text)
         if sequence < shard.first:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from groundcloud.base.errors import AwsError
 from groundcloud.kernel.service import operation
-from groundcloud.services.dynamodb import changes, errors, history, shapes, state
+from groundcloud.services.dynamodb import changes, errors, history, items, replication, shapes, state
 from groundcloud.services.dynamodb.operations.tables import NUMBERS, read_encryption, remove
 from groundcloud.services.dynamodb.state import TableDefinition
 
@@ -16,6 +16,49 @@ if TYPE_CHECKING:
 Request = dict[str, Any]
 
 LIST_MAX = 100
+REGIONS = frozenset(
+    [
+        "af-south-1",
+        "ap-east-1",
+        "ap-east-2",
+        "ap-northeast-1",
+        "ap-northeast-2",
+        "ap-northeast-3",
+        "ap-south-1",
+        "ap-south-2",
+        "ap-southeast-1",
+        "ap-southeast-2",
+        "ap-southeast-3",
+        "ap-southeast-4",
+        "ap-southeast-5",
+        "ap-southeast-6",
+        "ap-southeast-7",
+        "ca-central-1",
+        "ca-west-1",
+        "cn-north-1",
+        "cn-northwest-1",
+        "eu-central-1",
+        "eu-central-2",
+        "eu-north-1",
+        "eu-south-1",
+        "eu-south-2",
+        "eu-west-1",
+        "eu-west-2",
+        "eu-west-3",
+        "il-central-1",
+        "me-central-1",
+        "me-south-1",
+        "mx-central-1",
+        "sa-east-1",
+        "us-east-1",
+        "us-east-2",
+        "us-gov-east-1",
+        "us-gov-west-1",
+        "us-west-1",
+        "us-west-2",
+    ]
+)
+"""Source: AWS General Reference, "DynamoDB endpoints and quotas"."""
 STRONG_REGIONS = (
     frozenset(("us-east-1", "us-east-2", "us-west-2")),
     frozenset(("eu-west-1", "eu-west-2", "eu-west-3", "eu-central-1")),
@@ -45,11 +88,15 @@ def change_replicas(call: Call, tx: Any, table: TableDefinition, request: Reques
     for update in updates:
         given = [kind for kind in ("Create", "Update", "Delete") if kind in update]
         if "Disassociate" in update:
-            raise errors.not_implemented("Disassociate of ReplicaUpdates")
+            if given or len(updates) > 1:
+                raise errors.validation("Disassociate must be the only ReplicaUpdate of its request")
+            return _disassociate(call, tx, table, update["Disassociate"]["RegionName"])
         if len(given) != 1:
             raise errors.validation("One of Create, Update or Delete must be given in each ReplicaUpdate")
         spec = update[given[0]]
         region = spec["RegionName"]
+        if region not in REGIONS:
+            raise errors.invalid_parameters(f"Region {region} is not supported")
         if region == tx.region:
             raise errors.validation(
                 "Cannot add, delete, or update the local region through ReplicaUpdates. "
@@ -116,6 +163,8 @@ def _add(call: Call, tx: Any, table: TableDefinition, region: str, spec: Request
         restored_from={},
         kinesis=None,
         overrides={},
+        disassociation_protected=True,
+        time_to_live_changed_ms=0,
     )
     replica = _overridden(call, replica, spec)
     replica = changes.open_stream(call, place, replica, "NEW_AND_OLD_IMAGES")
@@ -138,6 +187,35 @@ def _remove(call: Call, tx: Any, table: TableDefinition, region: str) -> TableDe
     for other in left:
         _relist(tx.at(tx.account, other), table.table_name, (tx.region, *left))
     return table.replace(replicas=left)  # type: ignore[no-any-return]
+
+
+def _disassociate(call: Call, tx: Any, table: TableDefinition, region: str) -> TableDefinition:
+    """This region's replica becomes a table of its own, after what was on its way from it and to it has arrived."""
+    if region != tx.region:
+        raise errors.validation(f"Disassociate must name the Region of the request: {tx.region}")
+    if not table.replicas:
+        raise errors.validation(f"Table is not a replica of a global table: {table.table_name}")
+    if table.consistency == "STRONG":
+        raise errors.validation("A replica with MultiRegionConsistency STRONG cannot be disassociated")
+    if table.disassociation_protected:
+        raise errors.validation(
+            "Replica cannot be disassociated as it is currently protected against disassociation. Disable disassociation protection first."
+        )
+    for other in table.replicas:
+        place = tx.at(tx.account, other)
+        replica = state.find_table(place, table.table_name)
+        if replica is None:
+            continue
+        if replica.status != "ACTIVE":
+            raise errors.table_in_use(
+                f"Attempt to change a resource which is still in use: Replica is being created: {table.table_name} in {other}"
+            )
+        for there, of_table, write in replication.pending(tx, table.table_number, other):
+            items.write_replicated(call, there, of_table, write)
+        for here, of_table, write in replication.pending(place, replica.table_number, tx.region):
+            items.write_replicated(call, here, of_table, write)
+    replication.leave(tx, table)
+    return table.replace(replicas=(), disassociation_protected=True)  # type: ignore[no-any-return]
 
 
 def _relist(place: Any, table_name: str, everyone: tuple[str, ...]) -> None:

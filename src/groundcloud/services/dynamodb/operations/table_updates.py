@@ -28,9 +28,8 @@ BACKFILL_TIMER = "dynamodb.backfill"
 _CHANGES = (
     "ProvisionedThroughput", "BillingMode", "GlobalSecondaryIndexUpdates", "StreamSpecification", "SSESpecification", "TableClass",
     "DeletionProtectionEnabled", "OnDemandThroughput", "WarmThroughput", "ReplicaUpdates", "VectorIndexUpdates",
-    "GlobalTableWitnessUpdates",
+    "GlobalTableWitnessUpdates", "GlobalTableSettingsReplicationMode", "DisassociationProtectionEnabled",
 )  # fmt: skip
-_NOT_IMPLEMENTED = ("GlobalTableSettingsReplicationMode", "DisassociationProtectionEnabled")
 
 _SHARED = (
     "TableName", "BillingMode", "ProvisionedThroughput", "AttributeDefinitions", "GlobalSecondaryIndexUpdates", "VectorIndexUpdates",
@@ -41,9 +40,6 @@ _SHARED = (
 @operation(raw=True, resource=access.table_of_request)
 def update_table(call: Call, request: Request) -> dict[str, Any]:
     shapes.check("UpdateTable", named(request))
-    for parameter in _NOT_IMPLEMENTED:
-        if parameter in request:
-            raise errors.not_implemented(f"{parameter} of UpdateTable")
     if not any(request.get(name) not in (None, []) for name in _CHANGES):
         raise errors.validation(
             "At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, GlobalSecondaryIndexUpdates or SSESpecification or "
@@ -51,6 +47,8 @@ def update_table(call: Call, request: Request) -> dict[str, Any]:
         )
     if "TableClass" in request and sum(name in request for name in _CHANGES) > 1:
         raise errors.invalid_parameters("TableClass modification must be the only operation in the request")
+    if "DisassociationProtectionEnabled" in request and sum(name in request for name in _CHANGES) > 1:
+        raise errors.invalid_parameters("DisassociationProtectionEnabled modification must be the only operation in the request")
     _check_index_updates(request.get("GlobalSecondaryIndexUpdates") or [], request.get("VectorIndexUpdates") or [])
     tx, table = load(call, request["TableName"])
     check_settled(table)
@@ -74,6 +72,19 @@ def _changed(call: Call, tx: Any, table: TableDefinition, request: Request) -> T
     changed = _with_vectors(call, tx, changed, request)
     if "DeletionProtectionEnabled" in request:
         changed = changed.replace(deletion_protection=request["DeletionProtectionEnabled"])
+    if "DisassociationProtectionEnabled" in request:
+        if not table.replicas or table.consistency == "STRONG":
+            raise errors.invalid_parameters(
+                "DisassociationProtectionEnabled can only be specified for a replica of an eventual global table"
+            )
+        changed = changed.replace(disassociation_protected=request["DisassociationProtectionEnabled"])
+    if "GlobalTableSettingsReplicationMode" in request:
+        mode = request["GlobalTableSettingsReplicationMode"]
+        if table.replicas or mode == "ENABLED_WITH_OVERRIDES":
+            raise errors.invalid_parameters(
+                "GlobalTableSettingsReplicationMode can only be set to ENABLED or DISABLED, for a table without replicas"
+            )
+        changed = changed.replace(settings_replication=mode)
     if "TableClass" in request:
         changed = changed.replace(table_class=request["TableClass"])
     if "OnDemandThroughput" in request:
@@ -90,6 +101,10 @@ def _check_index_updates(updates: list[Request], vector_updates: list[Request]) 
     seen: set[str] = set()
     for update in updates:
         given = [update[kind] for kind in ("Update", "Create", "Delete") if kind in update]
+        if len(given) > 1:
+            raise errors.invalid_parameters(
+                "Only one of GlobalSecondaryIndexUpdate.Update, GlobalSecondaryIndexUpdate.Create, GlobalSecondaryIndexUpdate.Delete can be specified"
+            )
         if not given:
             raise errors.invalid_parameters(
                 "One of GlobalSecondaryIndexUpdate.Update, GlobalSecondaryIndexUpdate.Create, GlobalSecondaryIndexUpdate.Delete must not be null"
@@ -165,7 +180,7 @@ def _with_indexes(call: Call, tx: Any, table: TableDefinition, request: Request)
     indexes = {index.index_name: index for index in table.indexes}
     for update in updates:
         if "Create" in update:
-            created = _created(tx, table, update["Create"], types, indexes)
+            created = _created(tx, table, update["Create"], dict(schema.definitions_of(request)), indexes)
             indexes[created.index_name] = created
             _backfill(call, tx, table, created.index_number)
         elif "Delete" in update:
@@ -182,9 +197,7 @@ def _with_indexes(call: Call, tx: Any, table: TableDefinition, request: Request)
     found = tuple(indexes.values())
     others = _searched(table, request)
     used = {name for name, _ in table.key} | {name for index in found for name, _ in (*index.partition_keys, *index.sort_keys)} | others
-    unused = [name for name, _ in schema.definitions_of(request) if name not in used]
-    if unused:
-        schema.check_all_used(types, table.key, list(found), others)
+    schema.check_all_used(dict(schema.definitions_of(request)), table.key, list(found), others)
     attributes = tuple((name, kind) for name, kind in types.items() if name in used)
     return table.replace(indexes=found, attributes=attributes)  # type: ignore[no-any-return]
 

@@ -33,8 +33,6 @@ PURGE_TIMER = "dynamodb.purge"
 NUMBERS = "dynamodb/numbers"
 """The sequence that numbers tables, indexes and streams."""
 
-_NOT_IMPLEMENTED = ("GlobalTableSourceArn", "GlobalTableSettingsReplicationMode")
-
 
 def _access_to_create(call: Call, request: Request) -> list[Access]:
     shapes.check("CreateTable", named(request))
@@ -50,9 +48,8 @@ def _access_to_create(call: Call, request: Request) -> list[Access]:
 @operation(raw=True, access=_access_to_create)
 def create_table(call: Call, request: Request) -> dict[str, Any]:
     """The answer says CREATING, as on AWS; the table is ACTIVE at once."""
-    for parameter in _NOT_IMPLEMENTED:
-        if parameter in request:
-            raise errors.not_implemented(f"{parameter} of CreateTable")
+    if "GlobalTableSourceArn" in request:
+        raise errors.not_implemented("GlobalTableSourceArn of CreateTable")
     missing = [path for path, name in (("attributeDefinitions", "AttributeDefinitions"), ("keySchema", "KeySchema")) if name not in request]
     if missing:
         raise shapes.complaint([f"Value null at '{path}' failed to satisfy constraint: Member must not be null" for path in missing])
@@ -225,6 +222,7 @@ def new_table(call: Call, tx: Any, table_name: str, request: Request, key: state
         on_demand_limits=request.get("OnDemandThroughput") or {},
         warm_throughput=request.get("WarmThroughput") or {},
         billing_changed_ms=call.now_ms if billing_mode == "PAY_PER_REQUEST" else 0,
+        settings_replication=request.get("GlobalTableSettingsReplicationMode", ""),
     )
 
 

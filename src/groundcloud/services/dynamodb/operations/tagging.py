@@ -105,6 +105,8 @@ def _switch_throttling(tx: Any, arn: str) -> None:
 
 def _resource(call: Call, arn: str) -> tuple[Any, str]:
     """The same for policies, which streams have too."""
+    if not arn.startswith("arn:"):
+        raise errors.validation(f"Invalid TableArn: Invalid ResourceArn provided as input {arn}")
     tx, table_name = access.place(call, arn)
     if state.find_table(tx, table_name) is None:
         raise errors.table_not_found(table_name)

@@ -143,6 +143,8 @@ def transact_get_items(call: Call, request: Request) -> dict[str, Any]:
             key: items.Key | None = keys.of_key(table.key, spec["Key"])
             reasons.append((_throttled(call, table, "read") if table.throttled else None) or {"Code": "None"})
         except AwsError as error:
+            if errors.is_empty_key(error):
+                raise
             key = None
             reasons.append({"Code": "ValidationError", "Message": error.message})
         located.append((spec, tx, table, key, projection))
@@ -256,7 +258,8 @@ def _answered(call: Call, token: str, digest: bytes, request: Request) -> dict[s
     if known.digest != digest:
         raise AwsError(
             "IdempotentParameterMismatchException",
-            "Request with the same client token was made before with other parameters.",
+            "DynamoDB rejected the request because you retried a request with a different payload but with an idempotent token that was "
+            "already used.",
         )
     mode = request.get("ReturnConsumedCapacity")
     if mode not in ("TOTAL", "INDEXES"):
@@ -294,7 +297,7 @@ def _read_part(call: Call, kind: str, spec: Request) -> Part:
             check_update_keys(table, update)
         check_scalar_keys(table, nested)
     except AwsError as error:
-        if error.code != "ValidationException":
+        if error.code != "ValidationException" or errors.is_empty_key(error):
             raise
         part.refused = error.message
     return part
@@ -343,7 +346,7 @@ def _prepare(call: Call, part: Part) -> dict[str, Any] | None:
             if part.new_size > values.ITEM_BYTES_MAX:
                 raise errors.updated_item_too_large()
         except AwsError as error:
-            if error.code != "ValidationException":
+            if error.code != "ValidationException" or errors.is_empty_key(error):
                 raise
             return {"Code": "ValidationError", "Message": error.message}
     return None

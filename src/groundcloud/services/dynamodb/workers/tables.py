@@ -214,7 +214,4 @@ def forget(call: Call, payload: dict[str, Any]) -> None:
 def replicate(call: Call, payload: dict[str, Any]) -> None:
     """Makes the writes that have reached another region."""
     for place, replica, write in replication.arrivals(call, payload["table_number"], payload["region"]):
-        key = (write.partition, write.sort)
-        new = None if write.raw is None else state.unpack_item(write.raw)
-        size = 0 if write.raw is None else state.item_size(write.raw)
-        items.write(call, place, replica, key, items.read(place, replica, key), new, size, replicated=True)
+        items.write_replicated(call, place, replica, write)
