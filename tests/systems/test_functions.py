@@ -169,7 +169,7 @@ def test_a_function_scales_from_nothing_to_its_limit(stack: Stack, process: Any)
 
         def ask(_: int) -> str:
             try:
-                return str(stack.invoke("Limited", {"s": 1})["sandbox"])
+                return str(stack.invoke("Limited", {"s": 2})["sandbox"])
             except ClientError as error:
                 assert error.response["Error"]["Code"] == "TooManyRequestsException"
                 assert error.response["Reason"] == "ReservedFunctionConcurrentInvocationLimitExceeded"
