@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import psutil
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from groundcloud.testing import Process
 
@@ -223,3 +223,74 @@ def test_a_full_disk_is_an_error_loses_nothing_and_is_recovered_from(small_disk:
         check()
     finally:
         server.close()
+
+
+@pytest.mark.slow
+def test_a_full_disk_refuses_a_part_and_the_upload_goes_on_when_there_is_space(small_disk: Path) -> None:
+    server = Process(small_disk / "ground")
+    try:
+        s3 = server.client("s3")
+        s3.create_bucket(Bucket="full")
+        s3.put_object(Bucket="full", Key="old", Body=os.urandom(12 * MB))
+        target = {"Bucket": "full", "Key": "k"}
+        target["UploadId"] = s3.create_multipart_upload(**target)["UploadId"]
+        bodies = [os.urandom(5 * MB) for _ in range(10)]
+        etags: list[str] = []
+        with pytest.raises(ClientError) as full:
+            for number, body in enumerate(bodies, 1):
+                etags.append(s3.upload_part(**target, PartNumber=number, Body=body)["ETag"])
+        assert full.value.response["ResponseMetadata"]["HTTPStatusCode"] == 503
+        assert 2 < len(etags) < len(bodies)
+
+        def check() -> None:
+            listed = server.client("s3").list_parts(**target)["Parts"]
+            assert [(part["PartNumber"], part["ETag"]) for part in listed] == list(enumerate(etags, 1))
+            assert server.client("s3").head_object(Bucket="full", Key="old")["ContentLength"] == 12 * MB
+
+        check()
+        assert len(files(server)) == 1 + len(etags), "what was half written is gone"
+        # A server that is killed while its disk is full comes back, and the space of what is deleted with it.
+        server.restart()
+        check()
+        s3 = server.client("s3")
+        s3.delete_object(Bucket="full", Key="old")
+        for number in (len(etags) + 1, len(etags) + 2):
+            etags.append(s3.upload_part(**target, PartNumber=number, Body=bodies[number - 1])["ETag"])
+        parts = [{"PartNumber": number, "ETag": etag} for number, etag in enumerate(etags, 1)]
+        s3.complete_multipart_upload(**target, MultipartUpload={"Parts": parts})
+        assert s3.get_object(Bucket="full", Key="k")["Body"].read() == b"".join(bodies[: len(etags)])
+        s3.delete_object(Bucket="full", Key="k")
+        server.restart()
+        assert files(server) == []
+    finally:
+        server.close()
+
+
+@pytest.mark.slow
+def test_garbage_of_an_aborted_upload_is_gone_after_a_kill_in_its_middle(process: Any) -> None:
+    s3 = process.client("s3")
+    s3.create_bucket(Bucket="big")
+    for round_ in range(4):
+        target = {"Bucket": "big", "Key": f"k{round_}"}
+        target["UploadId"] = s3.create_multipart_upload(**target)["UploadId"]
+        for number in range(1, 9):
+            s3.upload_part(**target, PartNumber=number, Body=os.urandom(5 * MB))
+
+        def abort(s3: Any = s3, target: dict[str, str] = target) -> None:
+            try:
+                s3.abort_multipart_upload(**target)
+            except (ClientError, BotoCoreError):
+                pass
+
+        aborting = threading.Thread(target=abort)
+        aborting.start()
+        threading.Event().wait(0.001 * round_)
+        process.restart()
+        aborting.join()
+        s3 = process.client("s3")
+        if "Uploads" in s3.list_multipart_uploads(Bucket="big"):
+            assert len(s3.list_parts(**target)["Parts"]) == 8, "all of it, or nothing"
+            s3.abort_multipart_upload(**target)
+        process.restart()
+        s3 = process.client("s3")
+        assert files(process) == []
