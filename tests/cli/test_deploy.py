@@ -66,6 +66,16 @@ def test_a_runtime_that_is_not_present_is_a_warning_of_the_deployment(project):
     assert "warning" not in run("deploy", template, "-s", "old").output
 
 
+def test_a_layer_of_an_account_that_has_none_here_is_explained(project):
+    template = project()
+    layer = "arn:aws:lambda:us-east-1:753240598075:layer:LambdaAdapterLayerX86:24"
+    template.write_text(template.read_text().replace("CodeUri: src,", f"CodeUri: src, Layers: [{layer}],"))
+    result = run("deploy", template, "-s", "layered")
+    assert result.exit_code == 1
+    assert "The layer LambdaAdapterLayerX86 is of account 753240598075, which has none on this server." in result.output
+    assert run("deploy", template, "-s", "layered", "--json").exit_code == 1
+
+
 RAISES = """import json
 def handler(event, context):
     return inner(event)

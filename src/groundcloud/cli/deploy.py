@@ -117,12 +117,7 @@ def deploy(
                     cloudformation.delete_stack(StackName=stack)
             except ClientError:
                 pass
-            hint = (
-                "\nGroundcloud has no such type yet: nothing was made. docs/coverage.md lists those it has."
-                if "Unrecognized resource types" in reason
-                else ""
-            )
-            raise click.ClickException(f"{stack}: {reason}{hint}")
+            raise click.ClickException(f"{stack}: {reason}{_advice(reason)}")
         cloudformation.delete_change_set(StackName=stack, ChangeSetName=change_set)
         say(f"{stack}: nothing has changed.")
     else:
@@ -135,7 +130,7 @@ def deploy(
         outcome["succeeded"] = status in ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS")
         outcome["reason"] = reason
         if not outcome["succeeded"]:
-            click.secho(f"{stack}: {status}. {reason}", fg="red", err=True)
+            click.secho(f"{stack}: {status}. {reason}{_advice(reason)}", fg="red", err=True)
     stacks = cloudformation.describe_stacks(StackName=stack)["Stacks"]
     outcome["outputs"] = {output["OutputKey"]: local_url(output["OutputValue"], connection) for output in stacks[0].get("Outputs", [])}
     outcome["warnings"] = _warnings(connection, stack, outcome["changed"]) if outcome["succeeded"] else {}
@@ -157,6 +152,19 @@ def deploy(
             if reachable := by_path(value, connection):
                 say(f"  {'':<{width}}  {reachable}" + click.style("   where names below localhost do not resolve, as here", dim=True))
     return outcome
+
+
+def _advice(reason: str) -> str:
+    """What AWS's sentence does not say of this server."""
+    if "Unrecognized resource types" in reason:
+        return "\nGroundcloud has no such type yet: nothing was made. docs/coverage.md lists those it has."
+    layer = _LAYER.search(reason)
+    if layer:
+        return (
+            f"\nThe layer {layer[2]} is of account {layer[1]}, which has none on this server. Give the template a layer of its own in its place, "
+            f"or publish it there: aws lambda publish-layer-version with the access key {layer[1]}."
+        )
+    return ""
 
 
 def _warnings(connection: Connection, stack: str, changed: dict[str, str]) -> dict[str, str]:
