@@ -418,17 +418,12 @@ def test_a_waiting_worker_becomes_the_functions_sandbox_and_no_other_functions(h
         pytest.skip(str(house.pool.capabilities().missing))
     house.run(house.pool.prewarm("nodejs20.x"))
     source = "const fs = require('node:fs')\nexports.handler = async (e) => { fs.writeFileSync('/tmp/' + e, ''); return [fs.readdirSync('/tmp'), process.env.WHO, __filename] }"
-    workers = house.pool._workers._waiting
+    program = resolve_runtime("nodejs20.x").program
+    assert program is not None
+    workers = house.pool._workers._waiting.setdefault(program, [])
     for who in ("a", "b"):
-        house.run(
-            house.until(
-                lambda: (
-                    all(worker.pid for found in workers.values() for worker in found)
-                    and sum(map(len, workers.values())) == house.pool.settings.node_workers
-                )
-            )
-        )
-        before = {worker.id for found in workers.values() for worker in found}
+        house.run(house.until(lambda: len(workers) == house.pool.settings.node_workers and all(worker.pid for worker in workers)))
+        before = {worker.id for worker in workers}
         spec = node(house, source, environment={"WHO": who}, ephemeral_mb=600, memory_mb=256)
         result = house.invoke(spec, who)
         assert json.loads(result.payload) == [[who], who, "/var/task/index.js"]

@@ -356,7 +356,7 @@ def test_an_identifier_without_its_version_runs_on_the_nearest_newer_one(monkeyp
         resolve_runtime("python2.7", strict=True)
     present[2, 7] = Path("/z/bin/python2.7")  # installed meanwhile
     assert resolve_runtime("python2.7").version == "3.8"
-    assert resolve_runtime("python2.7", strict=True, again=True).version == resolve_runtime("python2.7").version == "2.7"
+    assert resolve_runtime("python2.7", strict=True, fetch=True).version == resolve_runtime("python2.7").version == "2.7"
     monkeypatch.setattr(python_sdk, "_command", lambda version: ())
     monkeypatch.setenv("XDG_CACHE_HOME", "/nonexistent")
     interpreters._resolve.cache_clear()

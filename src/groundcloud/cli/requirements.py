@@ -73,7 +73,7 @@ def _interpreter(runtime: str) -> tuple[str, str]:
 
     if runtime.startswith("python"):
         try:
-            choice = resolve_runtime(runtime)
+            choice = resolve_runtime(runtime, fetch=True)  # as the server will
             return str(choice.root), choice.version
         except RuntimeNotAvailable:
             pass

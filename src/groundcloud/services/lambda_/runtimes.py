@@ -38,9 +38,9 @@ def refusal(identifier: str) -> str | None:
     )
 
 
-def choice(identifier: str, strict: bool, again: bool = False) -> RuntimeChoice:
-    """As `resolve_runtime`, for a thread: it may have to start interpreters to know them."""
-    return resolve_runtime(identifier, strict=strict, again=again)
+def choice(identifier: str, strict: bool, fetch: bool = False) -> RuntimeChoice:
+    """As `resolve_runtime`, for a thread: it may have to start interpreters to know them, or to fetch one."""
+    return resolve_runtime(identifier, strict=strict, fetch=fetch)
 
 
 def version_of(identifier: str, region: str) -> tuple[str, str]:
