@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from zlib import crc32
 
 import msgspec
 
@@ -89,6 +90,7 @@ class JsonCodec(Codec):
         self._input = Document(self.model, operation.input_shape)
         self._output = Result(self.model, operation.output_shape)
         self._query_compatible = "awsQueryCompatible" in self.model.metadata
+        self._checksummed = self.model.service in corrections.CHECKSUMMED
 
     async def parse(self, request: HttpRequest, labels: dict[str, str]) -> Params:
         body = request.body.whole
@@ -113,7 +115,11 @@ class JsonCodec(Codec):
         return HttpResponse(200, [("content-type", self._content_type), ("x-amzn-requestid", request_id)], self._output.write(result))
 
     def serialize_raw(self, result: Params, request_id: str) -> HttpResponse:
-        return HttpResponse(200, [("content-type", self._content_type), ("x-amzn-requestid", request_id)], encode(result))
+        body = encode(result)
+        headers = [("content-type", self._content_type), ("x-amzn-requestid", request_id)]
+        if self._checksummed:
+            headers.append(("x-amz-crc32", str(crc32(body))))
+        return HttpResponse(200, headers, body)
 
     def error(self, error: AwsError, request_id: str) -> HttpResponse:
         fault = Fault(self.model, error)
@@ -124,7 +130,10 @@ class JsonCodec(Codec):
         headers = [("content-type", self._content_type), ("x-amzn-requestid", request_id)]
         if self._query_compatible:
             headers.append(("x-amzn-query-error", f"{fault.code};{'Sender' if fault.sender else 'Receiver'}"))
-        return HttpResponse(fault.status, headers, encode(document))
+        body = encode(document)
+        if self._checksummed:
+            headers.append(("x-amz-crc32", str(crc32(body))))
+        return HttpResponse(fault.status, headers, body)
 
 
 class RestJsonCodec(Codec):
@@ -375,6 +384,7 @@ class CborCodec(Codec):
     def __init__(self, operation: Operation) -> None:
         super().__init__(operation)
         self._query_compatible = "awsQueryCompatible" in self.model.metadata
+        self._checksummed = self.model.service in corrections.CHECKSUMMED
         self._loose: Any = None
         self._reader = Reader(self.model)
 

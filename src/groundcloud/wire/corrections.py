@@ -11,6 +11,9 @@ ERROR_NAMESPACES = {
 }
 """What stands before `#` in the `__type` of a JSON error."""
 
+CHECKSUMMED = frozenset(("dynamodb", "dynamodbstreams"))
+"""Services whose answers carry `x-amz-crc32`, which AWS's SDKs for Go and Java compare with the body."""
+
 PAYLOAD_CONTENT_TYPES = {("lambda", "Invoke"): "application/json"}
 """What a blob that is the whole answer is said to be, where that is not application/octet-stream."""
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from zlib import crc32
 
 import pytest
+from tests.services.dynamodb.asking import refusal
 
 
 def deep(levels: int) -> dict[str, Any]:
@@ -89,3 +91,17 @@ def test_a_sequence_number_that_no_record_has(send: Any, dynamodb: Any, make_tab
         "SequenceNumber": number,
     }
     assert send("GetShardIterator", request, target) == (400, "ValidationException", "Invalid SequenceNumber")
+
+
+def test_every_answer_carries_the_checksum_of_its_body(ground: Any, dynamodb: Any, make_table: Any) -> None:
+    found: list[tuple[str, bytes]] = []
+    dynamodb.meta.events.register(
+        "response-received.dynamodb",
+        lambda response_dict, **_: found.append((response_dict["headers"]["x-amz-crc32"], response_dict["body"])),
+    )
+    make_table("summed", "pk")
+    dynamodb.put_item(TableName="summed", Item=PK)
+    assert "Item" in dynamodb.get_item(TableName="summed", Key=PK)
+    assert refusal(dynamodb.get_item, TableName="nowhere", Key=PK)[0] == "ResourceNotFoundException"
+    assert len(found) == 4
+    assert all(int(checksum) == crc32(body) for checksum, body in found)
