@@ -97,7 +97,10 @@ def test_a_provider_is_updated_listed_and_deleted(lambda_: Any, make_provider: A
 
 def test_a_function_on_a_provider_runs_its_latest_published_version(lambda_: Any, managed: str, answer: Any, account: str) -> None:
     arn = f"arn:aws:lambda:us-east-1:{account}:function:{managed}"
-    assert refusal(lambda_.invoke, FunctionName=managed) == ("ResourceNotFoundException", f"Function not found: {arn}:$LATEST.PUBLISHED")
+    assert refusal(lambda_.invoke, FunctionName=managed) == (
+        "NoPublishedVersionException",
+        "The function has no published versions available.",
+    )
     made = lambda_.publish_version(FunctionName=managed, PublishTo="LATEST_PUBLISHED")
     assert (made["Version"], made["FunctionArn"], made["State"]) == ("$LATEST.PUBLISHED", f"{arn}:$LATEST.PUBLISHED", "Active")
     assert answer(managed) == ["$LATEST.PUBLISHED", "a"]
@@ -197,6 +200,13 @@ def test_a_provider_lists_its_versions_and_is_kept_while_it_has_some(lambda_: An
     assert (code, "in use" in message) == ("ResourceConflictException", True)
     lambda_.delete_function(FunctionName=managed)
     lambda_.delete_capacity_provider(CapacityProviderName="cp")
+
+
+def test_a_provider_has_room_for_a_hundred_versions(lambda_: Any, managed: str, provider_arn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("groundcloud.services.lambda_.capacity.VERSIONS_MAX", 1)
+    lambda_.publish_version(FunctionName=managed)
+    lambda_.update_function_configuration(FunctionName=managed, Timeout=7)
+    assert refusal(lambda_.publish_version, FunctionName=managed)[0] == "FunctionVersionsPerCapacityProviderLimitExceededException"
 
 
 def test_what_a_function_on_a_provider_cannot_be_is_refused(

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 MEMORY_MB_MIN = 2048
 """AWS: Lambda Managed Instances, "Memory and vCPU": the smallest function, here also that of a request which names no size."""
 
+PROVIDERS_MAX = 1000
+VERSIONS_MAX = 100
+"""AWS: Lambda quotas, "Lambda Managed Instances": capacity providers of an account, function versions of a capacity provider."""
+
 MEMORY_GIB_PER_VCPU = 2.0
 CONCURRENCY_PER_VCPU = {"nodejs": 64, "python": 16}
 """AWS: Lambda Managed Instances, "Understand Lambda Managed Instances execution environments", default concurrency."""
@@ -71,6 +75,16 @@ def versions_of(tx: Transaction, provider_arn: str, after: tuple[str, int] | Non
         config = config_of(version)
         if config is not None and config["CapacityProviderArn"] == provider_arn:
             yield version
+
+
+def check_room(tx: Transaction, latest: Version) -> None:
+    """That the provider of a function may have one version more. Raises FunctionVersionsPerCapacityProviderLimitExceededException."""
+    config = config_of(latest)
+    if config is None:
+        return
+    published = sum(version.number != 0 for version in versions_of(tx, config["CapacityProviderArn"]))
+    if published >= VERSIONS_MAX:
+        raise errors.too_many_versions(VERSIONS_MAX)
 
 
 def ceiling(function: Function, version: Version) -> int | None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
+from base64 import b64encode
 from typing import TYPE_CHECKING, Any
 
 from groundcloud.base.errors import AwsError
@@ -34,6 +36,20 @@ _NOT_IMPLEMENTED = {
     "AcceleratorConfig": "accelerators (AcceleratorConfig)",
 }
 _KEPT = ("VpcConfig", "KMSKeyArn", "TracingConfig", "SnapStart", "TenancyConfig", "ImageConfig", "CapacityProviderConfig")
+_NOT_CONFIGURED = frozenset(
+    [
+        "FunctionArn",
+        "CodeSize",
+        "LastModified",
+        "CodeSha256",
+        "Version",
+        "RevisionId",
+        "State",
+        "StateReason",
+        "StateReasonCode",
+        "LastUpdateStatus",
+    ]
+)
 DURABLE_DEFAULTS = {"RetentionPeriodInDays": 14, "ExecutionTimeout": 86_400}
 _BARE_JSON_LEVELS = {"ApplicationLogLevel": "INFO", "SystemLogLevel": "INFO"}
 
@@ -231,7 +247,14 @@ def document(name: FunctionName, function: Function, version: Version, *, qualif
             result["State"] = "Deactivated"
     if kept.get("KMSKeyArn"):
         result["KMSKeyArn"] = kept["KMSKeyArn"]
+    result["ConfigSha256"] = _digest(result)
     return result
+
+
+def _digest(document: dict[str, Any]) -> str:
+    """Of what the configuration says, whichever version says it. AWS does not tell how its own is made."""
+    said = {member: value for member, value in document.items() if member not in _NOT_CONFIGURED}
+    return b64encode(hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).digest()).decode()
 
 
 def _runtime_version(name: FunctionName, function: Function, version: Version) -> dict[str, Any] | None:

@@ -225,6 +225,25 @@ def capacity_provider_not_found(provider_arn: str) -> AwsError:
     return AwsError("ResourceNotFoundException", f"Capacity provider not found: {provider_arn}", fields=_USER)
 
 
+def too_many_versions(limit: int) -> AwsError:
+    return AwsError(
+        "FunctionVersionsPerCapacityProviderLimitExceededException",
+        f"The maximum number of function versions per capacity provider ({limit}) has been reached.",
+        fields=_USER,
+    )
+
+
+def too_many_providers(limit: int) -> AwsError:
+    return AwsError(
+        "CapacityProviderLimitExceededException", f"The maximum number of capacity providers ({limit}) has been reached.", fields=_USER
+    )
+
+
+def no_published_version() -> AwsError:
+    """The sentence is the model's."""
+    return AwsError("NoPublishedVersionException", "The function has no published versions available.", fields=_USER)
+
+
 def no_capacity_provider() -> AwsError:
     return AwsError(
         "AccessDeniedException",

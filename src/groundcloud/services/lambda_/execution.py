@@ -29,7 +29,7 @@ from groundcloud.runtime import (
 )
 from groundcloud.runtime.streaming import ResponseStream
 from groundcloud.services.lambda_ import capacity, concurrency, errors, images, lineage, logs, packages, phases, reclaiming, runtimes
-from groundcloud.services.lambda_.names import LATEST, PUBLISHED, PUBLISHED_NUMBER, FunctionName, number_of
+from groundcloud.services.lambda_.names import LATEST, PUBLISHED_NUMBER, FunctionName, number_of
 from groundcloud.services.lambda_.state import ALIASES, FUNCTIONS, VERSIONS, Function, Version
 from groundcloud.store import Transaction
 
@@ -307,7 +307,7 @@ def _published(tx: Transaction, name: FunctionName, function: Function) -> Versi
         )
     version = VERSIONS.get(tx, function.function_name, PUBLISHED_NUMBER)
     if version is None:
-        raise errors.function_not_found(f"{name.arn}:{PUBLISHED}")
+        raise errors.no_published_version()
     return version
 
 

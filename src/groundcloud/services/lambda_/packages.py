@@ -132,16 +132,26 @@ async def taken(call: Call, source: dict[str, Any], operation: str, image: Code 
 
 
 async def _take(call: Call, source: dict[str, Any], operation: str) -> Taken:
+    referenced = source.get("S3ObjectStorageMode") == "REFERENCE"
     if source.get("ZipFile") is not None:
+        if referenced:
+            raise errors.invalid_parameter("S3ObjectStorageMode REFERENCE is only supported for a deployment package in Amazon S3.")
         zip_file = source["ZipFile"]
         if not zip_file:
             raise errors.empty_zip()
         if len(zip_file) > UPLOAD_BYTES_MAX:
             raise errors.request_too_large(UPLOAD_BYTES_MAX, operation)
-        return await _keep(call, _once(zip_file))
+        return _marked(await _keep(call, _once(zip_file)), source)
     if source.get("S3Bucket") and source.get("S3Key"):
-        return await _keep(call, await _object(call, source))
+        version_id, body = await _object(call, source)
+        named = (source["S3Bucket"], source["S3Key"], version_id) if referenced else None
+        return _marked(await _keep(call, body), source, named)
     raise errors.invalid_parameter("Please provide a source for function code.")
+
+
+def _marked(package: Taken, source: dict[str, Any], referenced: tuple[str, str, str] | None = None) -> Taken:
+    package.code = package.code.replace(key_arn=source.get("SourceKMSKeyArn") or "", referenced=referenced)
+    return package
 
 
 async def _keep(call: Call, chunks: AsyncIterator[bytes]) -> Taken:
@@ -164,8 +174,8 @@ async def _keep(call: Call, chunks: AsyncIterator[bytes]) -> Taken:
     return Taken(content, Code(digest=content.digest, sha256=sha256, size_bytes=content.size_bytes, unpacked_bytes=unpacked_bytes))
 
 
-async def _object(call: Call, source: dict[str, Any]) -> AsyncIterator[bytes]:
-    """The object's content, read as the caller."""
+async def _object(call: Call, source: dict[str, Any]) -> tuple[str, AsyncIterator[bytes]]:
+    """The object's version and content, read as the caller."""
     params = {"Bucket": source["S3Bucket"], "Key": source["S3Key"]}
     if source.get("S3ObjectVersion"):
         params["VersionId"] = source["S3ObjectVersion"]
@@ -183,7 +193,7 @@ async def _object(call: Call, source: dict[str, Any]) -> AsyncIterator[bytes]:
             f"Error occurred while GetObject. S3 Error Code: {error.code}. S3 Error Message: {error.message}"
         ) from error
     body = answer["Body"]
-    return _once(body) if isinstance(body, bytes) else body  # type: ignore[no-any-return]
+    return answer.get("VersionId") or "", _once(body) if isinstance(body, bytes) else body
 
 
 async def _once(data: bytes) -> AsyncIterator[bytes]:

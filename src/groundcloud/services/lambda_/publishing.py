@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from groundcloud.base.errors import AwsError
 from groundcloud.runtime import UNPACKED_BYTES_MAX
-from groundcloud.services.lambda_ import errors, execution, packages, reclaiming, snapshots
+from groundcloud.services.lambda_ import capacity, errors, execution, packages, reclaiming, snapshots
 from groundcloud.services.lambda_.names import PUBLISHED, PUBLISHED_NUMBER, FunctionName, number_in
 from groundcloud.services.lambda_.state import (
     FUNCTIONS,
@@ -53,6 +53,7 @@ def publish(tx: Transaction, call: Call, function: Function, latest: Version, de
             # A description for the version alone makes no new one; one that $LATEST was given since does.
             if known == latest.description if known is not None else last.description == description:
                 return last
+    capacity.check_room(tx, latest)
     number = function.last_version + 1
     _name_packages(tx, call, latest)
     version = reclaiming.active(latest).replace(
@@ -75,6 +76,8 @@ def _publish_again(tx: Transaction, call: Call, latest: Version) -> Version:
     old = VERSIONS.get(tx, latest.function_name, PUBLISHED_NUMBER)
     if old is not None and _same(old, latest) and old.description == latest.description:
         return old
+    if old is None:
+        capacity.check_room(tx, latest)
     _name_packages(tx, call, latest)
     version = reclaiming.active(latest).replace(number=PUBLISHED_NUMBER, revision_id=call.new_id(), generation=call.token(16))
     VERSIONS.put(tx, version)
@@ -194,7 +197,15 @@ def source(call: Call, code: Code) -> dict[str, Any]:
     """FunctionCodeLocation."""
     if code.image is not None:
         return {"RepositoryType": "ECR", "ImageUri": code.image.image_uri, "ResolvedImageUri": code.image.resolved_uri}
-    return {"RepositoryType": "S3", "Location": location(call, code)}
+    return {"RepositoryType": "S3", "Location": location(call, code), "SourceKMSKeyArn": code.key_arn or None, **resolved(code)}
+
+
+def resolved(code: Code) -> dict[str, Any]:
+    """ResolvedS3Object, of a package that is referenced."""
+    if code.referenced is None:
+        return {}
+    bucket, key, version_id = code.referenced
+    return {"ResolvedS3Object": {"S3Bucket": bucket, "S3Key": key, "S3ObjectVersion": version_id or None}}
 
 
 def location(call: Call, code: Code) -> str:

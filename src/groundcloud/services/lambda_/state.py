@@ -48,7 +48,8 @@ class ImageUse(Record, kw_only=True):
 class Code(Record, kw_only=True):
     """The package of one version or layer version, as its record holds it. `sha256` is in base64, as AWS shows it.
 
-    Of an image `digest` is "", nothing of it is kept here, and `sha256` is the image's digest in hex.
+    Of an image `digest` is "", nothing of it is kept here, and `sha256` is the image's digest in hex. `key_arn` is SourceKMSKeyArn. `referenced`: bucket,
+    key and version of an object that S3ObjectStorageMode REFERENCE names, of which this is a copy all the same.
     """
 
     digest: str
@@ -56,6 +57,8 @@ class Code(Record, kw_only=True):
     size_bytes: int
     unpacked_bytes: int
     image: ImageUse | None = None
+    key_arn: str = ""
+    referenced: tuple[str, str, str] | None = None
 
 
 class Function(Record, kw_only=True):

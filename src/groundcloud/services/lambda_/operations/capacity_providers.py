@@ -31,6 +31,8 @@ def create_capacity_provider(call: Call, request: dict[str, Any]) -> dict[str, A
     provider_name = _provider_name(request)
     if PROVIDERS.has(call.tx, provider_name):
         raise errors.conflict(f"Capacity provider already exists: {provider_name}")
+    if sum(1 for _ in PROVIDERS.keys(call.tx)) >= capacity.PROVIDERS_MAX:
+        raise errors.too_many_providers(capacity.PROVIDERS_MAX)
     role_arn = request["PermissionsConfig"]["CapacityProviderOperatorRoleArn"]
     call.authorize("iam:PassRole", role_arn, {"iam:PassedToService": "lambda.amazonaws.com"})
     settings = {

@@ -151,6 +151,10 @@ def _document(name: FunctionName, function: Function, version: Version) -> dict[
 
 @operation()
 def list_functions(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    if request.get("MasterRegion") and request.get("FunctionVersion") != "ALL":
+        raise errors.invalid_parameter("FunctionVersion must be ALL when MasterRegion is specified.")
+    if request.get("MasterRegion"):
+        return {"Functions": []}  # replicas of Lambda@Edge, of which there are none
     if request.get("FunctionVersion") == "ALL":
         return _list_all_versions(call, request)
     limit = min(request.get("MaxItems") or ITEMS_MAX, ITEMS_MAX)

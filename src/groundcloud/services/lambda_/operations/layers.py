@@ -227,5 +227,6 @@ def _document(call: Call, place: tuple[str, str, str], version: LayerVersion) ->
             "Location": publishing.location(call, version.code),
             "CodeSha256": version.code.sha256,
             "CodeSize": version.code.size_bytes,
+            **publishing.resolved(version.code),
         },
     }
