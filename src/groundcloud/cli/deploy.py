@@ -23,6 +23,9 @@ POLL_S = 0.04
 STACK_NAME_MAX = 128
 SAVED_SHOWN_MAX = 3
 DONE = ("_COMPLETE", "_FAILED")
+_LAYER = re.compile(
+    r"lambda:GetLayerVersion on resource: arn:[^:]+:lambda:[^:]+:(\d{12}):layer:([\w-]+):\d+ because no resource-based policy"
+)
 TEMPLATES = ("template.yaml", "template.yml", "template.json")
 
 
