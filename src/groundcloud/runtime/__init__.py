@@ -25,8 +25,9 @@
 - Layers with /opt/extensions: the programs are started, an invocation ends when they have finished with it, and the end of a sandbox takes up to two
   seconds (`Sandbox.end`, which release, retire and sweep use; `kill` is immediate).
 - `Pool.acquire` raises `PoolFull`, `RuntimeNotAvailable`, `ZygoteFailed`. Concurrency limits are the caller's.
-- `resolve_runtime(identifier, strict=False)` says which interpreter is used, with a warning for the user where it is another version; strict: refuses,
-  saying how to get it. It asks interpreters for their version once: call it in a thread.
+- `resolve_runtime(identifier, strict=False, fetch=False)` says which interpreter is used, with a warning for the user where it is another version; strict:
+  refuses, saying how to get it; fetch: has uv, npm or pip bring the version that is not here (`provision.py`). It asks interpreters for their version
+  once: call it in a thread.
 - `PoolSettings.fetch_node_sdk=True` lets the pool fetch AWS's SDK for JavaScript with npm when the machine has none and a function imports
   it that does not bring it (it waits; its log says why if npm failed).
 - `pool.capabilities()` says what the sandboxes of this machine do without, and why; the pool warns of it once in its log, which `ground up` shows.
@@ -45,7 +46,7 @@ each connection: the sandbox's own user (a root server gives each one), else a p
 
 Missing: SnapStart of other languages, and of Python before 3.9; restore/next of the Runtime API; runtimes of Java, .NET, Ruby and go1.x; Node.js before
 8, whose functions run on a newer one. Version 2 of the SDK for JavaScript in a bundled file reaches the platform, but what it signs for others to
-use (getSignedUrl) names AWS's hosts. A template's threads do not live on in its forks. On the host's network a port that an extension listens on is the machine's: two sandboxes cannot both
+use (getSignedUrl) names AWS's hosts; what a function signs itself and sends with Node.js's global fetch, or from Python past boto3, goes to AWS's. A template's threads do not live on in its forks. On the host's network a port that an extension listens on is the machine's: two sandboxes cannot both
 have it. The runtime's process exits without running `atexit` functions, as on AWS without extensions. Control groups version 2 are used
 where delegated. Off Linux (macOS), as with `PoolSettings(plain=True)`: sandboxes are processes with limits (address space, open files, time), ended as a
 process group; they see the machine's files as the server's user, and the Runtime API answers every process of the machine.
