@@ -80,6 +80,8 @@ def correct(service: str, raw: dict[str, Any]) -> None:
     elif service == "s3control":
         # A bucket's ARN has neither region nor account. User Guide: "Using tags with S3 general purpose buckets".
         raw["shapes"]["S3ResourceArn"]["pattern"] = "arn:[^:]+:s3(express)?:.*"
+        # The model's pattern lets no ARN of a Multi-Region Access Point through, which is what its documentation asks for.
+        raw["shapes"]["MultiRegionAccessPointId"]["pattern"] = "^[a-zA-Z0-9\\:./-]{3,200}$"
 
 
 _S3_ROOTS = {

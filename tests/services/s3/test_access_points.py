@@ -226,5 +226,5 @@ def test_tags_by_arn(control: Any, s3: Any, bucket: str, point: dict[str, str], 
 def test_what_is_not_there_is_refused_by_name(control: Any, account: str) -> None:
     with pytest.raises(control.exceptions.ClientError, match="ListStorageLensConfigurations"):
         control.list_storage_lens_configurations(AccountId=account)
-    with pytest.raises(control.exceptions.ClientError, match="ListMultiRegionAccessPoints"):
-        control.list_multi_region_access_points(AccountId=account)
+    with pytest.raises(control.exceptions.ClientError, match="ListStorageLensGroups"):
+        control.list_storage_lens_groups(AccountId=account)

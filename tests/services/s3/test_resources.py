@@ -293,3 +293,29 @@ def test_a_stack_makes_buckets_in_the_namespace_of_its_account(cloud: Any, s3: A
     names = {bucket["Name"] for bucket in s3.list_buckets()["Buckets"]}
     assert {f"mine{suffix}", f"whole{suffix}"} <= names
     assert all(name.endswith(suffix) for name in names)
+
+
+@pytest.mark.usefixtures("names_below_localhost")
+def test_a_multi_region_access_point_of_a_stack(cloud: Any, s3: Any, client: Any, bucket: str, account: str) -> None:
+    statement = {"Effect": "Allow", "Principal": {"AWS": account}, "Action": "s3:GetObject"}
+    arn = {"Fn::Sub": f"arn:aws:s3::{account}:accesspoint/${{Point.Alias}}/object/*"}
+    resources = {
+        "Point": {"Type": "AWS::S3::MultiRegionAccessPoint", "Properties": {"Name": "mine", "Regions": [{"Bucket": bucket}]}},
+        "Policy": {
+            "Type": "AWS::S3::MultiRegionAccessPointPolicy",
+            "Properties": {
+                "MrapName": {"Ref": "Point"},
+                "Policy": {"Version": "2012-10-17", "Statement": [{**statement, "Resource": arn}]},
+            },
+        },
+    }
+    outputs = {"Alias": {"Value": {"Fn::GetAtt": ["Point", "Alias"]}}}
+    made = stack(cloud, {"Resources": resources, "Outputs": outputs})
+    assert made["StackStatus"] == "CREATE_COMPLETE", made
+    (output,) = made["Outputs"]
+    s3.put_object(Bucket=output["OutputValue"], Key="k", Body=b"1")
+    assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"1"
+    control = client("s3control")
+    assert control.get_multi_region_access_point_policy(AccountId=account, Name="mine")["Policy"]["Established"]["Policy"]
+    cloud.delete_stack(StackName="s")
+    assert control.list_multi_region_access_points(AccountId=account)["AccessPoints"] == []

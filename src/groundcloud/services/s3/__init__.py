@@ -1,11 +1,11 @@
-"""Amazon S3: general-purpose buckets with objects, versions, multipart uploads, encryption, listings, policies, ACLs, access points, notifications, website
+"""Amazon S3: general-purpose buckets with objects, versions, multipart uploads, encryption, listings, policies, ACLs, access points (of one region and of several), notifications, website
 hosting, form uploads, object lock, lifecycle, archives, replication, inventory, access logs and SelectObjectContent; and S3 Control beside it.
 
 All content rests encrypted: under the server's key (SSE-S3), the customer's (SSE-C), or a data key of KMS (SSE-KMS, DSSE-KMS). Differs: SSE-C is taken
 without TLS; an aws:fsx or aws:backup bucket default is refused.
 Differs: a bucket answers at any endpoint; a signature for another region than its own is told the right one, as at the bucket's own endpoint of AWS.
 Kept and given back without effect: acceleration, analytics, metrics, intelligent tiering.
-Missing: Object Lambda, directory buckets, multi-region access points, metadata tables, MFA delete; each is refused by name.
+Missing: Object Lambda, directory buckets, metadata tables, access grants, Storage Lens, MFA delete; each is refused by name.
 """
 
 from groundcloud.kernel.call import Call

@@ -129,8 +129,6 @@ def find(tx: Transaction, name: str, region: str) -> AccessPoint | None:
     """The point that stands where a bucket's name may; None where the name is no point's. Raises NoSuchAccessPoint, InvalidAccessPointAliasError."""
     if name.startswith("arn:"):
         match = _ARN.fullmatch(name)
-        if name.endswith(".mrap"):
-            raise errors.refused("multi-region access points")
         if match is None:
             raise errors.invalid_argument("Invalid ARN", "Bucket", name)
         point = POINTS.get(tx, match[2], match[1], match[3])
@@ -148,6 +146,10 @@ def find(tx: Transaction, name: str, region: str) -> AccessPoint | None:
 
 def bucket_of(tx: Transaction, name: str, region: str) -> Bucket | None:
     """The bucket behind a point's name, as seen through the point. Raises as `find`, and NoSuchBucket where it is gone."""
+    if name.endswith(".mrap"):
+        from groundcloud.services.s3 import multi_region
+
+        return multi_region.bucket_of(tx, re.split("[/:]", name)[-1], region)
     point = find(tx, name, region)
     if point is None:
         return None

@@ -470,3 +470,63 @@ class AccessPointResource(ResourceType):
 def _created_point(name: str, arn: str, alias: str, wanted: Document) -> Created:
     origin = "VPC" if "VpcConfiguration" in wanted else "Internet"
     return Created(name, {"Arn": arn, "Alias": alias, "Name": name, "NetworkOrigin": origin})
+
+
+@resource_type("AWS::S3::MultiRegionAccessPoint")
+class MultiRegionAccessPointResource(ResourceType):
+    properties = {"Name", "PublicAccessBlockConfiguration", "Regions"}
+    required = {"Regions"}
+    replaces = {"Name", "PublicAccessBlockConfiguration", "Regions"}
+
+    async def create(self, call: Call, resource: ResourceRequest) -> Created:
+        wanted = resource.properties
+        name = wanted.get("Name") or resource.generated_name(50, lower=True)
+        details: Document = {"Name": name, "Regions": wanted["Regions"]}
+        shape = "PublicAccessBlockConfiguration"
+        if shape in wanted:
+            details["PublicAccessBlock"] = coerced(model.load("s3control").shapes, shape, wanted[shape])
+        await self._ask(call, "CreateMultiRegionAccessPoint", details)
+        return await self._made(call, name)
+
+    async def update(self, call: Call, resource: ResourceRequest) -> Created:
+        return await self._made(call, resource.physical_id)
+
+    async def delete(self, call: Call, resource: ResourceRequest) -> None:
+        try:
+            await self._ask(call, "DeleteMultiRegionAccessPoint", {"Name": resource.physical_id})
+        except AwsError as error:
+            if error.code != "NoSuchMultiRegionAccessPoint":
+                raise
+
+    async def _ask(self, call: Call, operation: str, details: Document) -> None:
+        await call.request("s3control", operation, {"AccountId": call.account, "ClientToken": call.new_id(), "Details": details})
+
+    async def _made(self, call: Call, name: str) -> Created:
+        from groundcloud.wire.timestamps import iso8601
+
+        named = {"AccountId": call.account, "Name": name}
+        point = (await call.request("s3control", "GetMultiRegionAccessPoint", named))["AccessPoint"]
+        return Created(name, {"Alias": point["Alias"], "CreatedAt": iso8601(point["CreatedAt"])})
+
+
+@resource_type("AWS::S3::MultiRegionAccessPointPolicy")
+class MultiRegionAccessPointPolicyResource(ResourceType):
+    properties = {"MrapName", "Policy"}
+    required = {"MrapName", "Policy"}
+    replaces = {"MrapName"}
+
+    async def create(self, call: Call, resource: ResourceRequest) -> Created:
+        document = resource.properties["Policy"]
+        details = {
+            "Name": resource.properties["MrapName"],
+            "Policy": document if isinstance(document, str) else json.dumps(document),
+        }
+        request = {"AccountId": call.account, "ClientToken": call.new_id(), "Details": details}
+        await call.request("s3control", "PutMultiRegionAccessPointPolicy", request)
+        return Created(details["Name"])
+
+    async def update(self, call: Call, resource: ResourceRequest) -> Created:
+        return await self.create(call, resource)
+
+    async def delete(self, call: Call, resource: ResourceRequest) -> None:
+        """As on AWS, the policy stays with its point until that goes."""
