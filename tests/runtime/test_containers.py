@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import os
+import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -206,3 +208,76 @@ def test_an_image_is_described_with_or_without_a_digest_of_its_manifest() -> Non
     pushed = b'[{"Id": "sha256:aa", "RepoDigests": ["r/i@sha256:bb"], "Config": {"Entrypoint": ["/e"]}}]'
     assert _described(pushed) == Image(image_id="sha256:aa", digest="bb", architecture="", entry_point=("/e",))
     assert _described(b"[]") is None
+
+
+ROOTLESS = """
+import asyncio, json, sys
+from pathlib import Path
+from groundcloud.runtime import *
+from groundcloud.runtime.container import ContainerFunctionSpec
+from groundcloud.runtime.engines import ContainerSpec
+from groundcloud.runtime.memory import state
+async def main():
+    pool = Pool()
+    assert (await pool.containers.engine()).rootless
+    for name, network in (("plain", "host"), ("extended", "host"), ("plain", "isolated")):
+        image = await pool.containers.image(f"localhost/rootless:{name}")
+        extensions = await pool.containers.extensions(image.image_id)
+        container = ContainerSpec(image_id=image.image_id, arguments=("/bootstrap",), extensions=extensions)
+        spec = ContainerFunctionSpec(key=name + network, runtime="", handler="", code_path=Path("/"), timeout_s=20, network=network,
+            endpoint_url="http://127.0.0.1:4566", container=container)
+        sandbox = await pool.acquire(spec)
+        kinds = [(await sandbox.invoke(Invocation(request_id=str(n), payload=b"{}"))).kind for n in (1, 2)]
+        users = {line.split()[1] for pid in [sandbox.pid] for line in open(f"/proc/{pid}/status") if line.startswith("Uid")}
+        pool.release(sandbox)
+        for _ in range(100):
+            if stopped := sandbox.frozen and state(sandbox.pid) == "T":
+                break
+            await asyncio.sleep(0.05)
+        sandbox = await pool.acquire(spec)
+        kinds.append((await sandbox.invoke(Invocation(request_id="3", payload=b"{}"))).kind)
+        late = await sandbox.invoke(Invocation(request_id="4", payload=b'"exit"'))
+        print(json.dumps([name, network, len(extensions), kinds, stopped, late.kind, users.isdisjoint({"0", "65534"})]))
+        pool.release(sandbox)
+    await pool.close()
+asyncio.run(main())
+"""
+
+
+@pytest.mark.slow
+def test_containers_run_under_a_podman_without_root(engine: images.Engine, tmp_path: Path) -> None:
+    """In a mount namespace that gives nobody subordinate users."""
+    needed = ("podman", "setpriv", "unshare", "newuidmap", "/usr/bin/python3.11")
+    if os.geteuid() != 0 or any(shutil.which(name) is None for name in needed):
+        pytest.skip(f"needs root and {needed}")
+    directory = Path(tempfile.mkdtemp(dir="/tmp"))
+    try:
+        for name, extensions in (("plain", ()), ("extended", ("one", "two"))):
+            engine.archived(directory / f"{name}.tar", "runtime", *extensions).chmod(0o644)
+        (directory / "server.py").write_text(ROOTLESS)
+        (directory / "subordinates").write_text("nobody:200000:65536\n")
+        (directory / "containers.conf").write_text(Path(os.environ.get("CONTAINERS_CONF", os.devnull)).read_text())
+        for name in ("home", "run"):
+            (directory / name).mkdir(mode=0o700)
+            os.chown(directory / name, 65534, 65534)
+        directory.chmod(0o755)
+        script = f"""
+        mount --bind {directory}/subordinates /etc/subuid && mount --bind {directory}/subordinates /etc/subgid
+        cd {directory} && exec setpriv --reuid=65534 --regid=65534 --clear-groups env -i PATH=/usr/sbin:/usr/bin:/bin HOME={directory}/home \\
+            TMPDIR={directory}/run XDG_RUNTIME_DIR={directory}/run CONTAINERS_CONF={directory}/containers.conf GROUND_CONTAINER_ENGINE=podman \\
+            PYTHONPATH={Path(__file__).parents[2] / "src"} sh -c '
+            for name in plain extended; do podman import -q $name.tar localhost/rootless:$name || exit 3; done
+            /usr/bin/python3.11 server.py; podman ps -aq | wc -l; podman system migrate; podman unshare rm -rf home/.local'
+        """
+        out = subprocess.run(["unshare", "-m", "sh", "-c", script], capture_output=True, text=True, timeout=120)
+        if out.returncode == 3:
+            pytest.skip(out.stderr)
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+    answers = [line for line in out.stdout.splitlines() if line.startswith("[") or line.isdecimal()]
+    assert answers == [
+        '["plain", "host", 0, ["ok", "ok", "ok"], true, "exit", true]',
+        '["extended", "host", 2, ["ok", "ok", "ok"], true, "exit", true]',
+        '["plain", "isolated", 0, ["ok", "ok", "ok"], true, "exit", true]',
+        "0",
+    ], out.stderr

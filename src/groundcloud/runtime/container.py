@@ -20,7 +20,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from groundcloud.runtime import control_groups, launch, memory, peers
 from groundcloud.runtime.endings import error_payload
@@ -31,10 +31,11 @@ from groundcloud.runtime.interpreters import RuntimeChoice
 from groundcloud.runtime.process_tree import CONTINUE, SHUT_DOWN, STOP
 from groundcloud.runtime.sandbox import Sandbox
 
-_ROOTLESS_USER = "993:990"  # AWS: sbx_user1051
+_SHARED_USER = "993:990"  # AWS: sbx_user1051
 _REMOVE_AGAIN_S = 0.1
 _REMOVE_S_MAX = 20.0
 _LOG_LAG_S = 0.02  # of an engine that carries the output through its daemon
+_SIGNALS = 64
 _CANNOT_EXECUTE, _NOT_FOUND, _ENGINE_FAILED = 126, 127, 125
 _OF_THE_IMAGE = frozenset(("LANG", "TZ", "PATH", "LD_LIBRARY_PATH", "LAMBDA_TASK_ROOT", "LAMBDA_RUNTIME_DIR"))
 _NO_RUNTIME = RuntimeChoice(Path(sys.executable), "", None, True, "provided")
@@ -46,6 +47,13 @@ class ContainerFunctionSpec(FunctionSpec):
     """One version of a function that is an image. `runtime`, `handler` and `code_path` say nothing."""
 
     container: ContainerSpec
+
+
+class ContainerUser(NamedTuple):
+    """Whom no other process is: as the container sees him, and as this machine does."""
+
+    inside: int
+    here: int
 
 
 class ContainerTree:
@@ -138,7 +146,7 @@ class ContainerTree:
         if before is not None:
             await asyncio.wait([before])
         if not self.ended:
-            await self._engine.set_paused(self._name, paused=paused)
+            await self._engine.set_paused(self._name, self.processes(self.pid) if self.pid else (), paused=paused)
 
     async def _remove(self) -> None:
         """Again until it is gone: it may not be there yet."""
@@ -160,12 +168,12 @@ class ContainerSandbox(Sandbox):
         engine: Engine,
         name: str,
         directory: Path,
-        container_uid: int | None,
+        user: ContainerUser | None,
         wall_ms: Callable[[], int],
         log_rate: int,
     ) -> None:
         super().__init__(spec, start, sandbox_id, wall_ms=wall_ms, log_rate=log_rate, speaks_api=True)
-        self._engine, self._name, self._container_uid = engine, name, container_uid
+        self._engine, self._name, self._user = engine, name, user
         self._image = spec.container
         pid_file = directory / f"{name}.pid" if engine.is_podman and not engine.remote else None
         self._pid_file = pid_file
@@ -192,13 +200,13 @@ class ContainerSandbox(Sandbox):
         try:
             process = await self._begin_container(self._image, self._variables(start), self._log_end)
         except OSError as error:
-            self._release()
+            await self._release()
             self.start_failed(str(error))
             return
         finally:
             os.close(self._log_end)
         status = await process.wait()
-        self._release()
+        await self._release()
         self._note_start(status)
         self._container.status = _status_words(status)
         self.close()
@@ -215,7 +223,7 @@ class ContainerSandbox(Sandbox):
             image,
             variables,
             network=network,
-            user=_ROOTLESS_USER if self._container_uid is None else f"{self._container_uid}:{self._container_uid}",
+            user=_SHARED_USER if self._user is None else f"{self._user.inside}:{self._user.inside}",
             memory_mb=self.spec.memory_mb,
             ephemeral_mb=self.spec.ephemeral_mb,
             pid_file=self._pid_file,
@@ -270,14 +278,19 @@ class ContainerSandbox(Sandbox):
         self._listen_inside([socket.socket(fileno=fd) for fd in descriptors])
         return f"ns:/proc/{pid}/ns/net"
 
-    def _release(self) -> None:
-        if self._holder is not None and self._holder.returncode is None:
-            self._holder.kill()
+    async def _release(self) -> None:
+        """Ends the process that holds the network."""
+        if self._holder is not None and self._holder.stdin is not None:
+            self._holder.stdin.close()
+            if self._holder.returncode is None:
+                self._holder.kill()
+            await self._holder.wait()
 
     def _is_own(self, connection: socket.socket) -> bool:
         if self._engine.remote:
             return True
-        return peers.belongs(connection, uid=self._container_uid, pid=self._container.pid, processes=self._container.processes)
+        uid = self._user.here if self._user is not None else None
+        return peers.belongs(connection, uid=uid, pid=self._container.pid, processes=self._container.processes)
 
     def _stopped_processes(self) -> list[int]:
         return self._container.processes(self.pid) if self._container.stops_by_signal else []
@@ -350,7 +363,7 @@ class ContainerWithExtensions(ContainerSandbox):
             os.close(self._log_end)
             os.close(self._extensions_end)
         await self._until_the_end(running, first)
-        self._release()
+        await self._release()
         self.close()
 
     @property
@@ -361,8 +374,7 @@ class ContainerWithExtensions(ContainerSandbox):
     async def _is_there(self, running: dict[asyncio.Task[int], str]) -> bool:
         """Waits until something can be brought into the container; False if it ended before."""
         while not any(task.done() for task in running) and not self._kill_wanted:
-            if pid := await self._engine.pid(self._name):
-                self._container.pid = pid
+            if await self._engine.is_running(self._name):
                 return True
         return False
 
@@ -418,7 +430,7 @@ def _end_of(process: asyncio.subprocess.Process) -> asyncio.Task[int]:
 
 
 def _status_words(status: int) -> bytes:
-    return b"signal %d" % (status - 128) if status > 128 else b"exit %d" % status
+    return b"signal %d" % (status - 128) if 128 < status <= 128 + _SIGNALS else b"exit %d" % status
 
 
 def _done(future: asyncio.Future[None]) -> None:

@@ -14,15 +14,12 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from groundcloud.runtime.container import ContainerFunctionSpec, ContainerSandbox, ContainerWithExtensions
+from groundcloud.runtime.container import ContainerFunctionSpec, ContainerSandbox, ContainerUser, ContainerWithExtensions
 from groundcloud.runtime.engines import Engine, EngineMissing, Image, find
 from groundcloud.runtime.function import SandboxStart
 from groundcloud.runtime.interpreters import RuntimeNotAvailable
 
 _PREFIX = "ground-container-"
-# Above what the pool gives to sandboxes of its own.
-_UID_BASE, _UID_COUNT = 0x7110_0000, 65536
-LAST_UID = _UID_BASE + _UID_COUNT - 1
 
 
 class Containers:
@@ -35,7 +32,7 @@ class Containers:
         self._pool = secrets.token_hex(3) + "n"  # a process may have more than one
         self._numbers = itertools.count(1)
         # Another server of the machine begins elsewhere.
-        self._users = (_UID_BASE + number % _UID_COUNT for number in itertools.count(secrets.randbelow(_UID_COUNT)))
+        self._users = itertools.count(secrets.randbelow(65536))
         self._directory: Path | None = None
         self._extensions: dict[str, tuple[str, ...]] = {}
         self._background: set[asyncio.Task[None]] = set()
@@ -71,9 +68,11 @@ class Containers:
         name = f"{self._server}{self._pool}{next(self._numbers)}"
         if self._directory is None:
             self._directory = Path(tempfile.mkdtemp(prefix=self._server))
-        uid = None if engine.rootless or engine.remote else next(self._users)
+        inside, here, count = engine.users
+        number = next(self._users) % count if count else 0
+        user = ContainerUser(inside + number, here + number) if count and not engine.remote else None
         made = ContainerWithExtensions if spec.container.extensions else ContainerSandbox
-        sandbox = made(spec, start, sandbox_id, engine=engine, name=name, directory=self._directory, container_uid=uid, **options)
+        sandbox = made(spec, start, sandbox_id, engine=engine, name=name, directory=self._directory, user=user, **options)
         sandbox.open()
         self._keep(sandbox.run(start))
         return sandbox

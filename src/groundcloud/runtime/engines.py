@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import resource
 import shutil
 import sys
 import tarfile
@@ -27,6 +28,9 @@ _MB_PER_CPU = 1769
 _SHARES_PER_CPU = 1024
 _SHARES_MIN = 2
 _ECR = ".dkr.ecr."
+# Above what the pool gives to sandboxes of its own.
+OWN_USERS = (0x7110_0000, 0x7110_0000, 65536)
+_USERS_OF_IMAGES = 1000
 _EXTENSIONS = "/opt/extensions"
 _TAR_BYTES_MAX = 2 * 1024**3
 # What the engine's own command would heed: their values are given by argument, not through its environment.
@@ -89,6 +93,8 @@ class Engine:
     memory_limits: bool
     cpu_limits: bool
     process_limits: bool
+    users: tuple[int, int, int] = (0, 0, 0)
+    """Of which each container has one to itself: the first as containers see it, the first as this machine does, and how many. None: all share one."""
 
     @property
     def is_podman(self) -> bool:
@@ -127,13 +133,22 @@ class Engine:
     async def remove(self, *names: str) -> bool:
         """Ends them, whatever they do. False if one of them is not there (yet)."""
         for start in range(0, len(names), 50):
+            if self.is_podman:  # whose removal would wait ten seconds for an end in peace
+                await _ask(self.path, "kill", *names[start : start + 50])
             status, _, _ = await _ask(self.path, "rm", "--force", *names[start : start + 50])
             if status != 0:
                 return False
         return True
 
-    async def set_paused(self, name: str, *, paused: bool) -> None:
-        await _ask(self.path, "pause" if paused else "unpause", name)
+    async def set_paused(self, name: str, pids: Sequence[int], *, paused: bool) -> None:
+        """Without root and with control groups of version 1 Podman cannot; then its `pids` are sent signals by who is root in its user namespace."""
+        status, _, _ = await _ask(self.path, "pause" if paused else "unpause", name)
+        if status != 0 and self.is_podman and self.rootless and not self.remote and pids:
+            await _ask(self.path, "unshare", "kill", "-STOP" if paused else "-CONT", *map(str, pids))
+
+    async def is_running(self, name: str) -> bool:
+        _, out, _ = await _ask(self.path, "inspect", "--format", "{{.State.Running}}", name)
+        return out.strip() == b"true"
 
     async def pid(self, name: str) -> int:
         """Of its first process, 0 where that cannot be told."""
@@ -159,14 +174,15 @@ class Engine:
         """
         entry, *rest = container.arguments
         words = [self.path, "run", "--rm", "--pull=never", f"--name={name}", f"--network={network}", f"--user={user}"]
-        words += [f"--ulimit=nofile={_FILES_MAX}:{_FILES_MAX}"]
-        if not self.rootless:
-            words += [f"--ulimit=nproc={_PROCESSES_MAX}:{_PROCESSES_MAX}"]  # counted by user, who is the container's own
+        words += [f"--ulimit=nofile={_FILES_MAX}:{_FILES_MAX}", "--ulimit=core=0:0"]
+        if self.users[2] and not self.remote:
+            processes = _allowed_processes()
+            words += [f"--ulimit=nproc={processes}:{processes}"]  # counted by user, who is the container's own
         words += [
             "--cap-drop=ALL",
             "--security-opt=no-new-privileges",
             "--read-only",
-            f"--tmpfs=/tmp:rw,exec,mode=1777,size={ephemeral_mb}m",
+            f"--tmpfs=/tmp:rw,exec,mode=1777,size={ephemeral_mb}m{',notmpcopyup' if self.is_podman else ''}",
         ]
         if self.is_podman:
             words += ["--read-only-tmpfs=false", "--http-proxy=false"]
@@ -222,6 +238,9 @@ async def find() -> Engine:
         if not engine.is_podman and engine.rootless:
             tried.append("docker: it runs without root, and its containers cannot reach the Runtime API of this server")
             continue
+        if not engine.remote and bool((known.get("host") or {}).get("security", {}).get("rootless")) and not engine.users[2]:
+            tried.append("podman: this user has no subordinate users, as whom functions would run (see subuid(5))")
+            continue
         return engine
     raise EngineMissing("; ".join(tried))
 
@@ -246,6 +265,7 @@ def _podman(path: str, host: Mapping[str, Any]) -> Engine:
         name="podman",
         path=path,
         rootless=rootless or not _owns_users(),
+        users=_subordinates(host) if rootless else OWN_USERS if _owns_users() else (0, 0, 0),
         remote=bool(host.get("serviceIsRemote")) or sys.platform != "linux",
         memory_limits="memory" in controllers,
         cpu_limits="cpu" in controllers,
@@ -262,7 +282,22 @@ def _docker(path: str, known: Mapping[str, Any]) -> Engine:
         memory_limits=bool(known.get("MemoryLimit")),
         cpu_limits=bool(known.get("CPUShares")),
         process_limits=bool(known.get("PidsLimit")),
+        users=OWN_USERS,
     )
+
+
+def _subordinates(host: Mapping[str, Any]) -> tuple[int, int, int]:
+    """The largest range of users of a Podman without root; the first of them are for what an image says of itself."""
+    found = [
+        (int(part["container_id"]) + _USERS_OF_IMAGES, int(part["host_id"]) + _USERS_OF_IMAGES, int(part["size"]) - _USERS_OF_IMAGES)
+        for part in (host.get("idMappings") or {}).get("uidmap") or ()
+    ]
+    return max((users for users in found if users[2] > 0), key=lambda users: users[2], default=(0, 0, 0))
+
+
+def _allowed_processes() -> int:
+    hard = resource.getrlimit(resource.RLIMIT_NPROC)[1]
+    return _PROCESSES_MAX if hard == resource.RLIM_INFINITY else min(_PROCESSES_MAX, hard)
 
 
 def _owns_users() -> bool:

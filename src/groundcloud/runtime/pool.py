@@ -15,8 +15,9 @@ from pathlib import Path
 
 from groundcloud.runtime import launch, memory, node_sdk, python_sdk
 from groundcloud.runtime.container import ContainerFunctionSpec
-from groundcloud.runtime.containers import LAST_UID, Containers
+from groundcloud.runtime.containers import Containers
 from groundcloud.runtime.control_groups import ControlGroups
+from groundcloud.runtime.engines import OWN_USERS
 from groundcloud.runtime.function import MEMORY_SHARE, FunctionSpec, PoolSettings, PrepareStart, SandboxStart
 from groundcloud.runtime.interpreters import RuntimeChoice, RuntimeNotAvailable, resolve_runtime
 from groundcloud.runtime.metadata_wall import NEEDS_ROOT, MetadataWall
@@ -64,7 +65,7 @@ class Pool:
         self._own_users = len(users) > 1  # each sandbox has one
         self._users_taken: set[int] = set()
         self._said_missing: set[str] = set()
-        self._metadata_wall = MetadataWall(_UID_BASE, LAST_UID)
+        self._metadata_wall = MetadataWall(_UID_BASE, OWN_USERS[0] + OWN_USERS[2] - 1)
         self._templates = Templates(self._start_template)
         self._sdk = node_sdk.Supply()
         self._lacks: dict[Path, str] = {}

@@ -150,13 +150,16 @@ class Engine:
             pytest.skip("no compiler that links statically")
         return program
 
-    def compiled(self, reference: str, built: str, *extensions: str) -> str:
-        """An image of BOOTSTRAP alone, or with EXTENSION under those names; its digest as AWS shows it."""
-        archive = self.directory / f"{built}.tar"
+    def archived(self, archive: Path, built: str, *extensions: str) -> Path:
         with tarfile.open(archive, "w") as tar:
             tar.add(self.program(built, BOOTSTRAP), "bootstrap", filter=_readable)
             for name in extensions:
                 tar.add(self.program("extension", EXTENSION), f"opt/extensions/{name}", filter=_readable)
+        return archive
+
+    def compiled(self, reference: str, built: str, *extensions: str) -> str:
+        """An image of BOOTSTRAP alone, or with EXTENSION under those names; its digest as AWS shows it."""
+        archive = self.archived(self.directory / f"{built}.tar", built, *extensions)
         return self.imported(archive, reference, 'ENTRYPOINT ["/bootstrap"]', 'CMD ["of-the-image"]', "WORKDIR /tmp")
 
     def imported(self, archive: Path, reference: str, *changes: str) -> str:
