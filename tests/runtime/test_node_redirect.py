@@ -117,6 +117,16 @@ def test_what_is_not_the_platforms_goes_where_it_was_sent(ask: Any, host: str, h
         assert ask({"way": way, "host": host, "path": "/", "headers": headers}) == f"out to {host}"
 
 
+ANSWER = "/?Action=RecordHandlerProgress&BearerToken=x"
+
+
+@pytest.mark.parametrize("way", ["options", "address", "hostname"])
+def test_the_answer_of_a_custom_resource_reaches_the_platform_whatever_its_code_takes_for_granted(ask: Any, way: str) -> None:
+    event = {"way": way, "host": "127.0.0.1", "port": 443, "path": ANSWER, "method": "POST", "headers": {"content-type": ""}}
+    assert ask(event) == ["POST" if way == "options" else "GET", "127.0.0.1", ANSWER, "body" if way == "options" else ""]
+    assert "ECONNREFUSED" in ask({**event, "path": "/?Action=Other"})
+
+
 def test_without_the_platforms_address_nothing_is_redirected(house: Any) -> None:
     spec = node(house, SOURCE, environment={"AWS_ACCESS_KEY_ID": KEY})
     event = {"way": "options", "host": "sqs.us-east-1.amazonaws.com", "path": "/", "headers": {"Authorization": SIGNED}}

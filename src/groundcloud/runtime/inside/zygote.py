@@ -14,7 +14,7 @@ import signal
 import sys
 from typing import Any
 
-from . import holes, landlock, linux, program, python_runtime, root, sandbox, sdk, seccomp, small_init
+from . import answers, holes, landlock, linux, program, python_runtime, root, sandbox, sdk, seccomp, small_init
 from .control import Control
 
 CONTROL_FD = 3
@@ -106,6 +106,7 @@ def _preload(packages: list[str], standard: list[str]) -> tuple[frozenset[str], 
         except ImportError:
             continue
     sdk.warm()
+    answers.install()
     third_party = frozenset(os.path.basename(p).partition(".")[0] for p in packages if not p.endswith(".dist-info"))
     preloaded = frozenset(name.partition(".")[0] for name in set(sys.modules) - own)
     return preloaded - {"__main__", "_groundcloud", "__mp_main__"}, third_party & preloaded

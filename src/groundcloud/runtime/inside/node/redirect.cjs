@@ -3,12 +3,14 @@
  *
  * For what knows no AWS_ENDPOINT_URL and cannot be told: version 2 of the SDK in a bundled file, signers of other makers. The path and the Host header
  * stay, so that the signature holds and the platform knows the service. Requests that are not signed, or with other keys, go where they are sent.
+ * The answers of custom resources come to the platform as well when their code takes HTTPS and port 443 for granted. Python: answers.py.
  */
 "use strict";
 
 const { URL, URLSearchParams } = require("url");
 
 const AWS = /(?:^|\.)amazonaws\.com(?:\.cn)?$/i;
+const ANSWER = "/?Action=RecordHandlerProgress&";
 const DEFAULT_PORTS = new Set(["", "80", "443"]);
 
 let done = false;
@@ -27,7 +29,7 @@ function install() {
     const request = module.request;
     module.request = function (...given) {
       const options = readOptions(given);
-      if (!isOurs(options)) return request.apply(this, given);
+      if (!isOurs(options) && !isAnswer(options, target)) return request.apply(this, given);
       return send(redirected(options, target, module === there), given.find((one) => typeof one === "function"));
     };
     module.get = function (...given) {
@@ -60,6 +62,14 @@ function isOurs(options) {
   if (signature) return signature.includes(`Credential=${key}/`) || signature.startsWith(`AWS ${key}:`);
   const query = new URLSearchParams(String(options.path).split("?")[1]);
   return query.get("AWSAccessKeyId") === key || String(query.get("X-Amz-Credential")).startsWith(`${key}/`);
+}
+
+function isAnswer(options, platform) {
+  return String(options.path).startsWith(ANSWER) && hostOf(options) === platform.hostname;
+}
+
+function hostOf({ hostname, host }) {
+  return hostname ? String(hostname) : String(host).replace(/:\d+$/, "");
 }
 
 /** Headers by their names, which may be given as an object or as a list of names and values in turn. */
