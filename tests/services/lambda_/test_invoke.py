@@ -242,3 +242,32 @@ def test_many_at_once_each_get_their_own_answer(function: Callable[..., str], cl
     with ThreadPoolExecutor(10) as many:
         answers = list(many.map(lambda n: json.loads(one.invoke(FunctionName=name, Payload=str(n).encode())["Payload"].read()), range(40)))
     assert answers == [2 * n for n in range(40)]
+
+
+_VALUES = "(JSON String, Number, Array, Object or token 'null', 'true' or 'false')"
+
+
+@pytest.mark.parametrize(
+    ("payload", "reason", "line", "column"),
+    [
+        (b"Hello World", f"Unrecognized token 'Hello': was expecting {_VALUES}", 1, 6),
+        (b"{a: 1}", "Unexpected character ('a' (code 97)): was expecting double-quote to start field name", 1, 3),
+        (b"'a'", f"Unexpected character (''' (code 39)): expected a valid value {_VALUES}", 1, 2),
+        (b'{"a": 1\n "b": 2}', "Unexpected character ('\"' (code 34)): was expecting comma to separate Object entries", 2, 3),
+        (b"[1 2]", "Unexpected character ('2' (code 50)): was expecting comma to separate Array entries", 1, 5),
+        (b'{"a" 1}', "Unexpected character ('1' (code 49)): was expecting a colon to separate field name and value", 1, 7),
+        (b'{"a": ', "Unexpected end-of-input", 1, 7),
+        (b"  ", "No content to map due to end-of-input", 1, 1),
+        (b'{"a": "\xff"}', "Invalid UTF-8 start byte 0xff", 1, 8),
+    ],
+)
+def test_a_payload_that_is_no_json_is_refused_where_it_stops_being_one(
+    function: Callable[..., str], lambda_: Any, payload: bytes, reason: str, line: int, column: int
+) -> None:
+    with pytest.raises(ClientError) as refused:
+        lambda_.invoke(FunctionName=function(ECHO), Payload=payload)
+    place = f"[Source: REDACTED (`StreamReadFeature.INCLUDE_SOURCE_IN_LOCATION` disabled); line: {line}, column: {column}]"
+    assert refused.value.response["Error"] == {
+        "Code": "InvalidRequestContentException",
+        "Message": f"Could not parse request body into json: Could not parse payload into json: {reason}\n at {place}",
+    }

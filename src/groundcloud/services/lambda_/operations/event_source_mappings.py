@@ -15,6 +15,9 @@ from groundcloud.services.lambda_.stream_sources import stream_of
 from groundcloud.store import Transaction
 
 ITEMS_MAX = 100
+RECORD_AGE_S_MIN = 60
+"""AWS: "Processing records from Kinesis", MaximumRecordAgeInSeconds: "-1, minimum 60 seconds"."""
+
 BATCH_SIZE_MAX = {"sqs": 10_000, "dynamodb": 10_000, "kinesis": 10_000}
 FIFO_BATCH_SIZE_MAX = 10
 PROVISIONED_POLLERS = {"MinimumPollers": 2, "MaximumPollers": 200}
@@ -33,6 +36,7 @@ _STREAM: dict[str, Any] = {
     "TumblingWindowInSeconds": 0,
     "DestinationConfig": {"OnFailure": {}},
     "MetricsConfig": None,
+    "KMSKeyArn": None,
 }
 
 # Members of the request that are kept under their own names, by source, with their defaults.
@@ -45,6 +49,7 @@ _SETTINGS: dict[str, dict[str, Any]] = {
         "ScalingConfig": None,
         "ProvisionedPollerConfig": None,
         "MetricsConfig": None,
+        "KMSKeyArn": None,
     },
     "dynamodb": _STREAM,
     "kinesis": {**_STREAM, "StartingPositionTimestamp": None},
@@ -102,7 +107,7 @@ async def create_event_source_mapping(call: Call, request: dict[str, Any]) -> di
 
 @operation(context=_function_condition)
 def get_event_source_mapping(call: Call, request: dict[str, Any]) -> dict[str, Any]:
-    return document(call, _load(call.tx, request["UUID"]))
+    return _deciphered(call, document(call, _load(call.tx, request["UUID"])))
 
 
 @operation()
@@ -119,7 +124,11 @@ def list_event_source_mappings(call: Call, request: dict[str, Any]) -> dict[str,
             if len(found) > limit:
                 break
     marker = found[limit - 1].mapping_id if len(found) > limit else None
-    return {"EventSourceMappings": [document(call, mapping) for mapping in found[:limit]], "NextMarker": marker}
+    documents = [document(call, mapping) for mapping in found[:limit]]
+    for shown in documents:
+        if shown.get("KMSKeyArn"):
+            shown.pop("FilterCriteria", None)  # encrypted, as AWS says: only one mapping alone shows it
+    return {"EventSourceMappings": documents, "NextMarker": marker}
 
 
 @operation(context=_function_condition)
@@ -154,7 +163,17 @@ def delete_event_source_mapping(call: Call, request: dict[str, Any]) -> dict[str
     for key in list(CHECKPOINTS.keys(call.tx, mapping.mapping_id)):
         CHECKPOINTS.delete(call.tx, *key)
     call.unschedule("lambda.poll", mapping.mapping_id)
-    return document(call, mapping, state="Deleting")
+    return _deciphered(call, document(call, mapping, state="Deleting"))
+
+
+def _deciphered(call: Call, shown: dict[str, Any]) -> dict[str, Any]:
+    """With filter criteria under a key only for those who may decrypt with it."""
+    key_arn = shown.get("KMSKeyArn")
+    if key_arn and shown.get("FilterCriteria") and not call.allowed("kms:Decrypt", key_arn):
+        del shown["FilterCriteria"]
+        sentence = f"{call.principal.arn} is not authorized to perform: kms:Decrypt on resource: {key_arn}"
+        shown["FilterCriteriaError"] = {"ErrorCode": "AccessDeniedException", "Message": sentence}
+    return shown
 
 
 def start(call: Call, tx: Transaction, mapping: Mapping) -> None:
@@ -232,6 +251,9 @@ def _settings(service: str, source_arn: str, request: dict[str, Any], before: di
     _check_metrics(service, settings)
     if "ProvisionedPollerConfig" in settings:
         settings["ProvisionedPollerConfig"] = _provisioned(settings)
+    age_s = settings.get("MaximumRecordAgeInSeconds", -1)
+    if -1 < age_s < RECORD_AGE_S_MIN:
+        raise errors.invalid_parameter(f"MaximumRecordAgeInSeconds must be -1, or between {RECORD_AGE_S_MIN} and 604800.")
     size, window_s = settings["BatchSize"], settings["MaximumBatchingWindowInSeconds"]
     if size > BATCH_SIZE_MAX[service]:
         raise errors.invalid_parameter(f"Maximum batch size for {service} is {BATCH_SIZE_MAX[service]}")

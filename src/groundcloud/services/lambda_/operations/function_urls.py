@@ -25,6 +25,9 @@ from groundcloud.services.lambda_.state import PACKAGES, URL_IDS, URLS, Url, Url
 from groundcloud.store import Transaction
 from groundcloud.wire.message import HttpRequest, HttpResponse
 
+DENIED = (
+    "Forbidden. For troubleshooting Function URL authorization issues, see: https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html"
+)
 PATH_FORM = "/_aws/lambda-url/"
 SERVICE = "lambda"
 """What a signature of a request to a URL is scoped to."""
@@ -182,7 +185,7 @@ async def _invoke(call: Call, http: HttpRequest, url: Url, name: FunctionName, r
         except SignatureError as wrong:
             return url_events.failure(403, "Forbidden" if wrong.kind == "missing" else refusals.refusal(wrong, "json").message)
     if not _may_invoke(call, url, name):
-        return url_events.failure(403, "Forbidden")
+        return url_events.failure(403, DENIED)
     domain = _domain(url.url_id, name.region, http.host)
     event = url_events.event_of(http, raw_path, url.url_id, domain, call.request_id, call.now_ms, call.principal.account, iam)
     payload = json.dumps(event, ensure_ascii=False).encode("utf-8", "surrogatepass")

@@ -11,7 +11,7 @@ import msgspec
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import operation
 from groundcloud.runtime.streaming import ResponseStream
-from groundcloud.services.lambda_ import conditions, errors, events, execution, names, reclaiming
+from groundcloud.services.lambda_ import conditions, errors, events, execution, names, payloads, reclaiming
 from groundcloud.services.lambda_.durable import executions, starts
 
 REQUEST_BYTES_MAX = 6_291_456
@@ -110,10 +110,10 @@ def _check_payload(payload: bytes, limit_bytes: int) -> None:
         raise errors.request_too_large(limit_bytes, "InvokeFunction")
     try:
         _check_json(payload)
-    except msgspec.DecodeError as error:
-        raise errors.bad_payload(str(error)) from None
-    except RecursionError:
-        raise errors.bad_payload("nested too deeply") from None
+        if not payload.isascii():
+            payload.decode("utf-8", "surrogatepass")
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        raise errors.bad_payload(payloads.reason(bytes(payload))) from None
 
 
 def _client_context(text: str | None) -> dict[str, Any] | None:
