@@ -134,6 +134,7 @@ def test_keys_are_strings_whatever_they_look_like() -> None:
         ("Resources: {A: {Type: {Ref: B}}}", "Template format error: [/Resources/A] Every Type member must be a string."),
         ("Resources: {A-B: {Type: T}}", "Template format error: Resource name A-B is non alphanumeric."),
         ("Resources: {A: {Type: T, Foo: 1}}", "Invalid template resource property 'Foo'"),
+        ("Resources: {A: {Type: T, Version: '1.0'}}", "Invalid template resource property 'Version'"),
         (
             "Resources:\n  A:\n    Type: T\n    Properties:\n",
             "Template format error: [/Resources/A/Properties] 'null' values are not allowed in templates",
@@ -151,6 +152,12 @@ def test_keys_are_strings_whatever_they_look_like() -> None:
 )
 def test_what_is_malformed_is_refused_in_awss_sentence(text: str, message: str) -> None:
     assert fails(text) == message
+
+
+@pytest.mark.parametrize("kind", ["Custom::Thing", "AWS::CloudFormation::CustomResource"])
+def test_a_custom_resource_may_say_a_version(kind: str) -> None:
+    made = template.sections(template.parse(f"Resources: {{A: {{Type: '{kind}', Version: '1.0', Properties: {{ServiceToken: x}}}}}}"))
+    assert made.resources["A"]["Version"] == "1.0"
 
 
 def test_counts_are_limited() -> None:

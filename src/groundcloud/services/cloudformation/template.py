@@ -55,6 +55,7 @@ _RESOURCE_MEMBERS = {
     "UpdatePolicy",
     "Description",
 }
+_CUSTOM_TYPES = ("Custom::", "AWS::CloudFormation::CustomResource")  # which may say a Version, as the documentation's examples do
 _DELETION_POLICIES = {"Delete", "Retain", "Snapshot", "RetainExceptOnCreate"}
 _SHORT_FORMS = {
     "And",
@@ -464,7 +465,10 @@ def _check_resource(logical_id: str, resource: dict[str, Any]) -> None:
         raise errors.template_format(f"{where} Every Resources object must contain a Type member.")
     if not isinstance(resource["Type"], str):
         raise errors.template_format(f"{where} Every Type member must be a string.")
+    is_custom = resource["Type"].startswith(_CUSTOM_TYPES)
     for member in resource:
+        if member == "Version" and is_custom:
+            continue
         if member not in _RESOURCE_MEMBERS and not member.startswith("Fn::ForEach::"):
             raise errors.validation(f"Invalid template resource property '{member}'")
     if not isinstance(resource.get("Properties", {}), dict):
