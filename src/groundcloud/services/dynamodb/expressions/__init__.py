@@ -26,8 +26,11 @@ from groundcloud.services.dynamodb.expressions.updates import Update, compile_up
 from groundcloud.services.dynamodb.values import Value
 
 __all__ = [
-    "NOTHING", "CheckedValues", "Expressions", "check_names", "compile_expressions", "read_expressions", "read_search", "read_values",
+    "NOTHING", "Expressions", "Types", "check_names", "compile_expressions", "read_expressions", "read_search", "read_values",
 ]  # fmt: skip
+
+Types = tuple[tuple[str, str], ...]
+"""(placeholder, type) of each of the ExpressionAttributeValues."""
 
 CACHED_MAX = 4096
 """Compiled requests kept; applications have tens."""
@@ -54,16 +57,17 @@ NOTHING = Expressions()
 """For requests without expressions."""
 
 
-def read_expressions(request: dict[str, Any]) -> tuple[Expressions, dict[str, Value]]:
-    """Compiles the request's expressions: Update-, Condition-, KeyCondition-, Filter- and ProjectionExpression."""
+def read_expressions(request: dict[str, Any], types: Types | None = None) -> tuple[Expressions, dict[str, Value]]:
+    """Compiles the request's expressions: Update-, Condition-, KeyCondition-, Filter- and ProjectionExpression.
+
+    `types` is what `read_values` gave, where the values were checked before.
+    """
     names = request.get("ExpressionAttributeNames")
     found_values = request.get("ExpressionAttributeValues")
     if found_values is None:
         found_values = {}
-        types: tuple[tuple[str, str], ...] = ()
-    elif found_values.__class__ is CheckedValues:
-        types = found_values.types
-    else:
+        types = ()
+    elif types is None:
         types = read_values(found_values)
     compiled = compile_expressions(
         request.get("UpdateExpression"),
@@ -92,17 +96,7 @@ def read_search(request: dict[str, Any]) -> tuple[Expressions, dict[str, Value]]
     return _compile_search(condition, projection, None if names is None else tuple(names.items()), types), found_values or {}
 
 
-class CheckedValues(dict[str, Value]):
-    """ExpressionAttributeValues that were checked already, and the type of each. Raises ValidationException as it is made."""
-
-    __slots__ = ("types",)
-
-    def __init__(self, found: dict[str, Value]) -> None:
-        self.types = read_values(found)
-        super().__init__(found)
-
-
-def read_values(found: dict[str, Value]) -> tuple[tuple[str, str], ...]:
+def read_values(found: dict[str, Value]) -> Types:
     """Checks ExpressionAttributeValues and gives the type of each."""
     if not found:
         raise errors.validation("ExpressionAttributeValues must not be empty")

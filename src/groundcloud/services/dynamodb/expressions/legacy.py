@@ -5,11 +5,12 @@ Pure. Source: Developer Guide, "Legacy DynamoDB conditional parameters". Sentenc
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from groundcloud.services.dynamodb import errors, payload
 from groundcloud.services.dynamodb import values as attribute_values
-from groundcloud.services.dynamodb.expressions import CheckedValues, check_names
+from groundcloud.services.dynamodb.expressions import Types, check_names, read_values
 from groundcloud.services.dynamodb.expressions.comparisons import (
     Test,
     begins_with,
@@ -39,43 +40,52 @@ _TYPES = {
 _KEY_OPERATORS = {"EQ": "=", "LT": "<", "LE": "<=", "GT": ">", "GE": ">=", "BETWEEN": "BETWEEN", "BEGINS_WITH": "begins_with"}
 
 
-def check_mixture(operation: str, request: dict[str, Any], expressions: tuple[str, ...], others: tuple[str, ...]) -> None:
+def check_mixture(operation: str, request: dict[str, Any], expressions: tuple[str, ...], others: tuple[str, ...]) -> Types | None:
     """Expressions and legacy parameters exclude each other; names and values want an expression, and must be well formed.
 
-    AWS looks at these before anything else in the request. Replaces ExpressionAttributeValues by what `read_expressions` takes as checked.
+    AWS looks at these before anything else in the request. Gives the types of ExpressionAttributeValues, which are checked then.
     """
+    given = request.keys()
     try:
-        _check_mixture(request, expressions, others)
+        if not given.isdisjoint(expressions):
+            if not given.isdisjoint(others):
+                _refuse_mixture(request, expressions, others)
+            if "ExpressionAttributeNames" in given:
+                check_names(tuple(request["ExpressionAttributeNames"].items()))
+        elif "ExpressionAttributeNames" in given:
+            raise errors.validation("ExpressionAttributeNames can only be specified when using expressions")
+        if "ExpressionAttributeValues" not in given:
+            return None
+        takers = _takers(expressions)
+        if not takers:
+            return None
+        if given.isdisjoint(takers):
+            raise errors.validation(
+                "ExpressionAttributeValues can only be specified when using expressions: "
+                f"{' and '.join(takers)} {'are' if len(takers) > 1 else 'is'} null"
+            )
+        return read_values(request["ExpressionAttributeValues"])
     except errors.AwsError:
         if operation:
             payload.check_types("dynamodb", operation, request)
         raise
 
 
-def _check_mixture(request: dict[str, Any], expressions: tuple[str, ...], others: tuple[str, ...]) -> None:
-    given = [name for name in expressions if name in request]
-    if given:
-        if "KeyConditionExpression" not in request:
-            others = tuple(name for name in others if name != "KeyConditions")
-        mixed = [name for name in others if name in request]
-        if mixed:
-            raise errors.validation(
-                "Can not use both expression and non-expression parameters in the same request: "
-                f"Non-expression parameters: {{{', '.join(mixed)}}} Expression parameters: {{{', '.join(given)}}}"
-            )
-    elif "ExpressionAttributeNames" in request:
-        raise errors.validation("ExpressionAttributeNames can only be specified when using expressions")
-    if "ExpressionAttributeNames" in request:
-        check_names(tuple(request["ExpressionAttributeNames"].items()))
-    if "ExpressionAttributeValues" in request:
-        takers = [name for name in expressions if name != "ProjectionExpression"]
-        if takers and not any(name in request for name in takers):
-            raise errors.validation(
-                "ExpressionAttributeValues can only be specified when using expressions: "
-                f"{' and '.join(takers)} {'are' if len(takers) > 1 else 'is'} null"
-            )
-        if takers:
-            request["ExpressionAttributeValues"] = CheckedValues(request["ExpressionAttributeValues"])
+def _refuse_mixture(request: dict[str, Any], expressions: tuple[str, ...], others: tuple[str, ...]) -> None:
+    """KeyConditions may stand beside the other expressions."""
+    mixed = [name for name in others if name in request and (name != "KeyConditions" or "KeyConditionExpression" in request)]
+    if mixed:
+        raise errors.validation(
+            "Can not use both expression and non-expression parameters in the same request: "
+            f"Non-expression parameters: {{{', '.join(mixed)}}} "
+            f"Expression parameters: {{{', '.join(name for name in expressions if name in request)}}}"
+        )
+
+
+@lru_cache
+def _takers(expressions: tuple[str, ...]) -> tuple[str, ...]:
+    """The expressions that may hold values."""
+    return tuple(name for name in expressions if name != "ProjectionExpression")
 
 
 def check_attributes_to_get(names: list[str]) -> None:

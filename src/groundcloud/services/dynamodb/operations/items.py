@@ -10,7 +10,7 @@ import msgspec
 from groundcloud.kernel.service import operation
 from groundcloud.services.dynamodb import access, capacity, errors, indexes, items, keys, shapes, state, throttling, values
 from groundcloud.services.dynamodb.capacity import Usage
-from groundcloud.services.dynamodb.expressions import NOTHING, Expressions, legacy, read_expressions
+from groundcloud.services.dynamodb.expressions import NOTHING, Expressions, Types, legacy, read_expressions
 from groundcloud.services.dynamodb.expressions.comparisons import Test
 from groundcloud.services.dynamodb.expressions.paths import Path, Projection
 from groundcloud.services.dynamodb.expressions.updates import Update
@@ -26,12 +26,12 @@ Request = dict[str, Any]
 @operation(raw=True, resource=access.table_of_request, context=access.facts_of_key)
 def put_item(call: Call, request: Request) -> dict[str, Any]:
     shapes.check("PutItem", request)
-    legacy.check_mixture("PutItem", request, ("ConditionExpression",), ("Expected", "ConditionalOperator"))
+    types = legacy.check_mixture("PutItem", request, ("ConditionExpression",), ("Expected", "ConditionalOperator"))
     item = request["Item"]
     size = values.check_item(item)
     _check_return_values(request)
     items.check_size(size)
-    test, found, nested = read_condition(request)
+    test, found, nested = read_condition(request, types)
     tx, table_name = access.place(call, request["TableName"])
     table = state.load_table(tx, table_name)
     key = keys.of_item(table.key, item)
@@ -91,10 +91,10 @@ def get_item(call: Call, request: Request) -> dict[str, Any]:
 @operation(raw=True, resource=access.table_of_request, context=access.facts_of_key)
 def delete_item(call: Call, request: Request) -> dict[str, Any]:
     shapes.check("DeleteItem", request)
-    legacy.check_mixture("DeleteItem", request, ("ConditionExpression",), ("Expected", "ConditionalOperator"))
+    types = legacy.check_mixture("DeleteItem", request, ("ConditionExpression",), ("Expected", "ConditionalOperator"))
     values.check_item(request["Key"])
     _check_return_values(request)
-    test, found, nested = read_condition(request)
+    test, found, nested = read_condition(request, types)
     tx, table_name = access.place(call, request["TableName"])
     table = state.load_table(tx, table_name)
     key = keys.of_key(table.key, request["Key"])
@@ -117,11 +117,11 @@ def delete_item(call: Call, request: Request) -> dict[str, Any]:
 @operation(raw=True, resource=access.table_of_request, context=access.facts_of_key)
 def update_item(call: Call, request: Request) -> dict[str, Any]:
     shapes.check("UpdateItem", request)
-    legacy.check_mixture(
+    types = legacy.check_mixture(
         "UpdateItem", request, ("UpdateExpression", "ConditionExpression"), ("AttributeUpdates", "Expected", "ConditionalOperator")
     )
     values.check_item(request["Key"])
-    update, test, found, nested = read_update(request)
+    update, test, found, nested = read_update(request, types)
     tx, table_name = access.place(call, request["TableName"])
     table = state.load_table(tx, table_name)
     key = keys.of_key(table.key, request["Key"])
@@ -153,19 +153,19 @@ def update_item(call: Call, request: Request) -> dict[str, Any]:
 # --- what the other nouns share -----------------------------------------------------------------------------------------------------
 
 
-def read_condition(request: Request) -> tuple[Test | None, dict[str, Value], tuple[Path, ...]]:
+def read_condition(request: Request, types: Types | None = None) -> tuple[Test | None, dict[str, Value], tuple[Path, ...]]:
     """ConditionExpression or Expected as a test, the values that it reads, and the paths that lead into documents."""
     legacy.check_conditional_operator(request, "Expected")
     if request.get("Expected"):
         return legacy.read_expected(request["Expected"], request.get("ConditionalOperator")), {}, ()
     if "ConditionExpression" not in request:
         return None, {}, ()
-    expressions, found = read_expressions(request)
+    expressions, found = read_expressions(request, types)
     assert expressions.condition is not None
     return expressions.condition.test, found, expressions.condition.nested
 
 
-def read_update(request: Request) -> tuple[Update | None, Test | None, dict[str, Value], tuple[Path, ...]]:
+def read_update(request: Request, types: Types | None) -> tuple[Update | None, Test | None, dict[str, Value], tuple[Path, ...]]:
     """UpdateExpression or AttributeUpdates, ConditionExpression or Expected; and the condition's paths that lead into documents."""
     update = test = None
     found: dict[str, Value] = {}
@@ -177,7 +177,7 @@ def read_update(request: Request) -> tuple[Update | None, Test | None, dict[str,
         test = legacy.read_expected(request["Expected"], request.get("ConditionalOperator"))
     expressions: Expressions = NOTHING
     if "UpdateExpression" in request or "ConditionExpression" in request:
-        expressions, found = read_expressions(request)
+        expressions, found = read_expressions(request, types)
     if expressions.condition is not None:
         test, nested = expressions.condition.test, expressions.condition.nested
     return expressions.update or update, test, found, nested

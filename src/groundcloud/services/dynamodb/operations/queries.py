@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from groundcloud.kernel.service import operation
 from groundcloud.services.dynamodb import access, capacity, errors, indexes, keys, pages, shapes, state, throttling
 from groundcloud.services.dynamodb.capacity import Usage
-from groundcloud.services.dynamodb.expressions import NOTHING, Expressions, key_conditions, legacy, read_expressions
+from groundcloud.services.dynamodb.expressions import NOTHING, Expressions, Types, key_conditions, legacy, read_expressions
 from groundcloud.services.dynamodb.expressions.comparisons import Test
 from groundcloud.services.dynamodb.expressions.key_conditions import KeyTest
 from groundcloud.services.dynamodb.expressions.paths import Path, Projection
@@ -30,13 +30,13 @@ Request = dict[str, Any]
 def query(call: Call, request: Request) -> dict[str, Any] | Coroutine[Any, Any, dict[str, Any]]:
     """Most pages are read in one turn; a page of thousands of small items is read on in others, as a Scan's is."""
     shapes.check("Query", request)
-    legacy.check_mixture(
+    types = legacy.check_mixture(
         "Query",
         request,
         ("ProjectionExpression", "FilterExpression", "KeyConditionExpression"),
         ("AttributesToGet", "QueryFilter", "ConditionalOperator", "KeyConditions"),
     )
-    expressions, found, test = _read(request, "QueryFilter")
+    expressions, found, test = _read(request, "QueryFilter", types)
     if "KeyConditions" not in request and "KeyConditionExpression" not in request:
         raise errors.validation("Either the KeyConditions or KeyConditionExpression parameter must be specified in the request.")
     tests, key_values = _key_tests(request, expressions, found)
@@ -121,10 +121,10 @@ class Reading:
 def _begin_scan(call: Call, request: Request) -> tuple[Reading, Transaction, tuple[Any, ...] | None]:
     """Checks the request; the reading, where the table is, and the place after which to begin."""
     shapes.check("Scan", request)
-    legacy.check_mixture(
+    types = legacy.check_mixture(
         "Scan", request, ("ProjectionExpression", "FilterExpression"), ("AttributesToGet", "ScanFilter", "ConditionalOperator")
     )
-    expressions, found, test = _read(request, "ScanFilter")
+    expressions, found, test = _read(request, "ScanFilter", types)
     segment, total = _segments(request)
     tx, table_name = access.place(call, request["TableName"])
     source = _source(state.load_table(tx, table_name), request)
@@ -145,7 +145,7 @@ def _begin_scan(call: Call, request: Request) -> tuple[Reading, Transaction, tup
     return Reading(request, source, None, start, stop, False, test, found, projection), tx, after
 
 
-def _read(request: Request, legacy_filter: str) -> tuple[Expressions, dict[str, Value], Test | None]:
+def _read(request: Request, legacy_filter: str, types: Types | None) -> tuple[Expressions, dict[str, Value], Test | None]:
     """The compiled expressions, their values, and the filter of either make."""
     test = None
     legacy.check_conditional_operator(request, legacy_filter)
@@ -158,7 +158,7 @@ def _read(request: Request, legacy_filter: str) -> tuple[Expressions, dict[str, 
     expressions: Expressions = NOTHING
     found: dict[str, Value] = {}
     if "KeyConditionExpression" in request or "FilterExpression" in request or "ProjectionExpression" in request:
-        expressions, found = read_expressions(request)
+        expressions, found = read_expressions(request, types)
     if expressions.filter is not None:
         test = expressions.filter.test
     return expressions, found, test

@@ -271,7 +271,7 @@ def _read_part(call: Call, kind: str, spec: Request) -> Part:
     """Everything about one action that needs no item. Raises ValidationException or ResourceNotFoundException for the whole request."""
     size = 0
     taken = ("UpdateExpression", "ConditionExpression") if kind == "Update" else ("ConditionExpression",)
-    legacy.check_mixture("", spec, taken, ())
+    types = legacy.check_mixture("", spec, taken, ())
     if kind == "Put":
         size = values.check_item(spec["Item"])
         items.check_size(size)
@@ -281,7 +281,7 @@ def _read_part(call: Call, kind: str, spec: Request) -> Part:
     found: dict[str, Value] = {}
     nested: tuple[Path, ...] = ()
     if "UpdateExpression" in spec or "ConditionExpression" in spec:
-        expressions, found = read_expressions(spec)
+        expressions, found = read_expressions(spec, types)
         update = expressions.update
         if expressions.condition is not None:
             test, nested = expressions.condition.test, expressions.condition.nested
