@@ -21,6 +21,8 @@ _PROCESSES_MAX = 1026
 # AWS: "Configure Lambda function memory": 1,769 MB are one virtual CPU.
 _MB_PER_CPU = 1769
 _SHARES_PER_CPU = 1024
+_PERIOD_US = 20_000
+_QUOTA_US_MIN = 1_000
 # Charged once, to the zygote, and not again to the sandboxes that share it; a Python function on AWS pays about as much.
 _SHARED_MB = 32
 _SERIAL = itertools.count()
@@ -32,29 +34,36 @@ class Group:
 
     version: int
     paths: dict[str, Path]
-    _limits: tuple[int, int] = (0, 0)
+    _limits: tuple[int, int, bool] = (0, 0, False)
     _kills: int = 0
     _frozen: bool = False
     _freezes: bool = False
 
-    def limit(self, memory_mb: int, ephemeral_mb: int) -> None:
-        """/tmp is memory too and counts; what the function's processes hold beyond memory_mb is left to `resident_bytes`."""
+    def limit(self, memory_mb: int, ephemeral_mb: int, capped: bool = False) -> None:
+        """/tmp is memory too and counts; what the function's processes hold beyond memory_mb is left to `resident_bytes`.
+
+        The share of the processor is a weight; `capped`, it is all that there is, as on AWS, however idle the machine.
+        """
         if self._frozen:
             self.set_frozen(False)
         self._kills = self._count_kills()
-        if self._limits == (memory_mb, ephemeral_mb):
+        if self._limits == (memory_mb, ephemeral_mb, capped):
             return  # as the sandbox before
-        self._limits = (memory_mb, ephemeral_mb)
+        self._limits = (memory_mb, ephemeral_mb, capped)
         limit_bytes = (max(memory_mb - _SHARED_MB, 16) + ephemeral_mb) * 1024 * 1024
         cpu = max(memory_mb / _MB_PER_CPU, 0.02)
+        quota_us = max(_QUOTA_US_MIN, int(cpu * _PERIOD_US))
         if self.version == 1:
             self._write("memory", "memory.limit_in_bytes", str(limit_bytes))
             self._write("cpu", "cpu.shares", str(int(cpu * _SHARES_PER_CPU)))
+            self._write("cpu", "cpu.cfs_period_us", str(_PERIOD_US))
+            self._write("cpu", "cpu.cfs_quota_us", str(quota_us if capped else -1))
             self._write("pids", "pids.max", str(_PROCESSES_MAX))
         else:
             self._write("memory", "memory.max", str(limit_bytes))
             self._write("memory", "memory.oom.group", "0")
             self._write("cpu", "cpu.weight", str(min(10_000, max(1, int(cpu * 100)))))
+            self._write("cpu", "cpu.max", f"{quota_us if capped else 'max'} {_PERIOD_US}")
             self._write("pids", "pids.max", str(_PROCESSES_MAX))
 
     def descriptors(self) -> tuple[list[int], bool]:
@@ -159,12 +168,12 @@ class ControlGroups:
     def available(self) -> bool:
         return "memory" in self._parents
 
-    def take(self, memory_mb: int, ephemeral_mb: int) -> Group | None:
+    def take(self, memory_mb: int, ephemeral_mb: int, capped: bool = False) -> Group | None:
         if not self._parents:
             return None
         group = self._free.pop() if self._free else self._make()
         if group is not None:
-            group.limit(memory_mb, ephemeral_mb)
+            group.limit(memory_mb, ephemeral_mb, capped)
         return group
 
     def give_back(self, group: Group) -> None:

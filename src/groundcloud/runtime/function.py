@@ -15,6 +15,8 @@ LOG_LINE_BYTES_MAX = 256 * 1024
 
 DEBUG = "GROUND_DEBUG"
 """A function's variable that says that it waits for a debugger."""
+CPU = "GROUND_CPU"
+"""A function's variable; `limited`: it gets its memory's share of the processor and no more, as on AWS, even of a machine that has nothing else to do."""
 
 Network = Literal["host", "isolated"]
 
@@ -49,6 +51,10 @@ class FunctionSpec:
     def debugged(self) -> bool:
         """It waits for a debugger: its initialisation may take as long as an invocation, and it is not stopped between two."""
         return DEBUG in self.environment or "--inspect" in self.environment.get("NODE_OPTIONS", "")
+
+    @property
+    def capped(self) -> bool:
+        return self.environment.get(CPU) == "limited"
 
 
 @dataclass(frozen=True, kw_only=True)

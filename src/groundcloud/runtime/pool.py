@@ -329,7 +329,7 @@ class Pool:
         )
         self._all[sandbox_id] = sandbox
         sandbox.on_death = self._forget
-        sandbox.group = self._groups.take(spec.memory_mb, spec.ephemeral_mb) if self._groups is not None else None
+        sandbox.group = self._groups.take(spec.memory_mb, spec.ephemeral_mb, spec.capped) if self._groups is not None else None
         return sandbox
 
     async def _employ(self, worker: Sandbox, spec: FunctionSpec, prepare: PrepareStart | None, choice: RuntimeChoice) -> bool:
@@ -345,7 +345,7 @@ class Pool:
         start = prepare(worker.id) if prepare is not None else SandboxStart()
         worker.assume(spec, start)
         if worker.group is not None:
-            worker.group.limit(spec.memory_mb, spec.ephemeral_mb)
+            worker.group.limit(spec.memory_mb, spec.ephemeral_mb, spec.capped)
         root = launch.task_root(spec, True)
         variables = launch.environment(spec, start, choice, root, worker.api.address)
         worker.set_up(launch.set_up(spec, variables, root))
