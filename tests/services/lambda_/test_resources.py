@@ -242,6 +242,56 @@ def test_a_mapping_and_a_layer_work_in_a_stack(stack: Stack, client: Callable[..
     assert stack.lambda_.list_event_source_mappings()["EventSourceMappings"] == []
 
 
+def test_what_a_template_no_longer_says_has_its_default_again(stack: Stack, client: Callable[..., Any]) -> None:
+    made = function("def handler(event, context): return 1")
+    table = {
+        "Type": "AWS::DynamoDB::Table",
+        "Properties": {
+            "BillingMode": "PAY_PER_REQUEST",
+            "AttributeDefinitions": [{"AttributeName": "k", "AttributeType": "S"}],
+            "KeySchema": [{"AttributeName": "k", "KeyType": "HASH"}],
+            "StreamSpecification": {"StreamViewType": "NEW_IMAGE"},
+        },
+    }
+    role = json.loads(json.dumps(ROLE))
+    role["Properties"]["Policies"][0]["PolicyDocument"]["Statement"].append({"Effect": "Allow", "Action": "dynamodb:*", "Resource": "*"})
+
+    def resources(mapping: dict[str, Any], url: dict[str, Any]) -> dict[str, Any]:
+        source = {"FunctionName": {"Ref": "F"}, "EventSourceArn": {"Fn::GetAtt": ["T", "StreamArn"]}, "StartingPosition": "LATEST"}
+        return {
+            "Role": role,
+            "T": table,
+            "F": made,
+            "M": {"Type": "AWS::Lambda::EventSourceMapping", "Properties": {**source, **mapping}},
+            "U": {"Type": "AWS::Lambda::Url", "Properties": {"AuthType": "NONE", "TargetFunctionArn": {"Ref": "F"}, **url}},
+        }
+
+    said = {
+        "BatchSize": 7,
+        "BisectBatchOnFunctionError": True,
+        "MaximumBatchingWindowInSeconds": 3,
+        "MaximumRecordAgeInSeconds": 60,
+        "MaximumRetryAttempts": 4,
+        "ParallelizationFactor": 2,
+    }
+    outputs = {"M": {"Ref": "M"}, "F": {"Ref": "F"}}
+    made_outputs = stack.deploy(resources(said, {"InvokeMode": "RESPONSE_STREAM", "Cors": {"AllowOrigins": ["*"]}}), outputs)
+    shown = stack.lambda_.get_event_source_mapping(UUID=made_outputs["M"])
+    assert {member: shown[member] for member in said} == said
+    assert stack.deploy(resources({}, {}), outputs) == made_outputs
+    shown = stack.lambda_.get_event_source_mapping(UUID=made_outputs["M"])
+    assert {member: shown[member] for member in said} == {
+        "BatchSize": 100,
+        "BisectBatchOnFunctionError": False,
+        "MaximumBatchingWindowInSeconds": 0,
+        "MaximumRecordAgeInSeconds": -1,
+        "MaximumRetryAttempts": -1,
+        "ParallelizationFactor": 1,
+    }
+    url = stack.lambda_.get_function_url_config(FunctionName=made_outputs["F"])
+    assert (url["InvokeMode"], "Cors" in url) == ("BUFFERED", False)
+
+
 def test_a_custom_resource_answers_with_the_module_beside_its_inline_code(stack: Stack) -> None:
     code = "import cfnresponse\ndef handler(event, context):\n cfnresponse.send(event, context, cfnresponse.SUCCESS, {'Word': 'made'}, 'own-id')"
     resources = {

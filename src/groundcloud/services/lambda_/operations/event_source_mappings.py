@@ -245,7 +245,7 @@ def _settings(service: str, source_arn: str, request: dict[str, Any], before: di
         raise errors.invalid_parameter("Invalid filter pattern definition.") from None
     if not (settings.get("FilterCriteria") or {}).get("Filters"):
         settings.pop("FilterCriteria", None)
-    for member in ("ScalingConfig", "ProvisionedPollerConfig", "MetricsConfig"):
+    for member in ("ScalingConfig", "ProvisionedPollerConfig", "MetricsConfig", "KMSKeyArn"):
         if not settings.get(member):  # an empty one takes it away
             settings.pop(member, None)
     _check_metrics(service, settings)

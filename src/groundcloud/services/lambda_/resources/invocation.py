@@ -102,6 +102,14 @@ class EventSourceMappingResource(ResourceType):
 
     async def update(self, call: Call, resource: ResourceRequest) -> Created:
         unset: dict[str, Any] = {
+            "BatchSize": 10 if ":sqs:" in str(resource.properties.get("EventSourceArn")) else 100,
+            "BisectBatchOnFunctionError": False,
+            "DestinationConfig": {"OnFailure": {}},
+            "MaximumBatchingWindowInSeconds": 0,
+            "MaximumRecordAgeInSeconds": -1,
+            "MaximumRetryAttempts": -1,
+            "ParallelizationFactor": 1,
+            "TumblingWindowInSeconds": 0,
             "FilterCriteria": {},
             "FunctionResponseTypes": [],
             "ScalingConfig": {},
@@ -110,6 +118,8 @@ class EventSourceMappingResource(ResourceType):
             "Enabled": True,
         }
         params = {member: value for member, value in unset.items() if resource.old_properties.get(member) is not None}
+        if resource.old_properties.get("KmsKeyArn"):
+            params["KMSKeyArn"] = ""
         params.update(_mapping(resource))
         for member in self.replaces:
             params.pop(member, None)
@@ -171,7 +181,9 @@ class UrlResource(ResourceType):
         return self._made(await call.request("lambda", "CreateFunctionUrlConfig", self._params(resource)))
 
     async def update(self, call: Call, resource: ResourceRequest) -> Created:
-        return self._made(await call.request("lambda", "UpdateFunctionUrlConfig", {"Cors": {}, **self._params(resource)}))
+        return self._made(
+            await call.request("lambda", "UpdateFunctionUrlConfig", {"Cors": {}, "InvokeMode": "BUFFERED", **self._params(resource)})
+        )
 
     async def delete(self, call: Call, resource: ResourceRequest) -> None:
         params = self._params(resource)

@@ -71,7 +71,12 @@ class CodeSigningConfigResource(ResourceType):
         return _config(await call.request("lambda", "CreateCodeSigningConfig", params))
 
     async def update(self, call: Call, resource: ResourceRequest) -> Created:
-        params = {"Description": "", **_without_tags(resource), "CodeSigningConfigArn": resource.physical_id}
+        params = {
+            "Description": "",
+            "CodeSigningPolicies": {"UntrustedArtifactOnDeployment": "Warn"},
+            **_without_tags(resource),
+            "CodeSigningConfigArn": resource.physical_id,
+        }
         answer = await call.request("lambda", "UpdateCodeSigningConfig", params)
         await functions.set_tags(call, resource.physical_id, functions.tags_of(resource))
         return _config(answer)
