@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 import resource
+import sys
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.runtime.conftest import House, invocation, open_house
+from tests.runtime.test_extensions import SUBSCRIBER
 
 from groundcloud.runtime import FunctionSpec, Pool, PoolFull, zygote
 
@@ -61,6 +64,48 @@ def test_what_a_function_started_ends_with_it(plain: House) -> None:
     assert Path(f"/proc/{pid}").exists()
     plain.run(plain.pool.retire(spec.key))
     plain.run(plain.until(lambda: not Path(f"/proc/{pid}/exe").exists()))
+
+
+def _layer(house: House, name: str, files: dict[str, str]) -> Path:
+    root = house.directory / name
+    for path, text in files.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(text)
+        (root / path).chmod(0o755)
+    return root
+
+
+def test_layers_lie_over_one_another(plain: House) -> None:
+    below = _layer(plain, "below", {"python/shared.py": "name = 'below'", "python/low.py": "", "bin/tool": "#!/bin/sh\necho a tool"})
+    above = _layer(plain, "above", {"python/shared.py": "name = 'above'"})
+    source = """
+        import low, shared, subprocess
+        def handler(event, context): return [shared.name, subprocess.check_output(["tool"], text=True)]
+    """
+    for layers, name in (((below, above), "above"), ((above, below), "below"), ((below,), "below")):
+        assert plain.answer(plain.function(source, layers=layers)) == [name, "a tool\n"]
+    assert (below / "python/shared.py").read_text() == "name = 'below'"
+
+
+@pytest.mark.parametrize("place", ["/opt", "/var/task"])
+def test_a_wrapper_starts_the_runtime(plain: House, place: str) -> None:
+    wrapper = '#!/bin/sh\nexport WRAPPED="$#"\nexec "$@"\n'
+    layer = _layer(plain, "wrapper", {"wrap": wrapper, "python/inner.py": "here = True"})
+    source = "import os, inner\ndef handler(event, context): return [event, os.environ['WRAPPED'], '_GROUND_LAYERS' in os.environ]"
+    spec = plain.function(source, layers=(layer,), files={"wrap": wrapper}, environment={"AWS_LAMBDA_EXEC_WRAPPER": f"{place}/wrap"})
+    (spec.code_path / "wrap").chmod(0o755)
+    assert plain.answer(spec, {"a": 1}) == [{"a": 1}, "2", False]
+
+
+def test_extensions_run_and_are_told_what_happens(plain: House) -> None:
+    teller = SUBSCRIBER.replace('"sandbox.localdomain", 0', '"127.0.0.1", 0')
+    layer = _layer(plain, "teller", {"extensions/teller": f"#!{sys.executable}\n{textwrap.dedent(teller)}"})
+    spec = plain.function("def handler(e, c): print('hello')", layers=(layer,))
+    plain.answer(spec)
+    plain.run(plain.pool.retire(spec.key))
+    plain.run(plain.until(lambda: plain.pool.count(spec.key) == 0))
+    told = json.loads([line for line, _ in plain.lines][-1])
+    assert ["function", "hello\n"] in told and "platform.report" in [kind for kind, _ in told]
 
 
 def test_what_is_missing_is_said(plain: House) -> None:

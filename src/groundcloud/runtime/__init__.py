@@ -49,7 +49,8 @@ Missing: SnapStart of other languages, and of Python before 3.9; restore/next of
 use (getSignedUrl) names AWS's hosts; what a function signs itself and sends with Node.js's global fetch, or from Python past boto3, goes to AWS's. A template's threads do not live on in its forks. On the host's network a port that an extension listens on is the machine's: two sandboxes cannot both
 have it. The runtime's process exits without running `atexit` functions, as on AWS without extensions. Control groups version 2 are used
 where delegated. Off Linux (macOS), as with `PoolSettings(plain=True)`: sandboxes are processes with limits (address space, open files, time), ended as a
-process group; they see the machine's files as the server's user, and the Runtime API answers every process of the machine.
+process group; they see the machine's files as the server's user, the function's and its layers' where they lie (no /var/task, /opt or sandbox.localdomain),
+and the Runtime API answers every process of the machine.
 """
 
 from groundcloud.runtime.function import FunctionSpec, Invocation, InvokeResult, PoolSettings, SandboxStart

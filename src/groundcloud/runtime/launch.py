@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from groundcloud.runtime import node_sdk, provision, python_sdk
+from groundcloud.runtime import layering, node_sdk, provision, python_sdk
 from groundcloud.runtime.function import FunctionSpec, SandboxStart
+from groundcloud.runtime.inside.bootstrap import LAYERS
 from groundcloud.runtime.interpreters import RuntimeChoice, node_installations
 
 SANDBOX_API_PORT = 9001  # as on AWS
+TASK = "/var/task"
 WRAPPER = "AWS_LAMBDA_EXEC_WRAPPER"
 CHANNEL_FD = 1000  # where a program that speaks frames finds its channel
 _INSIDE = Path(__file__).parent / "inside"
@@ -50,14 +52,16 @@ def endpoint(spec: FunctionSpec) -> tuple[str, int]:
 
 def environment(spec: FunctionSpec, start: SandboxStart, choice: RuntimeChoice, task_root: str, api_address: str) -> dict[str, str]:
     """AWS: Defined runtime environment variables."""
+    opt = layering.root(spec.layers, task_root == TASK)
+    path, libraries = _PATH.replace(layering.OPT, opt), _LIBRARY_PATH.replace(layering.OPT, opt)
     variables = {"LANG": "en_US.UTF-8", "TZ": ":UTC", "AWS_XRAY_CONTEXT_MISSING": "LOG_ERROR", "AWS_XRAY_DAEMON_ADDRESS": "127.0.0.1:2000"}
     if choice.language == "python":
-        variables |= {"PATH": f"/var/lang/bin:{_PATH}", "LD_LIBRARY_PATH": f"/var/lang/lib:{_LIBRARY_PATH}", "PYTHONPATH": "/var/runtime"}
+        variables |= {"PATH": f"/var/lang/bin:{path}", "LD_LIBRARY_PATH": f"/var/lang/lib:{libraries}", "PYTHONPATH": "/var/runtime"}
     else:
-        variables |= {"PATH": _PATH, "LD_LIBRARY_PATH": _LIBRARY_PATH}
+        variables |= {"PATH": path, "LD_LIBRARY_PATH": libraries}
     if choice.language == "node":
         modules = (
-            f"/opt/nodejs/node{choice.version}/node_modules:/opt/nodejs/node_modules:/var/runtime/node_modules:/var/runtime:{task_root}"
+            f"{opt}/nodejs/node{choice.version}/node_modules:{opt}/nodejs/node_modules:/var/runtime/node_modules:/var/runtime:{task_root}"
         )
         variables["NODE_PATH"] = modules
     variables |= spec.environment
@@ -91,7 +95,7 @@ def about(spec: FunctionSpec) -> dict[str, str]:
 
 
 def task_root(spec: FunctionSpec, namespaces: bool) -> str:
-    return "/var/task" if namespaces else str(spec.code_path)
+    return TASK if namespaces else str(spec.code_path)
 
 
 def set_up(spec: FunctionSpec, variables: Mapping[str, str], root: str) -> dict[str, Any]:
@@ -101,21 +105,31 @@ def set_up(spec: FunctionSpec, variables: Mapping[str, str], root: str) -> dict[
 
 def speaks_api(spec: FunctionSpec, choice: RuntimeChoice, namespaces: bool) -> tuple[bool, bool]:
     """Whether the runtime uses the Runtime API; whether it may: a wrapper may start something else than what it was given."""
-    wrapped = namespaces and bool(spec.environment.get(WRAPPER))
+    wrapped = bool(spec.environment.get(WRAPPER))
     always = choice.language == "provided" or (choice.language == "python" and (wrapped or choice.program is not None))
     return always, always or wrapped
 
 
 def program(spec: FunctionSpec, choice: RuntimeChoice, namespaces: bool) -> dict[str, Any] | None:
     """The commands to try, None for the interpreter that the zygote is."""
+    opt = layering.root(spec.layers, namespaces)
     wrapper = spec.environment.get(WRAPPER)
+    if wrapper and not namespaces:
+        wrapper = layering.named(wrapper, opt, str(spec.code_path))
     if choice.language == "python":
         if choice.program is not None and not namespaces:
-            layers = [str(spec.layers[-1])] if spec.layers else [""]
+            layers = [opt] if spec.layers else [""]
             runtime = [str(_INSIDE / "old_bootstrap.py"), str(python_sdk.directory(choice.version)), *layers]
-            return {"channel": False, "candidates": [[str(choice.program), *runtime]], "environment": _LOCALE}
-        if not namespaces or (not wrapper and choice.program is None):
+            return {
+                "channel": False,
+                "candidates": [[*([wrapper] if wrapper else []), str(choice.program), *runtime]],
+                "environment": _LOCALE,
+            }
+        if not wrapper and (not namespaces or choice.program is None):
             return None
+        if not namespaces:
+            command = [str(choice.path), str(_INSIDE / "bootstrap.py")]
+            return {"channel": False, "candidates": [[str(wrapper), *command]], "environment": {LAYERS: opt}}
         command = [f"/var/lang/bin/{(choice.program or choice.path).name}", "/var/runtime/bootstrap.py"]
         extra = _LOCALE if choice.program is not None else {}
         return {"channel": False, "candidates": [[wrapper, *command] if wrapper else command], "environment": extra}
@@ -137,16 +151,14 @@ def listeners(spec: FunctionSpec) -> list[int] | None:
 
 
 def extensions(spec: FunctionSpec, namespaces: bool) -> dict[str, str]:
-    """The external extensions of the layers: paths below /opt by name. None without namespaces, where there is no /opt."""
-    if not spec.layers or not namespaces:
-        return {}
-    found = {}
+    """The external extensions of the layers: paths by name."""
+    opt, found = layering.root(spec.layers, namespaces), {}
     for layer in spec.layers:
         try:
             entries = sorted(os.scandir(layer / "extensions"), key=lambda entry: entry.name)
         except OSError:
             continue
-        found.update({entry.name: f"/extensions/{entry.name}" for entry in entries if entry.is_file()})
+        found.update({entry.name: f"{opt}/extensions/{entry.name}" for entry in entries if entry.is_file()})
     return found
 
 
@@ -170,7 +182,7 @@ def request(
         "layers": [str(path) for path in spec.layers],
         "environment": variables,
         "task_root": task_root(spec, namespaces),
-        "layer_root": "" if not spec.layers else "/opt" if namespaces else str(spec.layers[-1]),
+        "layer_root": layering.root(spec.layers, namespaces) if spec.layers else "",
         "ephemeral_mb": spec.ephemeral_mb,
         # A program such as Node.js reserves far more than it uses.
         "address_space_mb": None if limited or wanted is not None else spec.memory_mb + _ADDRESS_SPACE_SLACK_MB,
@@ -181,5 +193,5 @@ def request(
         "program": wanted,
         "listeners": listeners(spec),
         "template": template,
-        "extensions": [f"{'/opt' if namespaces else ''}{path}" for path in extensions(spec, namespaces).values()],
+        "extensions": [*extensions(spec, namespaces).values()],
     }

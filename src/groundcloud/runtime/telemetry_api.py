@@ -23,6 +23,7 @@ _BODY_BYTES_MAX = 64 * 1024
 _KEPT_MAX = 10_000
 _SEND_S = 2.0
 _ATTEMPTS = 3
+_ACCEPT_S, _LOOK_S = 0.5, 0.005
 _TYPES = ("platform", "function", "extension")
 # AWS: Telemetry API, buffering: what it is without, and the least and the most it may be.
 _BUFFERING = {"maxItems": (10_000, 1_000, 10_000), "maxBytes": (262_144, 262_144, 1_048_576), "timeoutMs": (1_000, 25, 30_000)}
@@ -151,7 +152,7 @@ class Telemetry:
         reader, writer = await asyncio.open_connection(subscription.host, subscription.port)
         try:
             connection = writer.get_extra_info("socket")
-            if not self._belongs(connection):
+            if not await self._accepted(connection):
                 return False
             if subscription.over_tcp:
                 writer.write(b"".join(json.dumps(entry).encode() + b"\n" for entry in batch))
@@ -168,6 +169,15 @@ class Telemetry:
             return status.split(b" ")[1:2] == [b"200"] or status.startswith(b"HTTP/1.1 2")
         finally:
             writer.close()
+
+    async def _accepted(self, connection: socket.socket) -> bool:
+        """Whether a process of the sandbox took the connection. Until it does, nobody's files show it, which tells where sandboxes share a user."""
+        until_s = self._loop.time() + _ACCEPT_S
+        while not self._belongs(connection):
+            if self._loop.time() >= until_s:
+                return False
+            await asyncio.sleep(_LOOK_S)
+        return True
 
 
 def report(kind: str, duration_ms: float, memory_mb: int, used_mb: int, init_ms: float | None) -> dict[str, Any]:

@@ -1,17 +1,19 @@
 """The Python runtime as a program that a wrapper starts (AWS_LAMBDA_EXEC_WRAPPER): the same runtime, over the Runtime API.
 
-Copied to /var/runtime of the sandboxes' root, where AWS's is.
+Copied to /var/runtime of the sandboxes' root, where AWS's is. Without namespaces it runs where it lies, and is told where the layers are.
 """
 
 from __future__ import annotations
 
 import http.client
+import importlib.util
 import json
 import os
 import sys
 from typing import Any
 
 _BASE = "/2018-06-01/runtime/"
+LAYERS = "_GROUND_LAYERS"
 _HEADS = {
     "client_context": "Lambda-Runtime-Client-Context",
     "identity": "Lambda-Runtime-Cognito-Identity",
@@ -19,7 +21,11 @@ _HEADS = {
 
 
 def main() -> None:
-    sys.path.insert(0, "/var/runtime")
+    here = os.path.dirname(os.path.abspath(__file__))
+    if os.path.isdir(f"{here}/_groundcloud"):
+        sys.path.insert(0, here)
+    else:
+        _be_package(here)
     from _groundcloud import frames, python_runtime  # type: ignore[import-not-found]
 
     class ApiRuntime(python_runtime.Runtime):  # type: ignore[misc]
@@ -56,17 +62,25 @@ def main() -> None:
             self.api.request("POST", _BASE + path, payload, headers)
             self.api.getresponse().read()
 
-    environment = dict(os.environ)
+    environment = {name: value for name, value in os.environ.items() if name != LAYERS}
     specification = {
         "handler": environment["_HANDLER"],
         "runtime": environment.get("AWS_EXECUTION_ENV", "").removeprefix("AWS_Lambda_"),
         "task_root": environment["LAMBDA_TASK_ROOT"],
-        "layer_root": "/opt",
+        "layer_root": os.environ.get(LAYERS, "/opt"),
         "environment": environment,
         "template": False,
     }
     standard = [path for path in sys.path if path]
     python_runtime.start(specification, -1, standard, frozenset(), frozenset(), None, lambda: ApiRuntime(specification))
+
+
+def _be_package(here: str) -> None:
+    """This folder under the name that it has in a sandbox, and not on the function's path."""
+    spec = importlib.util.spec_from_file_location("_groundcloud", f"{here}/__init__.py", submodule_search_locations=[here])
+    assert spec is not None
+    sys.modules["_groundcloud"] = importlib.util.module_from_spec(spec)
+    sys.path[:] = [path for path in sys.path if path != here]
 
 
 if __name__ == "__main__":
