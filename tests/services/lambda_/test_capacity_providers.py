@@ -175,15 +175,19 @@ def test_a_provider_and_what_runs_on_it_outlive_a_kill(process: Any) -> None:
     permissions = {"CapacityProviderOperatorRoleArn": role}
     made = lambda_.create_capacity_provider(CapacityProviderName="cp", VpcConfig=NETWORK, PermissionsConfig=permissions)
     config = capacity(made["CapacityProvider"]["CapacityProviderArn"])
-    name = make_function(lambda_, role, CODE.format("a"), CapacityProviderConfig=config, PublishTo="LATEST_PUBLISHED")
-    scaling = {"MaxExecutionEnvironments": 4}
+    source = "import time\nBORN = time.time()\ndef handler(event, context): return [context.function_version, BORN]"
+    name = make_function(lambda_, role, source, CapacityProviderConfig=config, PublishTo="LATEST_PUBLISHED")
+    scaling = {"MinExecutionEnvironments": 1, "MaxExecutionEnvironments": 4}
     place = {"FunctionName": name, "Qualifier": "$LATEST.PUBLISHED"}
     lambda_.put_function_scaling_config(**place, FunctionScalingConfig=scaling)
     process.restart()
     lambda_ = process.client("lambda")
     assert lambda_.get_capacity_provider(CapacityProviderName="cp")["CapacityProvider"]["State"] == "Active"
     assert lambda_.get_function_scaling_config(**place)["AppliedFunctionScalingConfig"] == scaling
-    assert json.load(lambda_.invoke(FunctionName=name)["Payload"]) == ["$LATEST.PUBLISHED", "a"]
+    process.settle()
+    began = time.time()
+    version, born = json.load(lambda_.invoke(FunctionName=name)["Payload"])
+    assert (version, born < began) == ("$LATEST.PUBLISHED", True)
 
 
 def test_a_provider_lists_its_versions_and_is_kept_while_it_has_some(lambda_: Any, managed: str, provider_arn: str, account: str) -> None:
