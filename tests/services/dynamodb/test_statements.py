@@ -80,6 +80,11 @@ def test_a_select_reads_a_range_or_the_whole_table(dynamodb: Any, make_table: An
     assert used["CapacityUnits"] == 0.5
 
 
+SEVERAL = (
+    'Unsupported operation: Inserting multiple items in a single statement is not supported, use "INSERT INTO tableName VALUE item" instead'
+)
+
+
 @pytest.mark.parametrize(
     "statement",
     ["SELECT n FROM many", "SELECT n FROM many WHERE pk IN ['a', 'b', 'c']", 'SELECT n FROM "many"."by-g" WHERE g = \'x\' ORDER BY n DESC'],
@@ -169,6 +174,16 @@ def test_a_transaction_of_statements(dynamodb: Any, make_table: Any) -> None:
         ("DELETE FROM strict WHERE pk = 1", "The provided key element does not match the schema"),
         ("INSERT INTO strict VALUE {'x': 1}", "One or more parameter values were invalid: Missing the key pk in the item"),
         ("SELECT * FROM strict ORDER BY pk", "Must have WHERE clause in the statement when using ORDER BY clause."),
+        (
+            "SELECT * FROM strict WHERE x = 1 ORDER BY pk",
+            "Must have at least one non-optional hash key condition in WHERE clause when using ORDER BY clause.",
+        ),
+        ("SELECT COUNT(*) FROM strict", "Unexpected path component at 1:8:5"),
+        ("SELECT * FROM strict WHERE pk = 'a' LIMIT 1", "Unsupported clause: LIMIT at 1:37:5"),
+        ("SELECT * FROM strict, other", "Only select from a single table or index is supported."),
+        ("SELECT * FROM strict JOIN other", "Only select from a single table or index is supported."),
+        ("INSERT INTO strict VALUES {'pk': 'a'}", SEVERAL),
+        ("INSERT INTO strict VALUE <<{'pk': 'a'}>>", SEVERAL),
         ("SELECT * FROM strict.nope", "The table does not have the specified index: nope"),
         (
             "SELECT * FROM strict WHERE x IN [" + "[" * 100 + "]" * 100 + "]",

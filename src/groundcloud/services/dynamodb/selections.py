@@ -132,7 +132,9 @@ def _check_order(source: Source, statement: Select, ranges: list[Range] | None) 
     if not statement.order:
         return False
     if ranges is None:
-        raise errors.validation("Must have WHERE clause in the statement when using ORDER BY clause.")
+        if statement.where is None:
+            raise errors.validation("Must have WHERE clause in the statement when using ORDER BY clause.")
+        raise errors.validation("Must have at least one non-optional hash key condition in WHERE clause when using ORDER BY clause.")
     names = [name for name, _ in (*source.partition_keys, *source.sort_keys)]
     for name, _ in statement.order:
         if name not in names:

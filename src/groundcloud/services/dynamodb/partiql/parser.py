@@ -73,6 +73,7 @@ def parse(text: str) -> Statement:
     statement = parser.statement()
     parser.symbol(";")
     if parser.token.kind != "end":
+        parser.refuse_clause()
         parser.fail("Unexpected term after the end of the statement")
     statement.parameters = parser.parameters
     return statement
@@ -111,11 +112,13 @@ class _Parser:
     def _select(self) -> Select:
         paths: list[Path] | None = None
         if not self.symbol("*"):
-            paths = [self._path()]
+            paths = [self._projected()]
             while self.symbol(","):
-                paths.append(self._path())
+                paths.append(self._projected())
         self._word("FROM")
         table_name, index_name = self._table()
+        if self.token.text == "," or self._stands_for("JOIN", "INNER", "LEFT", "RIGHT", "CROSS", "FULL"):
+            raise errors.validation("Only select from a single table or index is supported.")
         where = self._condition() if self.keyword("WHERE") else None
         order = []
         if self.keyword("ORDER"):
@@ -132,9 +135,21 @@ class _Parser:
                     break
         return Select(table_name, index_name, where, self.values, paths=paths, order=order)
 
+    def _projected(self) -> Path:
+        """What SELECT asks for: a path, no function."""
+        if self.token.kind == "word" and self._next().text == "(":
+            raise errors.validation(f"Unexpected path component{self._place()}")
+        return self._path()
+
     def _insert(self) -> Insert:
         self._word("INTO")
         table_name, _ = self._table()
+        several = self.keyword("VALUES")
+        if several or (self._stands_for("VALUE") and self._next().text == "<<"):
+            raise errors.validation(
+                "Unsupported operation: Inserting multiple items in a single statement is not supported, "
+                'use "INSERT INTO tableName VALUE item" instead'
+            )
         self._word("VALUE")
         if self.token.text != "{" and self.token.text != "?":
             self.fail("Expected an item after VALUE")
@@ -442,11 +457,24 @@ class _Parser:
         if self._depth > NESTING_MAX:
             self.fail("The statement is nested too deep")
 
+    def _stands_for(self, *words: str) -> bool:
+        return self.token.kind == "word" and self.token.text.upper() in words
+
+    def refuse_clause(self) -> None:
+        """A clause of SQL that DynamoDB has none of."""
+        if self._stands_for("LIMIT", "OFFSET", "GROUP", "HAVING"):
+            raise errors.validation(f"Unsupported clause: {self.token.text.upper()}{self._place()}")
+
     def fail(self, reason: str) -> NoReturn:
+        raise errors.validation(f"Statement wasn't well formed, can't be processed: {reason}{self._place()}")
+
+    def _place(self) -> str:
+        """Where the token stands: line, column, length; nothing at the end of the text."""
+        if self.token.kind == "end":
+            return ""
         line = self._text.count("\n", 0, self.token.start) + 1
         column = self.token.start - (self._text.rfind("\n", 0, self.token.start) + 1) + 1
-        shown = f" at {line}:{column}:{len(self.token.text)}" if self.token.kind != "end" else ""
-        raise errors.validation(f"Statement wasn't well formed, can't be processed: {reason}{shown}")
+        return f" at {line}:{column}:{len(self.token.text)}"
 
 
 def _set_of(members: list[Value]) -> Value:
