@@ -91,13 +91,14 @@ def test_tags_have_a_limit_and_names_that_are_awss(
     assert refusal("TagResource", Resource=arn, Tags=more) == (INVALID, "Number of tags exceeds resource tag limit.")
 
 
-@pytest.mark.parametrize("marker", ["x", "a:b", "f:x", FAR, f"f:{FAR}"])
+@pytest.mark.parametrize("marker", ["x", "a:b", "f:x", FAR, f"f:{FAR}", f"{FAR}/x"])
 @pytest.mark.parametrize(
     ("operation", "arguments"),
     [
         ("ListVersionsByFunction", {"FunctionName": "f"}),
         ("ListLayerVersions", {"LayerName": "layer"}),
         ("ListFunctions", {"FunctionVersion": "ALL"}),
+        ("ListDurableExecutionsByFunction", {"FunctionName": "f"}),
     ],
 )
 def test_a_marker_that_no_list_has_given_is_refused(

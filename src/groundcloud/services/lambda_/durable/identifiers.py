@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from groundcloud.services.lambda_ import errors
 from groundcloud.services.lambda_.durable.state import Execution
+from groundcloud.services.lambda_.names import NUMBER_MAX
 
 if TYPE_CHECKING:
     from groundcloud.kernel.call import Call
@@ -59,7 +60,7 @@ def parse_callback(callback_id: str) -> tuple[str, int]:
     try:
         execution_arn, sequence, _ = b64decode(callback_id, validate=True).decode().split("#")
         parse(execution_arn)
-        return execution_arn, int(sequence)
+        return execution_arn, min(max(int(sequence), 0), NUMBER_MAX)
     except ValueError:
         raise errors.invalid_parameter(f"Invalid callback id: {callback_id}") from None
 

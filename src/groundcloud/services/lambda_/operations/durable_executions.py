@@ -6,7 +6,7 @@ from typing import Any
 
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import operation
-from groundcloud.services.lambda_ import conditions, errors, execution, names
+from groundcloud.services.lambda_ import conditions, errors, execution, markers, names
 from groundcloud.services.lambda_.durable import documents, executions, identifiers, invocations, state, updates
 from groundcloud.services.lambda_.durable.journal import Journal
 from groundcloud.services.lambda_.durable.state import EXECUTIONS, HISTORY, OF_FUNCTION
@@ -112,11 +112,7 @@ def get_durable_execution_history(call: Call, request: dict[str, Any]) -> dict[s
     journal = load(call, request["DurableExecutionArn"])
     with_data = request.get("IncludeExecutionData") is not False
     limit = min(request.get("MaxItems") or ITEMS, ITEMS_MAX)
-    after = None
-    if request.get("Marker"):
-        if not request["Marker"].isdecimal():
-            raise errors.invalid_parameter("Invalid marker.")
-        after = int(request["Marker"])
+    after = markers.number(request["Marker"]) if request.get("Marker") else None
     shown: list[dict[str, Any]] = []
     size = 0
     marker = None
@@ -168,9 +164,9 @@ def _position(marker: str | None) -> tuple[int, str] | None:
     if not marker:
         return None
     started, _, execution_id = marker.partition("/")
-    if not started.isdecimal() or not execution_id:
+    if not execution_id:
         raise errors.invalid_parameter("Invalid marker.")
-    return int(started), execution_id
+    return markers.number(started), execution_id
 
 
 @operation(resource=identifiers.resource)
