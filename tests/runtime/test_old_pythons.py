@@ -364,6 +364,15 @@ def test_an_identifier_without_its_version_runs_on_the_nearest_newer_one(monkeyp
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("minor", ["2.7", *(f"3.{minor}" for minor in range(6, 16))])
+def test_every_identifier_runs_on_its_version_or_says_which(house: House, minor: str) -> None:
+    choice = resolve_runtime(f"python{minor}")
+    assert (choice.version == minor) == (choice.warning is None or "not preinstalled" in choice.warning)
+    source = "import sys\ndef handler(event, context): return '%d.%d' % sys.version_info[:2]"
+    assert house.answer(house.function(source, runtime=f"python{minor}")) == choice.version
+
+
+@pytest.mark.slow
 def test_boto3_is_the_last_that_runs_on_that_version(version: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for parent in (tmp_path, *list(tmp_path.parents)[:2]):
         parent.chmod(0o755)
