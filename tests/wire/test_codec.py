@@ -22,11 +22,11 @@ def test_every_operation_of_every_model_parses_checks_and_serialises(service: st
         for protocol in set(model.protocols) & set(EMPTY_BODIES):
             codec = codecs.get(name, protocol)
             assert codecs.get(name, protocol) is codec
-            params = asyncio.run(codec.parse(HttpRequest("POST", "/", "", {}, EMPTY_BODIES[protocol]), {}))
             try:
-                codec.check(params)
+                codec.check(asyncio.run(codec.parse(HttpRequest("POST", "/", "", {}, EMPTY_BODIES[protocol]), {})))
             except AwsError as error:
-                assert "Member must" in error.message or "Value null" in error.message
+                # S3 knows what the root of each of its documents is called.
+                assert "Member must" in error.message or "Value null" in error.message or (service, error.code) == ("s3", "MalformedXML")
             if codec.event_stream is None:
                 assert 200 <= codec.serialize({}, "an-id").status < 300
             for shape in codec.operation.errors:

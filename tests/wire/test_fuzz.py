@@ -20,7 +20,7 @@ SEEDS: dict[tuple[str, str, str], bytes] = {
     ("cloudwatch", "PutMetricData", "json"): b'{"Namespace": "n", "MetricData": [{"Timestamp": 1.5, "Value": 1, "Values": [1, "NaN"]}]}',
     ("lambda", "CreateFunction", "rest-json"): b'{"FunctionName": "f", "Code": {"ZipFile": "AA=="}, "Environment": {"Variables": {"a": "b"}}, "Timeout": 3}',
     ("scheduler", "CreateSchedule", "rest-json"): b'{"Name": "n", "StartDate": 1700000000, "Target": {"Arn": "a", "RoleArn": "r", "RetryPolicy": {}}}',
-    ("s3", "PutBucketLifecycleConfiguration", "rest-xml"): b'<L xmlns="x"><Rule><ID>a</ID><Expiration><Date>2020-01-01T00:00:00Z</Date></Expiration><Filter><And><Tag><Key>k</Key></Tag></And></Filter></Rule></L>',
+    ("s3", "PutBucketLifecycleConfiguration", "rest-xml"): b'<LifecycleConfiguration xmlns="x"><Rule><ID>a</ID><Expiration><Date>2020-01-01T00:00:00Z</Date></Expiration><Filter><And><Tag><Key>k</Key></Tag></And></Filter></Rule></LifecycleConfiguration>',
     ("route53", "ChangeResourceRecordSets", "rest-xml"): b"<C><ChangeBatch><Changes><Change><ResourceRecordSet><TTL>3</TTL></ResourceRecordSet></Change></Changes></ChangeBatch></C>",
     ("iam", "SimulatePrincipalPolicy", "query"): b"Action=X&ActionNames.member.1=a&ContextEntries.member.1.ContextKeyValues.member.1=b&MaxItems=3",
     ("cloudformation", "CreateStack", "query"): b"Action=X&Parameters.member.1.ParameterKey=a&Parameters.member.1.UsePreviousValue=true&TimeoutInMinutes=1",

@@ -94,7 +94,9 @@ def structures(draw: st.DrawFn, shape: Any, depth: int) -> dict[str, Any]:
             continue
         if depth > 7 and not required:
             continue
-        if depth > 12 or (name == "Expires" and where == "header"):  # text in S3's model, a moment in botocore's mind
+        if (
+            depth > 12 or name == "ResponseExpires" or (name == "Expires" and where == "header")
+        ):  # text in S3's model, a moment in botocore's mind
             continue
         if member.serialization.get("jsonvalue"):
             out[name] = {"a": 1}
