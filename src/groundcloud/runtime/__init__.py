@@ -37,7 +37,7 @@ How it works: `inside/zygote.py` (the warm process), `inside/root.py` (what sand
 `inside/python_runtime.py` and `inside/node/` (the loops that call the handler, over `channel.py`), `inside/program.py` (programs), `inside/old_bootstrap.py` (the one that runs Python before 3.9),
 `sandbox_api.py`
 (the Runtime, Extensions, Telemetry and Logs APIs, and who may speak there), `peers.py` (how that is known on the host's network), `workers.py`
-(Node.js processes that wait), `templates.py` and `inside/template.py` (SnapStart), `freezing.py` (between invocations), `metadata_wall.py` (the way to the machine's own credentials), `relay.py` (the way out of an isolated network),
+(Node.js processes that wait), `templates.py` and `inside/template.py` (SnapStart), `freezing.py` (between invocations), `container.py` and its neighbours (images), `metadata_wall.py` (the way to the machine's own credentials), `relay.py` (the way out of an isolated network),
 `sandbox.py` (the server's side), `initialisation.py` (its first phase). Every wall has a test that climbs it. What keeps an idle sandbox small:
 `inside/holes.py` and `inside/small_init.py`.
 

@@ -3,7 +3,7 @@
     server ──fork──▶ `podman run` / `docker run` ──▶ the container's first process ──HTTP──▶ the Runtime API of this sandbox
 
 The command ends when the container does, and its status is the container's. On the host's network the API knows the container by its user, whom
-no other process has, or by its process tree; with a network of its own (Podman) the listener is made inside, as for any isolated sandbox. Between
+no other process has, or by its process tree; with a network of its own the listener is made inside, as for any isolated sandbox. Between
 invocations the processes are stopped, or the container is paused where the server may not signal them.
 
 Of an image with programs in /opt/extensions the first one is what the command runs; the others, and the runtime when all have registered, are
@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from groundcloud.runtime import control_groups, launch, memory, peers
+from groundcloud.runtime.container_network import ContainerNetwork
 from groundcloud.runtime.endings import error_payload
 from groundcloud.runtime.engines import ContainerSpec, Engine
 from groundcloud.runtime.function import FunctionSpec, SandboxStart
@@ -180,7 +181,7 @@ class ContainerSandbox(Sandbox):
         self._container = self._make_tree(pid_file)
         self._tree = self._container  # type: ignore[assignment]
         self._log_end = -1
-        self._holder: asyncio.subprocess.Process | None = None
+        self._network: ContainerNetwork | None = None
         self._ready_soon: asyncio.Task[None] | None = None
 
     def open(self) -> list[int]:
@@ -215,7 +216,9 @@ class ContainerSandbox(Sandbox):
         """The command that runs it. Raises OSError."""
         network = "bridge" if self._engine.remote else "host"
         if self.isolated:
-            network = await self._hold_network()
+            self._network = ContainerNetwork(self._engine, self._name, launch.listeners(self.spec) or [])
+            network, listeners = await self._network.hold()
+            self._listen_inside(listeners)
         if self._kill_wanted:
             raise OSError("ended before it began")
         arguments, environment = self._engine.command(
@@ -251,40 +254,9 @@ class ContainerSandbox(Sandbox):
                 variables["AWS_ENDPOINT_URL"] = variables["AWS_ENDPOINT_URL"].replace(f"//{here}:", f"//{self._engine.host_name}:")
         return variables
 
-    async def _hold_network(self) -> str:
-        """A process that holds a network of its own, with the listeners made there; the engine's words for that network."""
-        ours, theirs = socket.socketpair()
-        own = [str(port) for port in launch.listeners(self.spec) or ()]
-        words = [sys.executable, "-m", "groundcloud.runtime.inside.network_holder", str(theirs.fileno()), *own]
-        if self._engine.rootless and os.geteuid() != 0:
-            words = [self._engine.path, "unshare", *words]
-        with ours, theirs:
-            self._holder = await asyncio.create_subprocess_exec(
-                *words, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, pass_fds=[theirs.fileno()]
-            )
-            theirs.close()
-            ours.setblocking(False)
-            ready: asyncio.Future[None] = self._loop.create_future()
-            self._loop.add_reader(ours.fileno(), _done, ready)
-            try:
-                await ready
-            finally:
-                self._loop.remove_reader(ours.fileno())
-            _, descriptors, _, _ = socket.recv_fds(ours, 1, 2)
-        assert self._holder.stdout is not None
-        pid = (await self._holder.stdout.readline()).decode().strip()
-        if not descriptors or not pid:
-            raise OSError("no network of its own could be made")
-        self._listen_inside([socket.socket(fileno=fd) for fd in descriptors])
-        return f"ns:/proc/{pid}/ns/net"
-
     async def _release(self) -> None:
-        """Ends the process that holds the network."""
-        if self._holder is not None and self._holder.stdin is not None:
-            self._holder.stdin.close()
-            if self._holder.returncode is None:
-                self._holder.kill()
-            await self._holder.wait()
+        if self._network is not None:
+            await self._network.release()
 
     def _is_own(self, connection: socket.socket) -> bool:
         if self._engine.remote:

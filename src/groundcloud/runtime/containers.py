@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from groundcloud.runtime.container import ContainerFunctionSpec, ContainerSandbox, ContainerUser, ContainerWithExtensions
+from groundcloud.runtime.container_network import reason_against
 from groundcloud.runtime.engines import Engine, EngineMissing, Image, find
 from groundcloud.runtime.function import SandboxStart
 from groundcloud.runtime.interpreters import RuntimeNotAvailable
@@ -63,8 +64,8 @@ class Containers:
             engine = await self.engine()
         except EngineMissing as missing:
             raise RuntimeNotAvailable(f"Neither Docker nor Podman answers ({missing}).") from missing
-        if spec.network == "isolated" and (engine.remote or not engine.is_podman):
-            raise RuntimeNotAvailable("A container with a function network of its own needs Podman on the server's own machine.")
+        if spec.network == "isolated" and (reason := reason_against(engine)) is not None:
+            raise RuntimeNotAvailable(f"A container with a function network of its own {reason}.")
         name = f"{self._server}{self._pool}{next(self._numbers)}"
         if self._directory is None:
             self._directory = Path(tempfile.mkdtemp(prefix=self._server))

@@ -14,7 +14,7 @@ import shutil
 import sys
 import tarfile
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -31,6 +31,7 @@ _ECR = ".dkr.ecr."
 # Above what the pool gives to sandboxes of its own.
 OWN_USERS = (0x7110_0000, 0x7110_0000, 65536)
 _USERS_OF_IMAGES = 1000
+_NOBODY = "65534:65534"
 _EXTENSIONS = "/opt/extensions"
 _TAR_BYTES_MAX = 2 * 1024**3
 # What the engine's own command would heed: their values are given by argument, not through its environment.
@@ -139,6 +140,20 @@ class Engine:
             if status != 0:
                 return False
         return True
+
+    async def start_waiting(self, name: str, image: str, program: str, archive: Callable[[], bytes]) -> int:
+        """A container without a network that runs a program which does nothing; its process, 0 if that fails. The image is made where it is missing."""
+        status, _, _ = await _ask(self.path, "image", "inspect", image)
+        if status != 0:
+            with tempfile.NamedTemporaryFile(suffix=".tar") as file:
+                file.write(archive())
+                file.flush()
+                await _ask(self.path, "import", file.name, image)
+        words = [self.path, "run", "--detach", "--rm", "--pull=never", f"--name={name}", "--network=none", f"--user={_NOBODY}"]
+        words += ["--cap-drop=ALL", "--security-opt=no-new-privileges", "--read-only", f"--ulimit=nofile={_FILES_MAX}:{_FILES_MAX}"]
+        words += [f"--ulimit=nproc={_allowed_processes()}:{_allowed_processes()}", f"--entrypoint={program}", image]
+        status, _, _ = await _ask(*words)
+        return await self.pid(name) if status == 0 else 0
 
     async def set_paused(self, name: str, pids: Sequence[int], *, paused: bool) -> None:
         """Without root and with control groups of version 1 Podman cannot; then its `pids` are sent signals by who is root in its user namespace."""

@@ -173,10 +173,14 @@ class Engine:
     def remove(self, *references: str) -> None:
         """Everything that was imported, whatever its name is now, and more."""
         for image in (*references, *self._made):
-            # Removing an image ends its containers, with ten seconds for each.
-            left = subprocess.run([self.path, "ps", "-aq", "--filter", f"ancestor={image}"], capture_output=True, text=True).stdout.split()
-            subprocess.run([self.path, "kill", *left], capture_output=True)
-            subprocess.run([self.path, "rmi", "--force", image], capture_output=True)
+            for _ in range(5):
+                # Removing an image ends its containers, with ten seconds for each; one that is ending by itself is in the way for a moment.
+                left = subprocess.run([self.path, "ps", "-aq", "--filter", f"ancestor={image}"], capture_output=True, text=True).stdout
+                if left:
+                    subprocess.run([self.path, "kill", *left.split()], capture_output=True)
+                subprocess.run([self.path, "rmi", "--force", image], capture_output=True)
+                if subprocess.run([self.path, "image", "inspect", image], capture_output=True).returncode != 0:
+                    break
 
     def python(self, reference: str, packages: Path) -> str:
         """An image of the interpreter that runs the tests, AWS's runtime interface client and HANDLER."""
