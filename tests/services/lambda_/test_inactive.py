@@ -125,3 +125,21 @@ def test_what_aws_could_take_back_is_a_network_or_an_image(kept: dict[str, Any],
         kept=kept,
     )
     assert holds_something(version) is holds
+
+
+def test_a_message_wakes_the_function_that_reads_its_queue(lambda_: Any, client: Callable[..., Any], clock: Any) -> None:
+    sqs = client("sqs")
+    url = sqs.create_queue(QueueName="work")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    role = make_role(client("iam"), "reader", {"Effect": "Allow", "Action": "sqs:*", "Resource": arn})
+    name = make_function(lambda_, role, SOURCE, **VPC)
+    mapping_id = lambda_.create_event_source_mapping(FunctionName=name, EventSourceArn=arn)["UUID"]
+    clock.advance("15d")
+    assert state_of(lambda_, name) == ("Inactive", "Idle")
+    sqs.send_message(QueueUrl=url, MessageBody="m")
+    clock.advance("5s")
+    assert state_of(lambda_, name) == ("Active", None)
+    counts = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    left = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=counts)["Attributes"]
+    assert [left[count] for count in counts] == ["0", "0"]
+    lambda_.delete_event_source_mapping(UUID=mapping_id)
