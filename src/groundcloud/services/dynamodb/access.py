@@ -47,7 +47,7 @@ def table_of_request(call: Call, request: Request) -> str:
 def table_or_index_of_request(call: Call, request: Request) -> str:
     table = named(call, request.get("TableName"))
     index_name = request.get("IndexName")
-    return f"{table}/index/{index_name}" if isinstance(index_name, str) else table
+    return f"{table}/index/{index_name}" if isinstance(index_name, str) and table != "*" else table
 
 
 def arn_of_request(call: Call, request: Request) -> str:

@@ -91,6 +91,8 @@ class Source:
 
 def check_start_values(key: Item) -> None:
     """What is wrong with an ExclusiveStartKey whatever the table."""
+    if key.__class__ is not dict:
+        raise errors.serialization(values.not_a_map(key, "com.amazonaws.dynamodb.v20120810.AttributeValue"))
     for value in key.values():
         try:
             values.check(value)

@@ -263,11 +263,11 @@ def show(model: models.Model, shape_name: str, value: Any) -> str:
         return "null"
     if isinstance(value, bool):
         return "true" if value else "false"
-    if shape["type"] == "list":
+    if shape["type"] == "list" and isinstance(value, list):
         return "[" + ", ".join(show(model, shape["member"]["shape"], content) for content in value) + "]"
-    if shape["type"] == "map":
+    if shape["type"] == "map" and isinstance(value, dict):
         return "{" + ", ".join(f"{key}={show(model, shape['value']['shape'], content)}" for key, content in value.items()) + "}"
-    if shape["type"] == "structure":
+    if shape["type"] == "structure" and isinstance(value, dict):
         members = (f"{_lower(name)}={show(model, reference['shape'], value.get(name))}" for name, reference in shape["members"].items())
         return f"{shape_name}({', '.join(members)})"
     return str(value)

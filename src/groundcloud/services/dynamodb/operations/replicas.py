@@ -266,7 +266,11 @@ def create_global_table(call: Call, request: Request) -> dict[str, Any]:
     """Joins tables of one name that are there already, empty and with streams."""
     shapes.check("CreateGlobalTable", request)
     name = request["GlobalTableName"]
-    regions = [replica["RegionName"] for replica in request["ReplicationGroup"]]
+    regions = [replica.get("RegionName") for replica in request["ReplicationGroup"]]
+    if None in regions:
+        raise errors.validation("RegionName must be given in each Replica of ReplicationGroup")
+    if len(set(regions)) < len(regions):
+        raise errors.validation(f"One or more Regions of the ReplicationGroup are duplicates: {', '.join(regions)}")
     found = []
     for region in regions:
         place = call.tx.at(call.account, region)
