@@ -101,6 +101,27 @@ def test_what_keeps_a_handler_from_loading_has_awss_name(house: Any, name: str) 
     assert document["trace"]
 
 
+@pytest.mark.parametrize("bad", ["index.mjs", "inner.mjs"])
+def test_a_syntax_error_of_an_es_module_names_file_and_line_and_runs_nothing(house: Any, bad: str) -> None:
+    files = {
+        "index.mjs": "import './inner.mjs'; console.log('ran');\nexport const handler = () => 1;",
+        "inner.mjs": "console.log('ran too');\n",
+    }
+    files[bad] += "\nconst three = ;"
+    start = len(house.lines)
+    result = house.invoke(node(house, files.pop("index.mjs"), "index.mjs", files=files))
+    document = json.loads(result.payload)
+    assert (document["errorType"], document["errorMessage"]) == ("Runtime.UserCodeSyntaxError", "SyntaxError: Unexpected token ';'")
+    assert document["trace"][:5] == [
+        f"file:///var/task/{bad}:3",
+        "const three = ;",
+        " " * 14 + "^",
+        "",
+        "SyntaxError: Unexpected token ';'",
+    ]
+    assert not any(line.endswith(("ran", "ran too")) for line, _ in house.lines[start:])
+
+
 ERRORS = {
     "an async handler throws": "exports.handler = async () => { throw new TypeError('boom') }",
     "a handler throws": "exports.handler = () => { throw new TypeError('boom') }",

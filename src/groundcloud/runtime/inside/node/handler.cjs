@@ -46,7 +46,14 @@ function saysModule(file) {
 
 async function load(root, name) {
   const base = path.resolve(root, name);
-  const importing = (file) => require("./import.cjs")(pathToFileURL(file).href);
+  const importing = async (file) => {
+    const { href } = pathToFileURL(file);
+    try {
+      return await require("./import.cjs")(href);
+    } catch (error) {
+      throw require("./syntax.cjs").locate(error, href);
+    }
+  };
   if (isFile(base)) return requireAsRuntime(base);
   const asModule = saysModule(base);
   if (isFile(`${base}.js`)) return asModule ? importing(`${base}.js`) : requireAsRuntime(`${base}.js`);
