@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tarfile
 import time
 from base64 import b64decode
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +26,7 @@ from groundcloud.testing.servers import Threaded
 
 IMAGE = "localhost/groundcloud-test:first"
 SECOND = "localhost/groundcloud-test:second"
+ENTRY = "localhost/groundcloud-test:entry"
 EXTENDED = "localhost/groundcloud-test:extended"
 PYTHON = "localhost/groundcloud-test:python"
 
@@ -304,3 +308,60 @@ def test_an_images_extension_that_ends_ends_the_sandbox(
     document = json.loads(lambda_.invoke(FunctionName="contained")["Payload"].read())
     assert document["errorType"] == "Extension.Crash"
     assert document["errorMessage"].endswith("Error: exit status 9")
+
+
+ENTRY_POINT = """#!/bin/sh
+# As in AWS's own base images: with the emulator on a developer's machine, without it where the Runtime API is.
+if [ -z "${AWS_LAMBDA_RUNTIME_API}" ]; then
+  exec /usr/local/bin/aws-lambda-rie /bootstrap "$@"
+fi
+export _HANDLER="$1"
+exec /bootstrap "$@" --from-$LAMBDA_RUNTIME_DIR
+"""
+
+
+def test_an_image_with_awss_entry_point_does_without_the_emulator(
+    image_function: Callable[..., dict[str, Any]], answer: Callable[..., Any], engine: images.Engine, tmp_path: Path
+) -> None:
+    shell = shutil.which("busybox")
+    if shell is None:
+        pytest.skip("needs a shell that is one file")
+    archive = engine.archived(tmp_path / "entry.tar", "entry")
+    script = tmp_path / "lambda-entrypoint.sh"
+    script.write_text(ENTRY_POINT)
+    script.chmod(0o755)
+    with tarfile.open(archive, "a") as tar:
+        tar.add(shell, "bin/sh")
+        tar.add(script, "lambda-entrypoint.sh")
+    changes = ('ENTRYPOINT ["/lambda-entrypoint.sh"]', 'CMD ["app.of_the_image"]', "WORKDIR /opt", "ENV LAMBDA_RUNTIME_DIR=/var/runtime")
+    engine.imported(archive, ENTRY, *changes)
+    image_function(Code={"ImageUri": ENTRY}, MemorySize=256)
+    found = answer("contained", {})
+    assert (found["argument"], found["handler"], found["directory"]) == ("app.of_the_image", "app.of_the_image", "/opt")
+    image_function(FunctionName="other", Code={"ImageUri": ENTRY}, ImageConfig={"Command": ["app.other"], "WorkingDirectory": "/tmp"})
+    found = answer("other", {})
+    assert (found["argument"], found["handler"], found["directory"]) == ("app.other", "app.other", "/tmp")
+
+
+def test_two_invocations_at_once_have_containers_of_their_own(
+    image_function: Callable[..., dict[str, Any]], answer: Callable[..., Any]
+) -> None:
+    image_function()
+    with ThreadPoolExecutor(3) as pool:
+        found = list(pool.map(lambda number: answer("contained", {"n": number}), range(3)))
+    assert [one["event"]["n"] for one in found] == [0, 1, 2]
+    assert len({one["user"] for one in found}) in (2, 3)  # one may have been free again
+
+
+def test_without_an_engine_an_image_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GROUND_CONTAINER_ENGINE", "no-such-engine")
+    server = Threaded()
+    try:
+        role_arn = make_role(server.client("iam"), "function-role")
+        code, message = refusal(
+            server.client("lambda").create_function, FunctionName="a", PackageType="Image", Code={"ImageUri": IMAGE}, Role=role_arn
+        )
+    finally:
+        server.close()
+    assert code == "InvalidParameterValueException"
+    assert "Docker or Podman" in message and "no-such-engine: not found" in message and "Install or start one of them." in message

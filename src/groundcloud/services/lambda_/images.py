@@ -60,7 +60,7 @@ async def found(pool: Pool, image_uri: str) -> Code:
         image = await pool.containers.image(image_uri)
     except EngineMissing as missing:
         raise errors.invalid_parameter(
-            f"Groundcloud runs container images with Docker or Podman, and neither answers ({missing})."
+            f"Groundcloud runs container images with Docker or Podman, and neither answers ({missing}). Install or start one of them."
         ) from missing
     except ImageMissing:
         raise errors.invalid_parameter(f"Source image {image_uri} does not exist. Provide a valid source image.") from None
