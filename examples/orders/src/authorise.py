@@ -7,8 +7,8 @@ import hmac
 import os
 from typing import Any
 
-ROUNDS = 60_000
-"""So that a guess costs as much as a check: some 20 ms of a whole processor. What memory that wants, tune.py measures."""
+ROUNDS = 120_000
+"""So that a guess costs as much as a check: some 30 ms of a whole processor. What memory that wants, tune.py measures."""
 
 
 def digest_of(name: str, key: str) -> str:
