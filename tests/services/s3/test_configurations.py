@@ -318,3 +318,23 @@ def test_lifecycle_rules_that_contradict_themselves(
     rule = {"ID": "a", "Status": "Enabled", "Filter": {"Prefix": "a/"}, **rules}
     said = refused(code, 400, s3.put_bucket_lifecycle_configuration, Bucket=bucket, LifecycleConfiguration={"Rules": [rule]})
     assert not sentence or said["Message"] == sentence
+
+
+def test_what_no_identified_configuration_may_say(s3: Any, bucket: str, refused: Any) -> None:
+    inventory = {
+        "Id": "i",
+        "IsEnabled": True,
+        "IncludedObjectVersions": "All",
+        "Schedule": {"Frequency": "Daily"},
+        "Destination": {"S3BucketDestination": {"Bucket": bucket, "Format": "CSV"}},
+    }
+    error = refused(
+        "InvalidS3DestinationBucket", 400, s3.put_bucket_inventory_configuration, Bucket=bucket, Id="i", InventoryConfiguration=inventory
+    )
+    assert error["Message"] == "Invalid bucket ARN."
+    error = refused("IdMismatch", 400, s3.put_bucket_metrics_configuration, Bucket=bucket, Id="a", MetricsConfiguration={"Id": "b"})
+    assert error["Message"] == "Document ID does not match the specified configuration ID."
+    for tier, days in (("ARCHIVE_ACCESS", 89), ("DEEP_ARCHIVE_ACCESS", 179), ("ARCHIVE_ACCESS", 731)):
+        tiering = {"Id": "t", "Status": "Enabled", "Tierings": [{"AccessTier": tier, "Days": days}]}
+        put = s3.put_bucket_intelligent_tiering_configuration
+        refused("InvalidArgument", 400, put, Bucket=bucket, Id="t", IntelligentTieringConfiguration=tiering)

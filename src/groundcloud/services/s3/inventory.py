@@ -43,8 +43,10 @@ def checked(tx: Transaction, bucket: Bucket, document: dict[str, Any]) -> None:
     if destination["Format"] == "ORC":
         raise errors.refused("inventory reports as ORC")
     name = destination["Bucket"].removeprefix("arn:aws:s3:::")
+    if name == destination["Bucket"]:
+        raise errors.S3Error("InvalidS3DestinationBucket", "Invalid bucket ARN.", 400)
     target = BUCKETS.get(tx, name)
-    if name == destination["Bucket"] or target is None or target.account != destination.get("AccountId", target.account):
+    if target is None or target.account != destination.get("AccountId", target.account):
         raise errors.S3Error("InvalidS3DestinationBucket", "The specified destination bucket does not exist or is not valid.", 400)
     if target.region != bucket.region:
         raise errors.S3Error(

@@ -19,6 +19,9 @@ from groundcloud.services.s3.tags import BUCKET_TAGS_MAX, check_tags
 LIST_MAX = 100
 """AWS: configurations with an id come a hundred at a time."""
 IDENTIFIED_MAX = 1000
+TIERING_DAYS_MIN = {"ARCHIVE_ACCESS": 90, "DEEP_ARCHIVE_ACCESS": 180}
+TIERING_DAYS_MAX = 730
+"""AWS: Tiering, "Days"."""
 
 
 def _open(call: Call, request: dict[str, Any], action: str) -> Bucket:
@@ -307,7 +310,7 @@ def get_bucket_accelerate_configuration(call: Call, request: dict[str, Any]) -> 
 def _put_identified(call: Call, request: dict[str, Any], action: str, kind: str, document: dict[str, Any]) -> dict[str, Any]:
     bucket = _open(call, request, action)
     if document.get("Id") != request["Id"]:
-        raise errors.invalid_argument("The id of the configuration is not that of the request", "id", request["Id"])
+        raise errors.S3Error("IdMismatch", "Document ID does not match the specified configuration ID.", 400)
     name = bucket.bucket_name
     if (
         not CONFIGURATIONS.has(call.tx, name, kind, request["Id"])
@@ -416,6 +419,12 @@ def list_bucket_metrics_configurations(call: Call, request: dict[str, Any]) -> d
 
 @operation(public=True)
 def put_bucket_intelligent_tiering_configuration(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    for tiering in request["IntelligentTieringConfiguration"]["Tierings"]:
+        least = TIERING_DAYS_MIN[tiering["AccessTier"]]
+        if not least <= tiering["Days"] <= TIERING_DAYS_MAX:
+            raise errors.invalid_argument(
+                f"'Days' for access tier '{tiering['AccessTier']}' must be between {least} and {TIERING_DAYS_MAX}", "Days", tiering["Days"]
+            )
     return _put_identified(
         call, request, "s3:PutIntelligentTieringConfiguration", "intelligent-tiering", request["IntelligentTieringConfiguration"]
     )
