@@ -115,6 +115,11 @@ def python(house: Any, body: str, **options: Any) -> Any:
     return bootstrap(house, PYTHON + textwrap.dedent(body), **options)
 
 
+def test_sh_is_bash_as_on_amazon_linux(house: Any) -> None:
+    spec = bootstrap(house, SHELL.replace("#!/bin/bash", "#!/bin/sh\nset -eo pipefail\nsource /dev/null"))
+    assert json.loads(house.invoke(spec, {"a": 1}).payload)["got"] == {"a": 1}
+
+
 def test_a_shell_script_is_a_runtime(house: Any) -> None:
     spec = bootstrap(house, SHELL, runtime="provided.al2")
     start = len(house.lines)

@@ -174,6 +174,10 @@ def _system(root: str) -> None:
     for store in _STORE_DIRECTORIES:
         if os.path.isdir(store):
             _bind(store, root + store)
+    # On Amazon Linux sh is bash, and what was written there for sh uses it so (`set -o pipefail`, `source`).
+    shell = os.path.realpath("/bin/sh")
+    if os.path.basename(shell) == "dash" and os.path.exists("/bin/bash"):
+        linux.mount(os.path.realpath("/bin/bash"), root + shell, None, linux.MS_BIND)
 
 
 def _interpreter(root: str, place: str, target: str) -> None:
