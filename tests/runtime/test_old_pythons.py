@@ -269,6 +269,16 @@ def test_a_module_in_a_directory_and_layers_are_found(house: House, version: str
     assert house.answer(spec) == [7, 8]
 
 
+def test_pth_files_of_the_package_are_read(house: House, version: str) -> None:
+    spec = house.function(
+        "def handler(e, c):\n    import near\n    return near.number",
+        files={"vendored/near.py": "number = 1", "any.pth": "vendored\n"},
+        runtime=f"python{version}",
+    )
+    result = house.invoke(spec)
+    assert result.payload == b"1" or (version == "2.7" and result.error_type == "ImportError")  # as on AWS
+
+
 def test_a_wrapper_starts_it(house: House, version: str) -> None:
     spec = house.function(
         "import os, sys\ndef handler(e, c): return [os.environ.get('WRAPPED'), sys.argv]",

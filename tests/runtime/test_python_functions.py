@@ -327,6 +327,19 @@ def test_layers_are_at_opt_and_a_later_one_covers_an_earlier_one(house: Any) -> 
     assert house.answer(house.function(source, layers=(layers[0],))) == [1, "/opt/python/shared.py", ["only1", "python"]]
 
 
+def test_pth_files_of_the_package_and_of_layers_are_read(house: Any) -> None:
+    layer = house.directory / f"pth-{time.monotonic_ns()}"
+    (layer / "python" / "inner").mkdir(parents=True)
+    (layer / "python" / "inner" / "deep.py").write_text("number = 2")
+    (layer / "python" / "x.pth").write_text("inner\n")
+    spec = house.function(
+        "import near, deep, sys\ndef handler(e, c): return [near.number, deep.number, sys.path[0]]",
+        files={"vendored/near.py": "number = 1", "any.pth": "vendored\n"},
+        layers=(layer,),
+    )
+    assert house.answer(spec) == [1, 2, "/var/task"]
+
+
 def test_the_interpreter_looks_like_awss(house: Any) -> None:
     spec = house.function(
         "import os, sys\ndef handler(e, c): return [sys.prefix, sys.executable[:15], sys.path[0], os.getcwd(), sys.stdout.encoding, __name__]"

@@ -16,6 +16,7 @@ import io
 import json
 import logging
 import os
+import site
 import struct
 import sys
 import time
@@ -411,6 +412,10 @@ def _prepare_paths(runtime, layers):
         if path not in paths and path != "/var/runtime":
             paths.append(path)
     sys.path[:] = filter(None, paths)
+    if not _SECOND:
+        for path in paths[: paths.index(runtime)]:
+            if path not in named:
+                site.addsitedir(path)  # for its .pth files, as AWS's
 
 
 def main():

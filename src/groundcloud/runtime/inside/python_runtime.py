@@ -15,6 +15,7 @@ import logging
 import os
 import random
 import resource
+import site
 import sys
 import threading
 import time
@@ -403,26 +404,30 @@ def _import_paths(specification: dict[str, Any], standard: list[str]) -> list[st
     return paths
 
 
-def _forget_shadowed(paths: list[str], preloaded: frozenset[str], third_party: frozenset[str]) -> None:
-    """Drops modules of the zygote that the function's package brings itself, so that the package's are imported.
+def _forget_shadowed(paths: list[str], preloaded: frozenset[str], third_party: frozenset[str]) -> list[str]:
+    """Drops modules of the zygote that the function's package brings itself, so that the package's are imported; the paths that have .pth files.
 
     If any preloaded library is among them, all are dropped: half of one version and half of another do not work.
     """
     brought: set[str] = set()
+    sites = []
     for path in paths:
         try:
-            brought.update(name.partition(".")[0] for name in os.listdir(path))
+            names = os.listdir(path)
         except OSError:
             continue
+        brought.update(name.partition(".")[0] for name in names)
+        if any(name.endswith(".pth") for name in names):
+            sites.append(path)
     if "botocore" in brought:
         sys.meta_path.insert(0, old_sdk.Watch())
     shadowed = brought & preloaded
-    if not shadowed:
-        return
     if shadowed & third_party:
         shadowed |= third_party
-    for name in [name for name in sys.modules if name.partition(".")[0] in shadowed]:
-        del sys.modules[name]
+    if shadowed:
+        for name in [name for name in sys.modules if name.partition(".")[0] in shadowed]:
+            del sys.modules[name]
+    return sites
 
 
 def prepare() -> None:
@@ -465,10 +470,12 @@ def start(
         time.tzset()
         os.chdir(specification["task_root"])
         paths = _import_paths(specification, standard)
-        _forget_shadowed(paths[: len(paths) - len(standard)], preloaded, third_party)
+        sites = _forget_shadowed(paths[: len(paths) - len(standard)], preloaded, third_party)
         sys.path[:] = paths
         if _log_handler is None:
             prepare()
+        for path in sites:
+            site.addsitedir(path)  # for its .pth files, as AWS's bootstrap
         if os.environ.get("AWS_LAMBDA_LOG_FORMAT") == "JSON":
             assert _log_handler is not None
             _log_handler.setFormatter(_JsonFormatter())
