@@ -366,11 +366,12 @@ def test_a_slow_reader_holds_the_function_up(house: Any) -> None:
 
 
 def test_other_versions_run_with_a_warning(house: Any) -> None:
-    choice = resolve_runtime("nodejs8.10")
-    assert choice.warning is not None and choice.warning.startswith("nodejs8.10 is not installed; the function runs on Node.js ")
-    with pytest.raises(RuntimeNotAvailable, match=r"Strict runtimes: nodejs8\.10 is not installed"):
-        resolve_runtime("nodejs8.10", strict=True)
-    assert house.answer(node(house, "exports.handler = (e, c, cb) => cb(null, 1)", runtime="nodejs8.10")) == 1
+    # AWS never had it, so it is not among those that were fetched once.
+    choice = resolve_runtime("nodejs9.x")
+    assert choice.warning is not None and choice.warning.startswith("nodejs9.x is not installed; the function runs on Node.js ")
+    with pytest.raises(RuntimeNotAvailable, match=r"Strict runtimes: nodejs9\.x is not installed"):
+        resolve_runtime("nodejs9.x", strict=True)
+    assert house.answer(node(house, "exports.handler = (e, c, cb) => cb(null, 1)", runtime="nodejs9.x")) == 1
     refused = house.invoke(node(house, "exports.handler = (e, c, cb) => cb(null, 1)", runtime="nodejs24.x"))
     assert refused.error_type == "Runtime.CallbackHandlerDeprecated"
     assert house.answer(node(house, "exports.handler = (e) => e + 1", runtime="nodejs24.x"), 1) == 2
@@ -393,7 +394,7 @@ def test_runtimes_before_nodejs10_tell_errors_and_lines_as_they_did(house: Any) 
     assert json.loads(lines[1].split("\t")[1]) == document
 
 
-@pytest.mark.parametrize("identifier", ["nodejs", "nodejs4.3", "nodejs4.3-edge", "nodejs6.10", *(f"nodejs{n}.x" for n in range(10, 27, 2))])
+@pytest.mark.parametrize("identifier", ["nodejs", "nodejs4.3", "nodejs4.3-edge", "nodejs9.x", *(f"nodejs{n}.x" for n in range(10, 27, 2))])
 def test_every_identifier_runs_on_its_version_or_another(house: Any, identifier: str) -> None:
     choice = resolve_runtime(identifier)
     wanted = re.sub(r"\D.*", "", identifier.removeprefix("nodejs"))
