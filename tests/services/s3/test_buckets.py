@@ -147,3 +147,11 @@ def test_versioning_is_off_until_it_is_set_and_then_never_unset(s3: Any, bucket:
 def test_a_bucket_of_another_owner_than_expected_is_refused(s3: Any, bucket: str, account: str, refused: Any) -> None:
     s3.head_bucket(Bucket=bucket, ExpectedBucketOwner=account)
     refused("AccessDenied", 403, s3.list_objects_v2, Bucket=bucket, ExpectedBucketOwner="111111111111")
+
+
+def test_a_bucket_that_is_created_again_in_us_east_1_has_a_new_acl(s3: Any, new_bucket: Any) -> None:
+    bucket = new_bucket(ObjectOwnership="ObjectWriter")
+    s3.delete_public_access_block(Bucket=bucket)
+    s3.put_bucket_acl(Bucket=bucket, ACL="public-read")
+    s3.create_bucket(Bucket=bucket)
+    assert len(s3.get_bucket_acl(Bucket=bucket)["Grants"]) == 1

@@ -226,3 +226,23 @@ def test_what_no_rule_may_say(s3: Any, bucket: str, refused: Any, rule: dict[str
 def test_what_a_rule_may_say(s3: Any, bucket: str, rule: dict[str, Any]) -> None:
     put(s3, bucket, rule)
     assert len(s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]) == 1
+
+
+def test_every_write_says_when_it_will_expire(s3: Any, bucket: str) -> None:
+    put(
+        s3,
+        bucket,
+        {"ID": "days", "Filter": {"Prefix": "e/"}, "Expiration": {"Days": 1}, "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 2}},
+    )
+    said = s3.put_object(Bucket=bucket, Key="e/k", Body=b"1")["Expiration"]
+    assert said.startswith('expiry-date="') and said.endswith('GMT", rule-id="days"')
+    assert "Expiration" not in s3.put_object(Bucket=bucket, Key="k", Body=b"1")
+    assert s3.copy_object(Bucket=bucket, Key="e/c", CopySource=f"{bucket}/k")["Expiration"] == said
+    upload = s3.create_multipart_upload(Bucket=bucket, Key="e/u")
+    assert (upload["AbortRuleId"], upload["AbortDate"].hour) == ("days", 0)
+    named = {"Bucket": bucket, "Key": "e/u", "UploadId": upload["UploadId"]}
+    etag = s3.upload_part(**named, PartNumber=1, Body=b"1")["ETag"]
+    assert s3.list_parts(**named)["AbortDate"] == upload["AbortDate"]
+    parts = {"Parts": [{"PartNumber": 1, "ETag": etag}]}
+    assert s3.complete_multipart_upload(**named, MultipartUpload=parts)["Expiration"] == said
+    assert "AbortDate" not in s3.create_multipart_upload(Bucket=bucket, Key="u")

@@ -10,7 +10,7 @@ from typing import Any
 
 from groundcloud.kernel.call import Call
 from groundcloud.services.s3 import errors
-from groundcloud.services.s3.state import CONFIGURATIONS, Bucket, Version
+from groundcloud.services.s3.state import CONFIGURATIONS, Bucket, Upload, Version
 from groundcloud.store import Transaction
 
 RULES_MAX = 1000
@@ -295,6 +295,17 @@ def storage_class_at(rule: dict[str, Any], version: Version, now_ms: int) -> str
         if at_ms <= now_ms and (latest is None or at_ms > latest[0]):
             latest = (at_ms, transition["StorageClass"])
     return latest[1] if latest is not None else None
+
+
+def abortion(tx: Transaction, bucket_name: str, upload: Upload) -> tuple[int, str] | None:
+    """When an upload in progress will be aborted, in milliseconds, and by which rule; the soonest."""
+    document = CONFIGURATIONS.get(tx, bucket_name, "lifecycle", "") or {}
+    found = [
+        (due_ms(upload.initiated_ms, rule["AbortIncompleteMultipartUpload"]["DaysAfterInitiation"]), str(rule["ID"]))
+        for rule in document.get("Rules", ())
+        if rule["Status"] == "Enabled" and rule.get("AbortIncompleteMultipartUpload") and upload.key.startswith(prefix_of(rule))
+    ]
+    return min(found, default=None)
 
 
 def expiration_header(tx: Transaction, bucket: Bucket, key: str, version: Version) -> str | None:

@@ -96,6 +96,8 @@ def create_bucket(call: Call, request: dict[str, Any]) -> dict[str, Any]:
         # us-east-1 alone keeps the old answer; AWS: CreateBucket, BucketAlreadyOwnedByYou.
         if own or not (existing.region == region == "us-east-1"):
             raise errors.bucket_already_owned_by_you(name)
+        if existing.ownership != "BucketOwnerEnforced":  # "and resets the bucket access control lists"
+            BUCKETS.put(call.tx, existing.replace(grants=grants_of_request(request, call.account, call.account)))
         return {"Location": f"/{name}", "BucketArn": f"arn:aws:s3:::{name}"}
     ownership = request.get("ObjectOwnership", "BucketOwnerEnforced")
     grants = grants_of_request(request, call.account, call.account)

@@ -9,7 +9,7 @@ from groundcloud.kernel.service import operation
 from groundcloud.services.s3 import checksums, contents, encryption, errors, objects, permissions
 from groundcloud.services.s3.object_annotations import Kept
 from groundcloud.services.s3.operations.annotations import copied
-from groundcloud.services.s3.operations.objects import check_put, grants_of_write, refuse_half_a_part, write
+from groundcloud.services.s3.operations.objects import check_put, expiration, grants_of_write, refuse_half_a_part, write
 from groundcloud.services.s3.sources import Source, source_of
 from groundcloud.services.s3.state import CONTENTS, Bucket, Seal
 from groundcloud.store import Transaction
@@ -41,6 +41,7 @@ async def copy_object(call: Call, request: dict[str, Any]) -> dict[str, Any]:
         },
         "CopySourceVersionId": version.version_id if source.bucket.versioning else None,
         "VersionId": written.version_id if write_to.versioning == "Enabled" else None,
+        "Expiration": expiration(call, write_to, request["Key"], written),
         **sealing.members,
     }
 

@@ -110,7 +110,7 @@ async def put_object(call: Call, request: dict[str, Any]) -> dict[str, Any]:
         "legal_hold": legal_hold,
     }
     bucket, version = write(call, request, bucket.bucket_name, key, received, fields, "ObjectCreated:Put", (bucket, position))
-    return written(bucket, version, sealing)
+    return written(call, bucket, key, version, sealing)
 
 
 def refuse_half_a_part(call: Call) -> None:
@@ -178,12 +178,23 @@ def write(
     return bucket, version
 
 
-def written(bucket: Bucket, version: Version, sealing: encryption.Sealing) -> dict[str, Any]:
+def written(call: Call, bucket: Bucket, key: str, version: Version, sealing: encryption.Sealing) -> dict[str, Any]:
     """The answer to a put."""
     answer = {"ETag": f'"{version.etag}"', **sealing.members, **checksums.members(version.checksum)}
     if bucket.versioning == "Enabled":
         answer["VersionId"] = version.version_id
+    if "lifecycle" in bucket.configured:
+        answer["Expiration"] = expiration(call, bucket, key, version)
     return answer
+
+
+def expiration(call: Call, bucket: Bucket, key: str, version: Version) -> str | None:
+    """`x-amz-expiration` of what was written or is read."""
+    if "lifecycle" not in bucket.configured:
+        return None
+    from groundcloud.services.s3.lifecycle import expiration_header
+
+    return expiration_header(call.reading(), bucket, key, version)
 
 
 def open_version(call: Call, tx: Transaction, request: dict[str, Any], action: str, versioned_action: str) -> tuple[Bucket, Version]:
@@ -325,9 +336,7 @@ def _answer(call: Call, tx: Transaction, request: dict[str, Any], bucket: Bucket
             value = request[name]
             answer[name.removeprefix("Response")] = value if isinstance(value, str) else _http_date(int(value) * 1000)
     if "lifecycle" in bucket.configured:
-        from groundcloud.services.s3.lifecycle import expiration_header
-
-        answer["Expiration"] = expiration_header(tx, bucket, request["Key"], version)
+        answer["Expiration"] = expiration(call, bucket, request["Key"], version)
     if version.restored is not None:
         answer["Restore"] = restores.header(version, call.now_ms)
     return start, stop, answer

@@ -21,6 +21,7 @@ from groundcloud.services.s3 import (
     contents,
     encryption,
     errors,
+    lifecycle,
     listing,
     names,
     notifications,
@@ -29,7 +30,7 @@ from groundcloud.services.s3 import (
     replication,
     versions,
 )
-from groundcloud.services.s3.operations.objects import check_put, grants_of_write
+from groundcloud.services.s3.operations.objects import check_put, expiration, grants_of_write
 from groundcloud.services.s3.sources import source_of
 from groundcloud.services.s3.state import NULL, OBJECTS, PART_CONTENTS, PARTS, UPLOADS, Bucket, Part, Upload, Version, canonical_id
 from groundcloud.store import Transaction
@@ -78,8 +79,17 @@ async def create_multipart_upload(call: Call, request: dict[str, Any]) -> dict[s
         "UploadId": upload.upload_id,
         "ChecksumAlgorithm": algorithm or None,
         "ChecksumType": kind or None,
+        **_abortion(call, bucket, upload),
         **sealing.members,
     }
+
+
+def _abortion(call: Call, bucket: Bucket, upload: Upload) -> dict[str, Any]:
+    """When a lifecycle rule will abort the upload, and which."""
+    if "lifecycle" not in bucket.configured:
+        return {}
+    found = lifecycle.abortion(call.reading(), bucket.bucket_name, upload)
+    return {} if found is None else {"AbortDate": found[0] // 1000, "AbortRuleId": found[1]}
 
 
 def _checksum_of(request: dict[str, Any]) -> tuple[str, str]:
@@ -260,6 +270,7 @@ def _completed(call: Call, bucket: Bucket, key: str, version: Version) -> dict[s
         "Key": key,
         "ETag": f'"{version.etag}"',
         "VersionId": version.version_id if bucket.versioning == "Enabled" else None,
+        "Expiration": expiration(call, bucket, key, version),
         **checksums.members(version.checksum),
         **encryption.members_of(version.encryption),
     }
@@ -372,6 +383,7 @@ def list_parts(call: Call, request: dict[str, Any]) -> dict[str, Any]:
         "StorageClass": upload.storage_class,
         "ChecksumAlgorithm": upload.checksum_algorithm or None,
         "ChecksumType": upload.checksum_type or None,
+        **_abortion(call, bucket, upload),
     }
 
 
