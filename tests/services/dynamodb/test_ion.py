@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from groundcloud.services.dynamodb import ion, values
@@ -88,6 +88,7 @@ _VALUES = st.recursive(
 )  # fmt: skip
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.dictionaries(_NAMES, _VALUES, max_size=4))
 def test_what_is_written_is_read_again(item: Any) -> None:
     values.check_item(item)

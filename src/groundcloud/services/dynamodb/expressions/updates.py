@@ -36,6 +36,7 @@ Values = dict[str, Value]
 Compute = Callable[[Item, Values], Value]
 
 OPERATORS_MAX = 300
+"""Source: Developer Guide, "Quotas" > Expression parameters > Operators and operands."""
 
 _SECTIONS = frozenset(("SET", "REMOVE", "ADD", "DELETE"))
 
@@ -205,6 +206,9 @@ def compile_update(text: str, names: Names, types: ValueTypes) -> Update:
             actions.append(_parse_action(section, cursor, names, types))
             if not cursor.symbol(","):
                 break
+    operators = sum(_count_operators(action.operand) for action in actions)
+    if operators > OPERATORS_MAX:
+        raise InvalidExpression(f"The expression contains too many operators; operator count: {operators}")
     problem = _first_error(actions, sections, names)
     if problem:
         raise InvalidExpression(problem)
@@ -258,6 +262,15 @@ def _first_error(actions: list[Action], sections: list[str], names: Names) -> st
         or next(filter(None, map(_set_operand_error, actions)), None)
         or next(filter(None, map(_function_error, operands)), None)
     )
+
+
+def _count_operators(operand: Operand | None) -> int:
+    """`+`, `-` and functions."""
+    if isinstance(operand, Arithmetic):
+        return 1 + _count_operators(operand.left) + _count_operators(operand.right)
+    if isinstance(operand, FunctionOperand):
+        return 1 + sum(map(_count_operators, operand.arguments))
+    return 0
 
 
 def _section_twice(section: str) -> str:
