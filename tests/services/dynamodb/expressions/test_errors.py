@@ -113,7 +113,7 @@ def test_a_syntax_error_names_the_token_and_what_is_around_it(parameter: str, te
         (CONDITION, "a" + ".a" * 32 + " = :n", "The document path has too many nesting elements; nesting levels: 33"),
         (UPDATE, "SET a = :n SET c = :n", 'The "SET" section can only be used once in an update expression;'),
         (UPDATE, "set a = :n REMOVE c remove d", 'The "REMOVE" section can only be used once in an update expression;'),
-        (UPDATE, "SET " + ", ".join(f"a{at} = c + :n" for at in range(301)), "The expression contains too many operators; operator count: 301"),
+        (UPDATE, "SET " + ",".join(f"a{at}=c+:n" for at in range(301)), "The expression contains too many operators; operator count: 301"),
         (UPDATE, "SET abort = :n", "Attribute name is a reserved keyword; reserved keyword: abort"),
         (UPDATE, "SET a = foo(c)", "Invalid function name; function: foo"),
         (UPDATE, "SET a = size(c)", "The function is not allowed in an update expression; function: size"),
