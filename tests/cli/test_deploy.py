@@ -66,6 +66,16 @@ def test_a_runtime_that_is_not_present_is_a_warning_of_the_deployment(project):
     assert "warning" not in run("deploy", template, "-s", "old").output
 
 
+@pytest.mark.parametrize("transform", ["", "Transform: AWS::Serverless-2016-10-31\n"])
+def test_a_type_that_is_not_there_yet_is_said_to_be_so(project, transform):
+    template = project()
+    template.write_text(transform + "Resources: {Flow: {Type: AWS::Nowhere::Thing}}")
+    result = run("deploy", template, "-s", "typed")
+    assert result.exit_code == 1
+    assert "Unrecognized resource types: [AWS::Nowhere::Thing]" in result.output
+    assert "Groundcloud has no such type yet: nothing was made." in result.output
+
+
 def test_a_layer_of_an_account_that_has_none_here_is_explained(project):
     template = project()
     layer = "arn:aws:lambda:us-east-1:753240598075:layer:LambdaAdapterLayerX86:24"

@@ -17,7 +17,7 @@ import click
 
 from groundcloud.cli.addresses import by_path, local_url
 from groundcloud.cli.build import Package, package
-from groundcloud.cli.connection import Connection
+from groundcloud.cli.connection import Connection, explained
 
 POLL_S = 0.04
 STACK_NAME_MAX = 128
@@ -101,14 +101,20 @@ def deploy(
         connection.client("s3").put_object(Bucket=bucket, Key=key, Body=body.encode())
         place = {"TemplateURL": f"https://s3.amazonaws.com/{bucket}/{key}"}
     change_set = f"ground-{int(time.time() * 1000)}"
-    cloudformation.create_change_set(
-        StackName=stack,
-        ChangeSetName=change_set,
-        ChangeSetType="CREATE" if existing is None else "UPDATE",
-        Parameters=passed,
-        Capabilities=["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
-        **place,
-    )
+    try:
+        cloudformation.create_change_set(
+            StackName=stack,
+            ChangeSetName=change_set,
+            ChangeSetType="CREATE" if existing is None else "UPDATE",
+            Parameters=passed,
+            Capabilities=["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
+            **place,
+        )
+    except ClientError as error:
+        advice = _advice(explained(error))
+        if not advice:
+            raise
+        raise click.ClickException(explained(error) + advice) from None
     described = _await_change_set(cloudformation, stack, change_set)
     outcome: dict[str, Any] = {"stack": stack, "succeeded": True, "changed": {}, "outputs": {}, "reason": ""}
     if described["Status"] == "FAILED":
