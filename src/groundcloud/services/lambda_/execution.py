@@ -28,7 +28,19 @@ from groundcloud.runtime import (
     ZygoteFailed,
 )
 from groundcloud.runtime.streaming import ResponseStream
-from groundcloud.services.lambda_ import capacity, concurrency, errors, images, lineage, logs, packages, phases, reclaiming, runtimes
+from groundcloud.services.lambda_ import (
+    capacity,
+    concurrency,
+    encryption,
+    errors,
+    images,
+    lineage,
+    logs,
+    packages,
+    phases,
+    reclaiming,
+    runtimes,
+)
 from groundcloud.services.lambda_.names import LATEST, PUBLISHED_NUMBER, FunctionName, number_of
 from groundcloud.services.lambda_.state import ALIASES, FUNCTIONS, VERSIONS, Function, Version
 from groundcloud.store import Transaction
@@ -191,6 +203,8 @@ class Executor:
             kind = "lambda-managed-instances"
 
         made: list[logs.Stream] = []
+        if prepared.version.key_proof and not self.pool.idle_count(prepared.spec.key):
+            await encryption.check(call, prepared.name, prepared.version)
         now_s = call.clock.now_s()
         while True:
             try:
@@ -213,6 +227,7 @@ class Executor:
     async def snapshot(self, call: Call, prepared: Prepared) -> bool:
         """Initialises the process from which a version's sandboxes are forked; False if that fails. Raises AwsError where it cannot be tried."""
         made: list[logs.Stream] = []
+        await encryption.check(call, prepared.name, prepared.version)
         try:
             done = await self.pool.snapshot(prepared.spec, lambda sandbox_id: self._start(call, prepared, sandbox_id, made, "snap-start"))
         except (RuntimeNotAvailable, ZygoteFailed) as failure:

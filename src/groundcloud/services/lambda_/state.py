@@ -88,6 +88,7 @@ class Version(Record, kw_only=True):
 
     `kept` holds the members of FunctionConfiguration that are shown as they were given (VpcConfig, TracingConfig, LoggingConfig, ...).
     `latest_description` is what $LATEST said when it was published as this version; None for one from before that was kept.
+    `key_proof` is what `encryption` encrypted with the function's own key.
     """
 
     function_name: str
@@ -112,6 +113,7 @@ class Version(Record, kw_only=True):
     state: str = "Active"
     state_reason: str = ""
     latest_description: str | None = None
+    key_proof: bytes = b""
 
     @property
     def text(self) -> str:

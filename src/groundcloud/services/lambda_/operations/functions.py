@@ -11,6 +11,7 @@ from groundcloud.services.lambda_ import (
     concurrency,
     conditions,
     configuration,
+    encryption,
     errors,
     execution,
     images,
@@ -75,6 +76,7 @@ async def create_function(call: Call, request: dict[str, Any]) -> dict[str, Any]
     if request.get("CodeSigningConfigArn"):
         images.check_unsigned(kind)
         publishing.check_signature(call.reading(), request["CodeSigningConfigArn"])
+    proof = await encryption.granted(call, name, request, None)
     executor = execution.of_server(call)
     image = await images.found(executor.pool, request["Code"]["ImageUri"]) if kind == images.IMAGE else None
     async with packages.taken(call, request["Code"], call.operation, image) as package:
@@ -90,6 +92,7 @@ async def create_function(call: Call, request: dict[str, Any]) -> dict[str, Any]
             )
             code = packages.name(tx, call, package)
             version = configuration.version_of(request, name, code, call.now_ms, call.token(16), call.new_id(), layers)
+            version = version.replace(key_proof=proof)
             _name_layers(tx, call, version)
             FUNCTIONS.put(tx, function)
             VERSIONS.put(tx, version)
@@ -106,7 +109,7 @@ async def create_function(call: Call, request: dict[str, Any]) -> dict[str, Any]
 def get_function(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     name, function, version = load(call, names.of(call, request))
     answer: dict[str, Any] = {
-        "Configuration": _document(name, function, version),
+        "Configuration": _document(call, name, function, version),
         "Code": publishing.source(call, version.code),
     }
     if function.tags:
@@ -118,7 +121,7 @@ def get_function(call: Call, request: dict[str, Any]) -> dict[str, Any]:
 
 @operation(resource=names.arn_of, context=conditions.of_function)
 def get_function_configuration(call: Call, request: dict[str, Any]) -> dict[str, Any]:
-    return _document(*load(call, names.of(call, request)))
+    return _document(call, *load(call, names.of(call, request)))
 
 
 def load(call: Call, name: FunctionName) -> execution.Target:
@@ -141,12 +144,12 @@ def load(call: Call, name: FunctionName) -> execution.Target:
     return execution.Target(name, function, version)
 
 
-def _document(name: FunctionName, function: Function, version: Version) -> dict[str, Any]:
+def _document(call: Call, name: FunctionName, function: Function, version: Version) -> dict[str, Any]:
     result = configuration.document(name, function, version)
     if name.qualifier:
         # With a qualifier AWS repeats it in the ARN, alias and $LATEST included.
         result["FunctionArn"] = name.qualified_arn
-    return result
+    return encryption.shown(call, name, version, result)
 
 
 @operation()
@@ -167,7 +170,7 @@ def list_functions(call: Call, request: dict[str, Any]) -> dict[str, Any]:
         version = VERSIONS.get(call.tx, function.function_name, 0)
         assert version is not None
         name = FunctionName(call.account, call.region, function.function_name)
-        found.append(listed(configuration.document(name, function, version)))
+        found.append(listed(encryption.shown(call, name, version, configuration.document(name, function, version))))
     return {"Functions": found, "NextMarker": marker}
 
 
@@ -185,7 +188,7 @@ def _list_all_versions(call: Call, request: dict[str, Any]) -> dict[str, Any]:
         function = FUNCTIONS.get(call.tx, version.function_name)
         assert function is not None
         name = FunctionName(call.account, call.region, version.function_name)
-        found.append(listed(configuration.document(name, function, version, qualified=True)))
+        found.append(listed(encryption.shown(call, name, version, configuration.document(name, function, version, qualified=True))))
         last = version
     return {"Functions": found, "NextMarker": marker}
 
@@ -250,12 +253,13 @@ async def update_function_configuration(call: Call, request: dict[str, Any]) -> 
         configuration.check_role(call, request["Role"])
     publishing.check_destination(call, request, request.get("Role") or latest.role)
     layers = publishing.layers_of(call, request["Layers"], latest.code) if request.get("Layers") is not None else None
+    proof = await encryption.granted(call, name, request, latest)
     executor = execution.of_server(call)
     with call.transaction() as tx:
         _, function, old = load(call, name)
         _check_revision(old, request)
         new = configuration.changed(reclaiming.active(old), request, layers).replace(
-            generation=call.token(16), revision_id=call.new_id(), last_modified_ms=call.now_ms
+            generation=call.token(16), revision_id=call.new_id(), last_modified_ms=call.now_ms, key_proof=proof
         )
         here = tx.at(name.account, name.region)
         if layers is not None:
