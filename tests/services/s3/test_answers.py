@@ -153,6 +153,14 @@ def test_a_signature_for_another_region_is_told_the_buckets(
     assert b"the region 'us-east-1' is wrong; expecting 'us-west-2'</Message><Region>us-west-2</Region>" in said
 
 
+def test_the_source_of_a_copy_may_be_in_another_region(s3: Any, client: Any, new_bucket: Any) -> None:
+    there, here = new_bucket(CreateBucketConfiguration={"LocationConstraint": "us-west-2"}), new_bucket()
+    client("s3", region_name="us-west-2").put_object(Bucket=there, Key="k", Body=b"1")
+    s3.copy_object(Bucket=here, Key="k", CopySource=f"{there}/k")
+    upload = {"Bucket": here, "Key": "m", "UploadId": s3.create_multipart_upload(Bucket=here, Key="m")["UploadId"]}
+    s3.upload_part_copy(**upload, PartNumber=1, CopySource=f"{there}/k")
+
+
 def test_a_signature_of_a_header_for_another_region(send: Any, new_bucket: Any) -> None:
     bucket = new_bucket(CreateBucketConfiguration={"LocationConstraint": "us-west-2"})
     status, headers, body = send("GET", f"/{bucket}/k")

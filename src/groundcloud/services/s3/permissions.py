@@ -72,13 +72,13 @@ def unexpected_owner(expected: str) -> errors.S3Error:
     return errors.access_denied() if len(expected) == 12 and expected.isdigit() else errors.invalid_account_id(expected)
 
 
-def find_bucket(call: Call, tx: Transaction, request: dict[str, Any]) -> Bucket:
+def find_bucket(call: Call, tx: Transaction, request: dict[str, Any], *, anywhere: bool = False) -> Bucket:
     """The bucket of that name, or behind the access point of that name; then the request says the bucket's. Raises NoSuchBucket, NoSuchAccessPoint,
-    MethodNotAllowed for an operation that access points do not have."""
+    MethodNotAllowed for an operation that access points do not have. `anywhere`: it is not the bucket for which the request is signed (a copy's source)."""
     name = request["Bucket"]
     bucket = BUCKETS.get(tx, name)
     if bucket is not None:
-        if bucket.region != call.region and call.http is not None:
+        if bucket.region != call.region and call.http is not None and not anywhere:
             _check_region(call, bucket)
         return bucket
     from groundcloud.services.s3 import access_points

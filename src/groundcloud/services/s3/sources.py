@@ -22,7 +22,7 @@ class Source(NamedTuple):
 def source_of(call: Call, tx: Transaction, request: dict[str, Any]) -> Source:
     """Raises InvalidArgument, NoSuchBucket, NoSuchKey, NoSuchVersion, InvalidRequest, AccessDenied, PreconditionFailed."""
     name, key, version_id = parse(request["CopySource"])
-    bucket = permissions.find_bucket(call, tx, {"Bucket": name})
+    bucket = permissions.find_bucket(call, tx, {"Bucket": name}, anywhere=True)
     name = bucket.bucket_name
     expected = request.get("ExpectedSourceBucketOwner")
     if expected is not None and expected != bucket.account:
