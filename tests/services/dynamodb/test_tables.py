@@ -116,6 +116,9 @@ def lsi(name: str, *key: str, **options: Any) -> dict[str, Any]:
         ({"GlobalSecondaryIndexes": [index(f"by-p{at}", "pk") for at in range(21)]}, INVALID + "GlobalSecondaryIndex count exceeds the per-table limit of 20"),
         ({"GlobalSecondaryIndexes": [{**index("by-p", "pk"), "ProvisionedThroughput": {"ReadCapacityUnits": 1, "WriteCapacityUnits": 1}}]}, INVALID + "ProvisionedThroughput should not be specified for index: by-p when BillingMode is PAY_PER_REQUEST"),
         ({"AttributeDefinitions": [PK, {"AttributeName": "x", "AttributeType": "S"}], "GlobalSecondaryIndexes": [index("by-p", "pk")]}, INVALID + "Some AttributeDefinitions are not used. AttributeDefinitions: [pk, x], keys used: [pk]"),
+        ({"OnDemandThroughput": {"MaxReadRequestUnits": 0}}, INVALID + "MaxReadRequestUnits of OnDemandThroughput must be at least 1, or -1 for no maximum"),
+        ({"WarmThroughput": {"WriteUnitsPerSecond": 3999}}, INVALID + "Requested WriteUnitsPerSecond for WarmThroughput for table is lower than current WarmThroughput, decreasing WarmThroughput is not supported"),
+        ({"GlobalSecondaryIndexes": [{**index("by-p", "pk"), "WarmThroughput": {"ReadUnitsPerSecond": 1}}]}, INVALID + "Requested ReadUnitsPerSecond for WarmThroughput for index by-p is lower than current WarmThroughput, decreasing WarmThroughput is not supported"),
         ({"GlobalSecondaryIndexes": [{**index("by-p", "pk"), "Projection": {}}]}, INVALID + "Unknown ProjectionType: null"),
     ],
 )  # fmt: skip

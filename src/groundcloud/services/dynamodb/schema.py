@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from groundcloud.services.dynamodb import errors
+from groundcloud.services.dynamodb import errors, throughputs
 from groundcloud.services.dynamodb.errors import invalid_parameters, validation
 from groundcloud.services.dynamodb.shapes import complaint
 from groundcloud.services.dynamodb.state import Index, KeyParts, VectorIndex
@@ -145,7 +145,7 @@ def read_global_index(spec: Request, types: dict[str, str], seen: set[str], bill
         check_units(throughput, index_name)
     _check_unique(index_name, seen)
     parts = tuple((name, types[name]) for name in names)
-    return Index(
+    index = Index(
         index_name=index_name,
         index_number=next_number(),
         is_global=True,
@@ -155,9 +155,12 @@ def read_global_index(spec: Request, types: dict[str, str], seen: set[str], bill
         non_key_attributes=non_key,
         read_units=throughput["ReadCapacityUnits"] if throughput else 0,
         write_units=throughput["WriteCapacityUnits"] if throughput else 0,
-        on_demand_limits=spec.get("OnDemandThroughput") or {},
-        warm_throughput=spec.get("WarmThroughput") or {},
+        on_demand_limits=throughputs.on_demand_limits(spec.get("OnDemandThroughput") or {}, {}),
     )
+    if "WarmThroughput" not in spec:
+        return index
+    warm = throughputs.warmer(spec["WarmThroughput"], index, billing_mode, f"index {index_name}")
+    return index.replace(warm_throughput=warm)  # type: ignore[no-any-return]
 
 
 def searched(specs: Iterable[Request]) -> set[str]:

@@ -65,6 +65,25 @@ def switched_to_on_demand(table: TableDefinition, now_ms: int) -> TableDefinitio
     )
 
 
+def warmer(wanted: dict[str, int], of: TableDefinition | Index, billing_mode: str, noun: str) -> dict[str, int]:
+    """The warm throughput that is asked for. AWS: it can be increased only."""
+    for member, units in wanted.items():
+        if units < descriptions.warm_units(billing_mode, of)[member]:
+            raise errors.invalid_parameters(
+                f"Requested {member} for WarmThroughput for {noun} is lower than current WarmThroughput, "
+                "decreasing WarmThroughput is not supported"
+            )
+    return {**of.warm_throughput, **wanted}
+
+
+def on_demand_limits(wanted: dict[str, int], current: dict[str, int]) -> dict[str, int]:
+    """The most that an on-demand table or index takes a second; -1 takes a limit away. Source: API_OnDemandThroughput."""
+    for member, units in wanted.items():
+        if units < 1 and units != -1:
+            raise errors.invalid_parameters(f"{member} of OnDemandThroughput must be at least 1, or -1 for no maximum")
+    return {name: units for name, units in {**current, **wanted}.items() if units != -1}
+
+
 def _bare(noun: str) -> str:
     return "the index" if noun.startswith("the index") else noun
 

@@ -88,9 +88,9 @@ def _changed(call: Call, tx: Any, table: TableDefinition, request: Request) -> T
     if "TableClass" in request:
         changed = changed.replace(table_class=request["TableClass"])
     if "OnDemandThroughput" in request:
-        changed = changed.replace(on_demand_limits=_limits(request["OnDemandThroughput"], changed.on_demand_limits))
+        changed = changed.replace(on_demand_limits=throughputs.on_demand_limits(request["OnDemandThroughput"], changed.on_demand_limits))
     if "WarmThroughput" in request:
-        warm = _warmer(request["WarmThroughput"], changed, changed.billing_mode, "table")
+        warm = throughputs.warmer(request["WarmThroughput"], changed, changed.billing_mode, "table")
         changed = changed.replace(warm_throughput=warm)
     return changed.replace(  # type: ignore[no-any-return]
         encryption=read_encryption(call, request.get("SSESpecification"), changed.encryption)
@@ -266,23 +266,7 @@ def _updated(index: Index, spec: Request, billing_mode: str, now_ms: int) -> Ind
             )
         index = throughputs.changed(index, throughput, f"the index {index.index_name}", now_ms)
     if "OnDemandThroughput" in spec:
-        index = index.replace(on_demand_limits=_limits(spec["OnDemandThroughput"], index.on_demand_limits))
+        index = index.replace(on_demand_limits=throughputs.on_demand_limits(spec["OnDemandThroughput"], index.on_demand_limits))
     if "WarmThroughput" in spec:
-        index = index.replace(warm_throughput=_warmer(spec["WarmThroughput"], index, billing_mode, f"index {index.index_name}"))
+        index = index.replace(warm_throughput=throughputs.warmer(spec["WarmThroughput"], index, billing_mode, f"index {index.index_name}"))
     return index
-
-
-def _warmer(wanted: dict[str, int], of: TableDefinition | Index, billing_mode: str, noun: str) -> dict[str, int]:
-    """The warm throughput that is asked for. AWS: it can be increased only."""
-    for member, units in wanted.items():
-        if units < descriptions.warm_units(billing_mode, of)[member]:
-            raise errors.invalid_parameters(
-                f"Requested {member} for WarmThroughput for {noun} is lower than current WarmThroughput, "
-                "decreasing WarmThroughput is not supported"
-            )
-    return {**of.warm_throughput, **wanted}
-
-
-def _limits(wanted: dict[str, int], current: dict[str, int]) -> dict[str, int]:
-    """-1 takes a limit away."""
-    return {name: units for name, units in {**current, **wanted}.items() if units != -1}

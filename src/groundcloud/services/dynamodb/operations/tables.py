@@ -20,6 +20,7 @@ from groundcloud.services.dynamodb import (
     state,
     tags,
     throttling,
+    throughputs,
 )
 from groundcloud.services.dynamodb.state import TableDefinition
 
@@ -206,7 +207,7 @@ def new_table(call: Call, tx: Any, table_name: str, request: Request, key: state
     """A table as CreateTable's parameters describe it, without indexes and stream."""
     billing_mode = request.get("BillingMode") or "PROVISIONED"
     throughput = request.get("ProvisionedThroughput") or {"ReadCapacityUnits": 0, "WriteCapacityUnits": 0}
-    return TableDefinition(
+    table = TableDefinition(
         table_name=table_name,
         table_number=tx.sequence(NUMBERS),
         table_id=call.new_id(),
@@ -219,10 +220,14 @@ def new_table(call: Call, tx: Any, table_name: str, request: Request, key: state
         deletion_protection=bool(request.get("DeletionProtectionEnabled")),
         table_class=request.get("TableClass"),
         encryption=read_encryption(call, request.get("SSESpecification"), {}),
-        on_demand_limits=request.get("OnDemandThroughput") or {},
-        warm_throughput=request.get("WarmThroughput") or {},
+        on_demand_limits=throughputs.on_demand_limits(request.get("OnDemandThroughput") or {}, {}),
         billing_changed_ms=call.now_ms if billing_mode == "PAY_PER_REQUEST" else 0,
         settings_replication=request.get("GlobalTableSettingsReplicationMode", ""),
+    )
+    if "WarmThroughput" not in request:
+        return table
+    return table.replace(  # type: ignore[no-any-return]
+        warm_throughput=throughputs.warmer(request["WarmThroughput"], table, billing_mode, "table")
     )
 
 
