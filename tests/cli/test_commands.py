@@ -73,6 +73,19 @@ def test_the_clock_is_shown_and_moved(cli):
     assert json.loads(cli("clock", "--json")[1])["now_ms"] - after < 100_000
 
 
+def test_a_clock_that_stands_still_is_as_far_ahead_as_it_was_moved(cli):
+    try:
+        cli("clock", "freeze")
+        before = json.loads(cli("clock", "--json")[1])
+        cli("clock", "advance", "1d")
+        after = json.loads(cli("clock", "--json")[1])
+        assert after["frozen"] and after["now_ms"] - before["now_ms"] == 86_400_000
+        assert 86_300_000 < after["offset_ms"] - before["offset_ms"] <= 86_400_000
+        assert "standing still" in cli("clock")[1]
+    finally:
+        cli("clock", "resume")
+
+
 def test_a_command_without_a_server_says_how_to_start_one(cli):
     status, output = cli("clock", "--endpoint", "http://localhost:1")
     assert status == 1 and "ground up" in output

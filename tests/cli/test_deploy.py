@@ -182,6 +182,24 @@ def test_a_watch_goes_on_through_errors_renamed_files_and_a_folder_that_comes_ba
         watcher.wait()
 
 
+def test_what_a_deployment_lacks_is_said_as_it_would_be_given(project):
+    template = project()
+    template.write_text(template.read_text() + "Parameters: {Stage: {Type: String}, Size: {Type: Number}}\n")
+    lacking = run("deploy", template, "-s", "lacking")
+    assert lacking.exit_code == 1 and lacking.output.strip().endswith("ground deploy -p Stage=VALUE -p Size=VALUE")
+
+
+@pytest.mark.slow
+def test_a_bucket_that_is_not_empty_is_emptied_on_demand(project, client):
+    template = project()
+    template.write_text(template.read_text() + "  Store: {Type: AWS::S3::Bucket, Properties: {BucketName: not-empty-at-all}}\n")
+    assert run("deploy", template, "-s", "stored").exit_code == 0
+    client("s3").put_object(Bucket="not-empty-at-all", Key="k", Body=b"x")
+    refused = run("delete", "stored", "-y")
+    assert refused.exit_code == 1 and "--empty-buckets empties" in refused.output
+    assert run("delete", "stored", "-y", "--empty-buckets").exit_code == 0
+
+
 @pytest.mark.parametrize(
     ("folder", "stack"), [("shop", "shop"), ("my_shop 2", "my-shop-2"), ("2024", "app-2024"), ("лавка", "app"), ("x" * 200, "x" * 128)]
 )

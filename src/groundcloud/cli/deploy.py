@@ -23,6 +23,7 @@ POLL_S = 0.04
 STACK_NAME_MAX = 128
 SAVED_SHOWN_MAX = 3
 DONE = ("_COMPLETE", "_FAILED")
+_MISSING = re.compile(r"Parameters: \[([^\]]+)\] must have values")
 _LAYER = re.compile(
     r"lambda:GetLayerVersion on resource: arn:[^:]+:lambda:[^:]+:(\d{12}):layer:([\w-]+):\d+ because no resource-based policy"
 )
@@ -167,6 +168,10 @@ def _advice(reason: str) -> str:
     """What AWS's sentence does not say of this server."""
     if "Unrecognized resource types" in reason:
         return "\nGroundcloud has no such type yet: nothing was made. docs/coverage.md lists those it has."
+    if missing := _MISSING.search(reason):
+        return "\nGive them: ground deploy " + " ".join(f"-p {name}=VALUE" for name in re.split(r", ?", missing[1]))
+    if "bucket you tried to delete is not empty" in reason:
+        return "\n--empty-buckets empties the stack's buckets first."
     layer = _LAYER.search(reason)
     if layer:
         return (
@@ -209,7 +214,7 @@ def delete(connection: Connection, stack: str, empty_buckets: bool, as_json: boo
     if as_json:
         click.echo(json.dumps({"stack": stack, "status": status, "reason": reason}))
     if status != "DELETE_COMPLETE":
-        raise click.ClickException(f"{stack}: {status}. {reason}")
+        raise click.ClickException(f"{stack}: {status}. {reason}{_advice(reason)}")
     if not as_json:
         click.echo(f"{stack} is deleted.")
 

@@ -82,12 +82,13 @@ def health(ground: Ground, localstack: bool = False) -> dict[str, Any]:
 
 
 def clock(ground: Ground) -> dict[str, Any]:
-    now_ms = ground.clock.now_ms()
+    now_ms, frozen_ns = ground.clock.now_ms(), ground.clock.frozen_ns
+    offset_ns = ground.clock.offset_ns if frozen_ns is None else frozen_ns - ground.clock.real_ns()
     return {
         "now": timestamps.iso8601_milliseconds(now_ms / 1000),
         "now_ms": now_ms,
-        "offset_ms": ground.clock.offset_ns // 1_000_000,
-        "frozen": ground.clock.frozen_ns is not None,
+        "offset_ms": offset_ns // 1_000_000,
+        "frozen": frozen_ns is not None,
     }
 
 
