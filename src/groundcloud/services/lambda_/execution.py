@@ -10,15 +10,12 @@ import asyncio
 import dataclasses
 import time
 from collections.abc import Coroutine
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from groundcloud.base.errors import AwsError
 from groundcloud.kernel.telemetry import CallRecord
 from groundcloud.runtime import (
-    FunctionSpec,
     Invocation,
-    PackageRefused,
     Pool,
     PoolFull,
     PoolSettings,
@@ -33,15 +30,14 @@ from groundcloud.services.lambda_ import (
     concurrency,
     encryption,
     errors,
-    images,
     lineage,
     logs,
     packages,
     phases,
     reclaiming,
-    runtimes,
 )
 from groundcloud.services.lambda_.names import LATEST, PUBLISHED_NUMBER, FunctionName, number_of
+from groundcloud.services.lambda_.prepared import Prepared, key_of, prepare
 from groundcloud.services.lambda_.state import ALIASES, FUNCTIONS, VERSIONS, Function, Version
 from groundcloud.store import Transaction
 
@@ -53,7 +49,6 @@ CREDENTIALS_LEFT_S_MIN = 1_800
 """A sandbox whose credentials end sooner than this (the longest invocation, twice) is not used again."""
 
 PREPARED_MAX = 4096
-TENANTS_MAX = 1000
 
 
 class Target(NamedTuple):
@@ -79,48 +74,6 @@ class Outcome(NamedTuple):
     gb_s: float
     concurrent: concurrency.Running | None
     error_type: str = ""
-
-
-class Prepared:
-    """What a generation of a version needs to run, made once."""
-
-    __slots__ = (
-        "group_name",
-        "name",
-        "noted_ms",
-        "own_group",
-        "runtime_arn",
-        "runtime_version",
-        "spec",
-        "tenants",
-        "used_ms",
-        "version",
-        "warning",
-    )
-
-    def __init__(self, name: FunctionName, version: Version, spec: FunctionSpec, warning: str | None) -> None:
-        self.name = name
-        self.version = version
-        self.spec = spec
-        self.warning = warning
-        self.own_group = spec.log_group_name != f"/aws/lambda/{name.name}"
-        self.group_name = spec.log_group_name
-        self.runtime_version, self.runtime_arn = runtimes.version_of(version.runtime, name.region) if version.runtime else ("", "")
-        self.tenants: dict[str, Prepared] = {}
-        self.used_ms = 0
-        self.noted_ms = -reclaiming.NOTED_MS if reclaiming.holds_something(version) else 1 << 62
-
-    def of_tenant(self, tenant_id: str) -> Prepared:
-        """The same with sandboxes of the tenant's own; itself for no tenant."""
-        if not tenant_id:
-            return self
-        found = self.tenants.get(tenant_id)
-        if found is None:
-            if len(self.tenants) >= TENANTS_MAX:
-                self.tenants.clear()
-            spec = dataclasses.replace(self.spec, key=f"{self.spec.key}/{tenant_id}")
-            found = self.tenants[tenant_id] = Prepared(self.name, self.version, spec, self.warning)
-        return found
 
 
 class Executor:
@@ -165,9 +118,9 @@ class Executor:
         found = self._prepared.get(key)
         if found is not None and found.version.generation == version.generation:
             return found
-        made = await _prepare(call, self.pool, name, version)
+        made = await prepare(call, self.pool, name, version)
         while made is None:
-            made = await _prepare(call, self.pool, name, _again(call, name, version.number))
+            made = await prepare(call, self.pool, name, _again(call, name, version.number))
         if len(self._prepared) >= PREPARED_MAX:
             self._prepared.clear()
         self._prepared[key] = made
@@ -183,7 +136,7 @@ class Executor:
         prepared = self._prepared.pop((name.account, name.region, name.name, version.number), None)
         for own in prepared.tenants.values() if prepared is not None else ():
             await self.pool.retire(own.spec.key)
-        key = _key(name, version)
+        key = key_of(name, version)
         await self.pool.retire(key)
         if not self.pool.count(key):
             for code in (version.code, *(layer.code for layer in version.layers)):
@@ -502,58 +455,3 @@ def _again(call: Call, name: FunctionName, number: int) -> Version:
     if version is None:
         raise errors.function_not_found(name.qualified_arn)
     return version
-
-
-async def _prepare(call: Call, pool: Pool, name: FunctionName, version: Version) -> Prepared | None:
-    """None where the version was replaced while this waited, and its package is gone."""
-    if version.code.image is not None:
-        common = {**_common(call, name, version), "code_path": Path("/")}
-        return Prepared(name, version, await images.spec(call, pool, version, common), None)
-    try:
-        choice = await call.in_thread(runtimes.choice, version.runtime, call.settings.strict)
-    except RuntimeNotAvailable as failure:
-        raise errors.cannot_run(str(failure)) from failure
-    key = _key(name, version)
-    store = packages.of_server(call)
-    tx = call.ground.store.transaction(name.account, name.region)
-    paths = []
-    try:
-        for code in (version.code, *(layer.code for layer in version.layers)):
-            blob = packages.blob_of(tx, code)
-            if blob is None:
-                return None
-            paths.append(await store.unpacked(code.digest, blob, key))
-    except KeyError:
-        return None
-    except PackageRefused as refused:
-        raise errors.cannot_run(str(refused)) from refused
-    spec = FunctionSpec(**_common(call, name, version), code_path=paths[0], layers=tuple(paths[1:]), snap_start=version.snap_start)
-    return Prepared(name, version, spec, choice.warning)
-
-
-def _common(call: Call, name: FunctionName, version: Version) -> dict[str, Any]:
-    """What a FunctionSpec says of zip and image alike."""
-    own = dict(version.environment)
-    if version.logging.get("LogFormat") == "JSON":
-        own["AWS_LAMBDA_LOG_FORMAT"] = "JSON"
-        own["AWS_LAMBDA_LOG_LEVEL"] = version.logging.get("ApplicationLogLevel", "INFO")
-    return {
-        "key": _key(name, version),
-        "runtime": version.runtime,
-        "handler": version.handler,
-        "environment": own,
-        "memory_mb": version.memory_mb,
-        "timeout_s": version.timeout_s,
-        "ephemeral_mb": version.ephemeral_mb,
-        "function_name": name.name,
-        "function_version": version.text,
-        "account_id": name.account,
-        "network": call.settings.function_network,
-        "log_group_name": version.logging.get("LogGroup") or f"/aws/lambda/{name.name}",
-        "region": name.region,
-        "endpoint_url": call.settings.function_endpoint,
-    }
-
-
-def _key(name: FunctionName, version: Version) -> str:
-    return f"{name.account}/{name.region}/{name.name}/{version.number}/{version.generation}"
