@@ -68,6 +68,18 @@ def test_who_may_give_certain_tags_alone(user: Callable[..., Any], function: Cal
     assert not denied(own.tag_resource, Resource=arn, Tags={"team": "a"})
 
 
+def test_giving_and_seeing_tags_are_permissions_of_their_own(
+    user: Callable[..., Any], function: Callable[..., str], role: str, account: str
+) -> None:
+    name = function(SOURCE, Tags={"team": "a"})
+    own = user(allow(["lambda:CreateFunction", "lambda:GetFunction", "iam:PassRole"]))
+    made = {"Role": role, "Runtime": RUNTIME, "Handler": "app.handler", "Code": {"ZipFile": zipped(SOURCE)}}
+    assert denied(own.create_function, FunctionName="tagged", Tags={"team": "a"}, **made)
+    assert not denied(own.create_function, FunctionName="plain", **made)
+    shown = own.get_function(FunctionName=name)
+    assert ("Tags" in shown, shown["TagsError"]["ErrorCode"]) == (False, "AccessDeniedException")
+
+
 @pytest.mark.parametrize(
     ("condition", "configuration"),
     [

@@ -43,7 +43,10 @@ def create_capacity_provider(call: Call, request: dict[str, Any]) -> dict[str, A
         **{member: request[member] for member in ("KmsKeyArn", "PropagateTags", "TelemetryConfig") if request.get(member)},
     }
     provider = CapacityProvider(
-        provider_name=provider_name, last_modified_ms=call.now_ms, settings=settings, tags=tags.check(call, request.get("Tags"))
+        provider_name=provider_name,
+        last_modified_ms=call.now_ms,
+        settings=settings,
+        tags=tags.of_new(call, request.get("Tags"), _arn_of(call, request)),
     )
     PROVIDERS.put(call.tx, provider)
     # As with functions: ready at once, but clients know the answer as Pending.

@@ -84,7 +84,7 @@ async def create_event_source_mapping(call: Call, request: dict[str, Any]) -> di
         raise errors.invalid_parameter("Unrecognized event source.")
     service = _source(source_arn)
     settings = _settings(service, source_arn, request, {})
-    given = tags.check(call, request.get("Tags"))
+    given = tags.of_new(call, request.get("Tags"), call.arn("lambda", "event-source-mapping:*"))
     settings.update(await _check_source(call, service, source_arn, target, settings))
     with call.transaction() as tx:
         _refuse_twin(call, tx, name, source_arn)

@@ -67,7 +67,7 @@ async def create_function(call: Call, request: dict[str, Any]) -> dict[str, Any]
         await configuration.check_runtime(call, request["Runtime"])
         snapshots.check(request["Runtime"], request)
     images.check_source(kind, request["Code"], updating=False)
-    given = tags.check(call, request.get("Tags"))
+    given = tags.of_new(call, request.get("Tags"), name.arn)
     if FUNCTIONS.has(call.reading(), name.name):
         raise errors.function_exists(name.name)
     configuration.check_role(call, request["Role"])
@@ -112,8 +112,11 @@ def get_function(call: Call, request: dict[str, Any]) -> dict[str, Any]:
         "Configuration": _document(call, name, function, version),
         "Code": publishing.source(call, version.code),
     }
-    if function.tags:
+    if function.tags and call.allowed("lambda:ListTags", name.arn, conditions.resource_tags(function.tags)):
         answer["Tags"] = function.tags
+    elif function.tags:
+        sentence = f"User: {call.principal.arn} is not authorized to perform: lambda:ListTags on resource: {name.arn}"
+        answer["TagsError"] = {"ErrorCode": "AccessDeniedException", "Message": sentence}
     if function.reserved_concurrency is not None:
         answer["Concurrency"] = {"ReservedConcurrentExecutions": function.reserved_concurrency}
     return answer

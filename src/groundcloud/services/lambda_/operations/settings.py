@@ -26,7 +26,7 @@ def create_code_signing_config(call: Call, request: dict[str, Any]) -> dict[str,
         description=request.get("Description") or "",
         publishers=tuple(request["AllowedPublishers"]["SigningProfileVersionArns"]),
         policy=(request.get("CodeSigningPolicies") or {}).get("UntrustedArtifactOnDeployment") or "Warn",
-        tags=tags.check(call, request.get("Tags")),
+        tags=tags.of_new(call, request.get("Tags"), call.arn("lambda", "code-signing-config:*")),
     )
     SIGNING_CONFIGS.put(call.tx, config)
     return {"CodeSigningConfig": _config_document(call, config)}
