@@ -25,6 +25,8 @@ def test_a_name_by_the_rules_is_taken(name: str) -> None:
         "-begin",
         "end-",
         "dot..dot",
+        "dot.-dash",
+        "dash-.dot",
         ".begin",
         "192.168.5.4",
         "xn--punycode",

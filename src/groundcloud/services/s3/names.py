@@ -21,6 +21,8 @@ def check_bucket_name(name: str, *, own_suffix: str = "") -> None:
     if (
         not _NAME.fullmatch(name)
         or ".." in name
+        or ".-" in name  # labels of DNS begin and end with a letter or digit
+        or "-." in name
         or _ADDRESS.fullmatch(name)
         or name.startswith(_RESERVED_PREFIXES)
         or name.endswith(_RESERVED_SUFFIXES)
