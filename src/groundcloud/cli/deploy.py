@@ -44,9 +44,10 @@ def run(
     name = stack or _stack_name(template)
     given = _parameters(parameters)
     connection.check()
+    shown: dict[str, str] = {}
     try:
         with connection.in_words():
-            outcome = deploy(connection, template, name, given, install=not no_build, quiet=as_json, debug=debug)
+            outcome = deploy(connection, template, name, given, shown, install=not no_build, quiet=as_json, debug=debug)
     except click.ClickException as error:
         if not watch:
             raise
@@ -55,15 +56,26 @@ def run(
     if as_json and "stack" in outcome:
         click.echo(json.dumps(outcome, indent=2))
     if watch:
-        _watch(connection, template, name, given, no_build, debug)
+        _watch(connection, template, name, given, shown, no_build, debug)
     elif not outcome["succeeded"]:
         sys.exit(1)
 
 
 def deploy(
-    connection: Connection, template: Path, stack: str, parameters: dict[str, str], *, install: bool, quiet: bool, debug: str | None = None
+    connection: Connection,
+    template: Path,
+    stack: str,
+    parameters: dict[str, str],
+    shown: dict[str, str],
+    *,
+    install: bool,
+    quiet: bool,
+    debug: str | None = None,
 ) -> dict[str, Any]:
-    """Packages, uploads, and carries out a change set. The outcome: stack, succeeded, changed (logical id -> action), outputs, warnings, seconds, reason."""
+    """Packages, uploads, and carries out a change set. The outcome: stack, succeeded, changed (logical id -> action), outputs, warnings, seconds, reason.
+
+    `shown`: the outputs that were printed before and need not be again.
+    """
     from botocore.exceptions import ClientError
 
     began = time.monotonic()
@@ -158,6 +170,9 @@ def deploy(
             say(f"  {click.style('debug', fg='yellow')} {waits}")
         width = max((len(key) for key in outcome["outputs"]), default=0)
         for key, value in sorted(outcome["outputs"].items()):
+            if shown.get(key) == value:
+                continue
+            shown[key] = value
             say(f"  {key:<{width}}  {value}")
             if reachable := by_path(value, connection):
                 say(f"  {'':<{width}}  {reachable}" + click.style("   where names below localhost do not resolve, as here", dim=True))
@@ -344,7 +359,15 @@ def _empty(s3: Any, bucket: str) -> None:
             s3.delete_objects(Bucket=bucket, Delete={"Objects": entries, "Quiet": True})
 
 
-def _watch(connection: Connection, template: Path, stack: str, parameters: dict[str, str], no_build: bool, debug: str | None) -> None:
+def _watch(
+    connection: Connection,
+    template: Path,
+    stack: str,
+    parameters: dict[str, str],
+    shown: dict[str, str],
+    no_build: bool,
+    debug: str | None,
+) -> None:
     """Deploys again on every save, until Ctrl-C; an error is shown and the watch goes on. A save during a deployment is the next one's."""
     from watchfiles import watch
 
@@ -365,7 +388,7 @@ def _watch(connection: Connection, template: Path, stack: str, parameters: dict[
                 stale = True  # an editor that saves by renaming puts another file there, which a watch of the old one does not see
             try:
                 with connection.in_words():
-                    deploy(connection, template, stack, parameters, install=not no_build, quiet=False, debug=debug)
+                    deploy(connection, template, stack, parameters, shown, install=not no_build, quiet=False, debug=debug)
             except click.ClickException as error:
                 click.secho(error.format_message(), fg="red", err=True)
     except KeyboardInterrupt:
