@@ -6,7 +6,7 @@ with. Tags of a table switch what AWS has no switch for: `groundcloud:throttling
 Settings of auto scaling, the mode of settings replication and the pace of a bulk operation are kept and shown, without effect.
 A change of time to live by a stack may follow another within the hour, which AWS refuses.
 Missing, and refused by name: global tables across accounts (GlobalTableSourceArn), ZSTD where neither Python 3.14 nor the package
-zstandard is there. Missing, and told as an error of the object: binary Ion.
+zstandard is there.
 """
 
 from groundcloud.kernel.service import Service

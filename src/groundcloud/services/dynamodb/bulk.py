@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from groundcloud.services.dynamodb import ion, state
+from groundcloud.services.dynamodb import binary_ion, ion, state
 from groundcloud.services.dynamodb.transfers import unpacked
 from groundcloud.store import Record, Table
 
@@ -63,7 +63,7 @@ def read_records(data: bytes, format_: str, compression: str) -> Iterator[dict[s
     data = unpacked(data, compression)
     if format_ == "ION":
         try:
-            for found in ion.read_records(data):
+            for found in binary_ion.read_records(data):
                 yield None if found is None else _as_request(found)
         except ion.NotIon:
             yield None

@@ -1,7 +1,7 @@
 """Amazon Ion text, as exports write it and imports read it: items from and to Ion.
 
-Pure. Missing, and told as an error of the object: Ion's binary form; of its types, timestamps, clobs and s-expressions, which stand for
-nothing in DynamoDB.
+Pure. Its binary form is read by `binary_ion`. Missing, and told as an error of the record: timestamps, clobs, symbols as values and
+s-expressions, which stand for nothing in DynamoDB.
 Source: the Amazon Ion specification, "Text encoding"; Developer Guide, "DynamoDB table export output format".
 """
 
@@ -36,8 +36,8 @@ _ESCAPED = {
 }  # fmt: skip
 _PLAIN_SYMBOL = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]*", re.ASCII)
 _KEYWORDS = frozenset(("null", "true", "false", "nan"))
-_SETS = {"$dynamodb_SS": ("SS", "S"), "$dynamodb_NS": ("NS", "N"), "$dynamodb_BS": ("BS", "B")}
-_ANNOTATIONS = {kind: f"{annotation}::" for annotation, (kind, _) in _SETS.items()}
+SETS = {"$dynamodb_SS": ("SS", "S"), "$dynamodb_NS": ("NS", "N"), "$dynamodb_BS": ("BS", "B")}
+_ANNOTATIONS = {kind: f"{annotation}::" for annotation, (kind, _) in SETS.items()}
 
 _encode = msgspec.json.Encoder().encode
 
@@ -48,8 +48,6 @@ class NotIon(ValueError):
 
 def read_records(data: bytes) -> Iterator[dict[str, Value] | None]:
     """The fields of each struct at top level as attribute values; None for what is no struct, after which the next line is tried."""
-    if data.startswith(BINARY_MARK):
-        raise NotIon("binary Ion")
     text = data.decode("utf-8", "replace")
     at = 0
     while True:
@@ -66,12 +64,6 @@ def read_records(data: bytes) -> Iterator[dict[str, Value] | None]:
             return
         at = reader.at
         yield value.get("M")
-
-
-def read_items(data: bytes) -> Iterator[Item | None]:
-    """The items of an import: `{Item: {...}}`, their values not yet checked."""
-    for record in read_records(data):
-        yield None if record is None else record.get("Item", {}).get("M")
 
 
 def write_record(fields: dict[str, Item]) -> bytes:
@@ -123,7 +115,7 @@ class _Reader:
         self._advance()
         if kind in ("symbol", "quoted") and self._take("::"):
             annotated = self._value(depth)
-            return _as_set(token, annotated) if token in _SETS else annotated
+            return as_set(token, annotated) if token in SETS else annotated
         if kind == "string":
             return {"S": _unescaped(token[1:-1])}
         if kind == "long":
@@ -170,8 +162,9 @@ class _Reader:
         return found
 
 
-def _as_set(annotation: str, value: Value) -> Value:
-    kind, of = _SETS[annotation]
+def as_set(annotation: str, value: Value) -> Value:
+    """The set that an annotated list stands for; `annotation` is one of SETS."""
+    kind, of = SETS[annotation]
     members = value.get("L")
     if members is None or any(of not in member for member in members):
         raise NotIon(f"{annotation} of other than its kind")

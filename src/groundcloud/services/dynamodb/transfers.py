@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from groundcloud.base.errors import AwsError, not_implemented
-from groundcloud.services.dynamodb import ion
+from groundcloud.services.dynamodb import binary_ion, ion
 from groundcloud.services.dynamodb.filters import ExportFilter
 from groundcloud.services.dynamodb.state import KeyParts, unpack_item
 from groundcloud.services.dynamodb.values import Item
@@ -168,7 +168,7 @@ def read_items(data: bytes, format_: str, compression: str, options: dict[str, A
         return
     if format_ == "ION":
         try:
-            yield from ion.read_items(data)
+            yield from binary_ion.read_items(data)
         except ion.NotIon:
             yield None
         return
