@@ -401,3 +401,39 @@ def test_a_server_takes_the_rules_of_the_wall_away_unless_another_needs_them(tmp
     assert rules() == 3
     second.take_down()
     assert rules() == 0
+
+
+REMNANTS = """
+def handler(event, context):
+    wanted = bytes(number ^ 1 for number in event)  # nowhere as it is but where it was left
+    found, at = 0, id(wanted)
+    memory = open("/proc/self/mem", "rb", 0)
+    for line in open("/proc/self/maps"):
+        start, end = (int(number, 16) for number in line.split()[0].split("-"))
+        if "r" not in line.split()[1] or "[v" in line:
+            continue
+        for place in range(start, end, 1 << 22):
+            memory.seek(place)
+            try:
+                text = memory.read(min(end - place, 1 << 22))
+            except OSError:
+                continue
+            here = text.find(wanted)
+            while here >= 0:
+                found += not at <= place + here < at + 100
+                here = text.find(wanted, here + 1)
+    return found
+"""
+
+
+@pytest.mark.parametrize("options", [{}, {"snap_start": True}], ids=["zygote", "SnapStart"])
+def test_the_memory_that_sandboxes_begin_with_holds_no_others_credentials(house: Any, options: dict[str, Any]) -> None:
+    """All are forked from one process: what it was told of one, the next could read."""
+    secret = f"secret-of-another-{os.getpid()}"
+    other = {f"KEY{number}": secret + "x" * number * 7 for number in range(60)}
+    for number in range(3):
+        spec = house.function("def handler(e, c): return e", environment=other, memory_mb=256, **options)
+        assert house.answer(spec, f"{secret}{number}") == f"{secret}{number}"
+    event = [number ^ 1 for number in secret.encode()]
+    assert house.answer(house.function(REMNANTS, memory_mb=512, timeout_s=20, environment={"OWN": secret}), event) > 0
+    assert house.answer(house.function(REMNANTS, memory_mb=512, timeout_s=20), event) == 0

@@ -164,7 +164,6 @@ def extensions(spec: FunctionSpec, namespaces: bool) -> dict[str, str]:
 
 def request(
     spec: FunctionSpec,
-    variables: dict[str, str],
     choice: RuntimeChoice,
     *,
     namespaces: bool,
@@ -173,14 +172,13 @@ def request(
     into_cgroup: bool,
     template: bool = False,
 ) -> dict[str, Any]:
-    """What the zygote is asked for. `limited`: a control group limits the memory."""
+    """What the zygote is asked for: nothing secret, for its memory is that of every sandbox to come (see `Sandbox.tell_environment`). `limited`: a control group limits the memory."""
     wanted = program(spec, choice, namespaces)
     return {
         "runtime": spec.runtime,
         "handler": spec.handler,
         "code": str(spec.code_path) if spec.key else None,
         "layers": [str(path) for path in spec.layers],
-        "environment": variables,
         "task_root": task_root(spec, namespaces),
         "layer_root": layering.root(spec.layers, namespaces) if spec.layers else "",
         "ephemeral_mb": spec.ephemeral_mb,

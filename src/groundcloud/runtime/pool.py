@@ -361,9 +361,8 @@ class Pool:
         uid = self._user(sandbox) if namespaces else 0
         root = launch.task_root(spec, namespaces)
         variables = launch.environment(spec, start, choice, root, sandbox.api.address)
-        request = launch.request(
-            spec, variables, choice, namespaces=namespaces, limited=limited, uid=uid, into_cgroup=into_cgroup, template=template
-        )
+        sandbox.tell_environment(variables)
+        request = launch.request(spec, choice, namespaces=namespaces, limited=limited, uid=uid, into_cgroup=into_cgroup, template=template)
         if choice.language == "node" and spec.key:
             sandbox.set_up(launch.set_up(spec, variables if launch.WRAPPER not in variables else {}, root))
         future = zygote.spawn(request, descriptors)

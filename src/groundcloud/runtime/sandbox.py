@@ -31,6 +31,7 @@ from groundcloud.runtime.freezing import Freezing
 from groundcloud.runtime.function import FunctionSpec, Invocation, InvokeKind, InvokeResult, SandboxStart
 from groundcloud.runtime.initialisation import INIT_S_MAX, InitFailure, Initialisation
 from groundcloud.runtime.inside import frames
+from groundcloud.runtime.inside.control import LENGTH
 from groundcloud.runtime.log_pipe import SandboxLog
 from groundcloud.runtime.process_tree import SHUT_DOWN, ProcessTree
 from groundcloud.runtime.relay import Relay
@@ -146,13 +147,15 @@ class Sandbox:
         for listener in listeners[1:]:
             self._relay = Relay(self._loop, listener, launch.endpoint(self.spec))
 
+    def tell_environment(self, variables: Mapping[str, str]) -> None:
+        """What comes first through the channel; the function's credentials are among them."""
+        text = json.dumps(dict(variables)).encode()
+        self._channel.send(LENGTH.pack(len(text)) + text)
+
     def set_up(self, head: dict[str, Any]) -> None:
         """Tells a runtime that was started without its function which one it is."""
         data = frames.frame(frames.SET_UP, json.dumps(head).encode())
-        if self._going:
-            self._channel.send(data)
-        else:
-            self._held.append(data)
+        (self._channel.send if self._going else self._held.append)(data)
 
     def expect_extensions(self, names: tuple[str, ...]) -> None:
         """External ones, which are started before the runtime."""

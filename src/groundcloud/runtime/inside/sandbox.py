@@ -9,6 +9,7 @@ kernel kills what is left in its process namespace.
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import resource
 import signal
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import landlock, linux, network, root, seccomp, small_init
+from .control import LENGTH
 
 # AWS: Lambda quotas, 1,024 file descriptors and 1,024 processes and threads.
 FILES_MAX = 1024
@@ -68,6 +70,8 @@ def live(request: dict[str, Any], fds: Descriptors, walls: Walls, run: Callable[
         begin_init()
         # Some systems drop a blocked signal that nobody handles, and init waits for this one.
         signal.signal(signal.SIGCHLD, signal.SIG_DFL if sys.platform == "linux" else _handled)
+        # Not through the zygote: what it has held in its memory, the next sandbox could read there.
+        request["environment"] = _environment(fds.channel)
         for group_fd in fds.control_groups:
             os.write(group_fd, b"0")
             os.close(group_fd)
@@ -90,6 +94,22 @@ def live(request: dict[str, Any], fds: Descriptors, walls: Walls, run: Callable[
     if child == 0:
         _become_runtime(fds, run, waits=bool(request["extensions"]))
     be_init(child, fds.status, extensions, small=walls.small_init)
+
+
+def _environment(channel_fd: int) -> dict[str, str]:
+    size = LENGTH.unpack(_read(channel_fd, LENGTH.size))[0]
+    variables: dict[str, str] = json.loads(_read(channel_fd, size))
+    return variables
+
+
+def _read(fd: int, size: int) -> bytes:
+    data = b""
+    while len(data) < size:
+        chunk = os.read(fd, size - len(data))
+        if not chunk:
+            os._exit(0)
+        data += chunk
+    return data
 
 
 def _mounts(request: dict[str, Any], fds: Descriptors, walls: Walls) -> None:
