@@ -188,6 +188,32 @@ def test_an_http_api_as_sam_defines_it(client, send, function):
     assert send(api_id, "GET", "/other").document["routeKey"] == "$default"
 
 
+@pytest.mark.parametrize("kind", ["DEFAULT_4XX", "DEFAULT_4xx"])
+def test_gateway_responses_of_a_definition_are_known_in_either_case(client, send, kind):
+    gateway = client("apigateway")
+    parameters = {"gatewayresponse.header.Access-Control-Allow-Origin": "'*'"}
+    body = {
+        "swagger": "2.0",
+        "info": {"title": "t"},
+        "paths": {},
+        "x-amazon-apigateway-gateway-responses": {kind: {"responseParameters": parameters}},
+    }
+    api_id = gateway.import_rest_api(body=json.dumps(body))["id"]
+    assert gateway.get_gateway_response(restApiId=api_id, responseType="DEFAULT_4XX")["responseParameters"] == parameters
+    gateway.put_method(
+        restApiId=api_id,
+        resourceId=gateway.get_resources(restApiId=api_id)["items"][0]["id"],
+        httpMethod="GET",
+        authorizationType="AWS_IAM",
+    )
+    gateway.put_integration(
+        restApiId=api_id, resourceId=gateway.get_resources(restApiId=api_id)["items"][0]["id"], httpMethod="GET", type="MOCK"
+    )
+    gateway.create_deployment(restApiId=api_id, stageName="prod")
+    reply = send(api_id, "GET", "/prod/nowhere")
+    assert (reply.status, reply.headers["access-control-allow-origin"]) == (403, "*")
+
+
 @pytest.mark.parametrize(("path", "mark"), [("/$default", {}), ("$default", {}), ("$default", {"isDefaultRoute": True})])
 def test_the_default_route_is_written_in_several_ways(client, path, mark):
     gateway = client("apigatewayv2")

@@ -95,7 +95,7 @@ def read(api_id: str, document: dict[str, Any], new_id: Callable[[int], str]) ->
     responses = [
         GatewayResponse(
             api_id,
-            kind,
+            kind.upper(),  # AWS SAM's examples write DEFAULT_4xx
             str(each["statusCode"]) if each.get("statusCode") else None,
             {name: str(value) for name, value in (each.get("responseParameters") or {}).items()},
             each.get("responseTemplates") or {},
