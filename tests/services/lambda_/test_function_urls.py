@@ -159,6 +159,26 @@ def test_policies_may_ask_for_the_auth_type(lambda_: Any, function: Callable[...
         open_to_all(own, name)
 
 
+def test_a_url_with_iam_may_be_open_to_those_of_a_tag(
+    lambda_: Any, function: Callable[..., str], ground: Any, client: Callable[..., Any]
+) -> None:
+    iam = client("iam")
+    iam.create_user(UserName="caller")
+    tagged = {"StringEquals": {"aws:ResourceTag/team": "a"}}
+    statement = {"Effect": "Allow", "Action": ["lambda:InvokeFunctionUrl", "lambda:InvokeFunction"], "Resource": "*", "Condition": tagged}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    iam.put_user_policy(UserName="caller", PolicyName="own", PolicyDocument=document)
+    key = iam.create_access_key(UserName="caller")["AccessKey"]
+
+    def status(team: str) -> int:
+        url = Door(lambda_, function(ECHO, Tags={"team": team}), ground, "AWS_IAM")
+        request = AWSRequest("GET", url.base + "/")
+        SigV4Auth(Credentials(key["AccessKeyId"], key["SecretAccessKey"]), "lambda", "us-east-1").add_auth(request)
+        return url.request("/", **{name.replace("-", "_"): value for name, value in request.headers.items()})[0]
+
+    assert (status("a"), status("b")) == (200, 403)
+
+
 def test_a_url_with_iam_wants_a_signature_of_somebody_allowed(door: Callable[..., Door], account: str) -> None:
     url = door(auth_type="AWS_IAM")
     assert url.request()[0] == 403

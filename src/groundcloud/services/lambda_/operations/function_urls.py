@@ -212,8 +212,11 @@ async def _invoke(call: Call, http: HttpRequest, url: Url, name: FunctionName, r
 
 def _may_invoke(call: Call, url: Url, name: FunctionName) -> bool:
     """AWS: "Control access to Lambda function URLs": "new function URLs will require both" permissions since October 2025."""
-    return call.allowed("lambda:InvokeFunctionUrl", name.qualified_arn, {"lambda:FunctionUrlAuthType": url.auth_type}) and call.allowed(
-        "lambda:InvokeFunction", name.qualified_arn, {"lambda:InvokedViaFunctionUrl": "true"}
+    facts = conditions.of_function(call, {"FunctionName": name.arn})
+    by_url = {**facts, "lambda:FunctionUrlAuthType": url.auth_type}
+    invoking = {**facts, "lambda:InvokedViaFunctionUrl": "true"}
+    return call.allowed("lambda:InvokeFunctionUrl", name.qualified_arn, by_url) and call.allowed(
+        "lambda:InvokeFunction", name.qualified_arn, invoking
     )
 
 
