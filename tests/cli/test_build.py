@@ -296,3 +296,13 @@ def test_a_python_that_pip_is_too_new_for_uses_its_own_pip_or_wheels(tmp_path, m
     for command in asked[1:]:
         assert command[:4] == [sys.executable, "-m", "pip", "install"] and {"--python-version", "2.7", "--only-binary=:all:"} <= {*command}
     assert len(asked) == 1 + works
+
+
+def test_a_link_to_a_folder_is_followed_but_not_in_a_circle(project):
+    folder = project({"src/app.js": "code", "shared/lib/tool.js": "tool"}, One=function("nodejs20.x"))
+    (folder / "src" / "lib").symlink_to(folder / "shared" / "lib")
+    (folder / "shared" / "lib" / "self").symlink_to(folder / "shared")
+    (folder / "src" / "here").symlink_to(folder / "src")
+    (folder / "src" / "one.js").symlink_to("app.js")
+    (folder / "src" / "gone.js").symlink_to("nowhere.js")
+    assert packed(folder)[0] == {"app.js": "code", "lib/tool.js": "tool", "one.js": "code"}

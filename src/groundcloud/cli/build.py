@@ -229,13 +229,20 @@ def build(
 
 
 def write_tree(archive: zipfile.ZipFile, folder: Path, seen: set[str], below: str = "") -> None:
-    for root, names, files in os.walk(folder):
-        names[:] = sorted(name for name in names if name not in IGNORED)
+    """Links to folders are followed, as `sam build` does, but for those that lead back to where they lie in."""
+    for root, names, files in os.walk(folder, followlinks=True):
+        names[:] = sorted(name for name in names if name not in IGNORED and not _leads_back(os.path.join(root, name)))
         for name in sorted(files):
             if name.endswith((".pyc", ".pyo")) or name == COMPLETE:
                 continue
             path = Path(root) / name
+            if not path.is_file():  # a link to nothing, a socket
+                continue
             _write(archive, path, below + path.relative_to(folder).as_posix(), seen)
+
+
+def _leads_back(path: str) -> bool:
+    return os.path.islink(path) and (os.path.realpath(os.path.dirname(path)) + os.sep).startswith(os.path.realpath(path) + os.sep)
 
 
 def _write(archive: zipfile.ZipFile, path: Path, name: str, seen: set[str]) -> None:
