@@ -309,3 +309,13 @@ def test_a_form_without_a_policy_is_nobodys(bucket: str, ground: Any) -> None:
     status, _, body = ask(ground, "POST", f"/{bucket}", {"Content-Type": "multipart/form-data; boundary=b"}, b"nonsense")
     assert status == 400
     assert b"<Code>MalformedPOSTRequest</Code>" in body
+
+
+def test_anybody_may_fill_in_a_form_for_a_bucket_that_is_open(s3: Any, new_bucket: Any, ground: Any) -> None:
+    bucket = new_bucket(ObjectOwnership="ObjectWriter")
+    s3.delete_public_access_block(Bucket=bucket)
+    s3.put_bucket_acl(Bucket=bucket, ACL="public-read-write")
+    fields = {"key": "k", "acl": "public-read", "Content-Type": "text/plain"}
+    status, _, body = ask(ground, "POST", f"/{bucket}", *form(fields, b"content"))
+    assert status == 204, body
+    assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"content"

@@ -15,6 +15,7 @@ from groundcloud.services.s3.errors import S3Error
 CLOCK = Clock(lambda: 1_700_000_000 * 10**9)
 LATER = "2030-01-01T00:00:00Z"
 KEY = ["starts-with", "$key", ""]
+BUCKET = {"bucket": "bucket"}
 SIMPLE = "Invalid Simple-Condition: Simple-Conditions must have exactly one property specified."
 
 
@@ -25,7 +26,7 @@ def check(policy: Any, **fields: str) -> tuple[int, int] | None:
 
 
 def policy(*conditions: Any, expiration: Any = LATER) -> dict[str, Any]:
-    return {"expiration": expiration, "conditions": [KEY, *conditions]}
+    return {"expiration": expiration, "conditions": [BUCKET, KEY, *conditions]}
 
 
 @pytest.mark.parametrize(
@@ -67,6 +68,8 @@ def test_a_policy_that_is_none(document: Any, sentence: str) -> None:
         (policy(["starts-with", "$content-type", "text/"]), {}, 'Policy Condition failed: ["starts-with", "$content-type", "text/"]'),
         (policy(["starts-with", "$content-type", "text/"]), {"content_type": "text/a,image/b"}, None),
         (policy(), {"acl": "private"}, "Extra input fields: acl"),
+        ({"expiration": LATER, "conditions": [KEY]}, {}, "Extra input fields: bucket"),
+        ({"expiration": LATER, "conditions": [BUCKET]}, {}, "Extra input fields: key"),
     ],
 )
 def test_a_form_that_its_policy_does_not_let_in(document: Any, fields: dict[str, str], sentence: str | None) -> None:

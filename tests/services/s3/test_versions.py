@@ -195,3 +195,17 @@ def test_a_legal_hold_that_was_let_go_is_off(s3: Any, new_bucket: Any, refused: 
         s3.put_object_legal_hold(Bucket=bucket, Key="k", LegalHold={"Status": status})
         assert s3.get_object_legal_hold(Bucket=bucket, Key="k")["LegalHold"] == {"Status": status}
         assert s3.head_object(Bucket=bucket, Key="k")["ObjectLockLegalHoldStatus"] == status
+
+
+def test_the_mode_of_a_retention_changes_by_bypass_alone(s3: Any, new_bucket: Any, clock: Any, refused: Any) -> None:
+    bucket = new_bucket(ObjectLockEnabledForBucket=True)
+    s3.put_object(Bucket=bucket, Key="k", Body=b"1")
+    until = clock.now_s() + 86_400
+
+    def retain(mode: str, **more: Any) -> None:
+        s3.put_object_retention(Bucket=bucket, Key="k", Retention={"Mode": mode, "RetainUntilDate": until}, **more)
+
+    retain("GOVERNANCE")
+    refused("AccessDenied", 403, retain, mode="COMPLIANCE")
+    retain("COMPLIANCE", BypassGovernanceRetention=True)
+    refused("AccessDenied", 403, retain, mode="GOVERNANCE", BypassGovernanceRetention=True)

@@ -140,7 +140,7 @@ def check_policy(text: str, fields: dict[str, str], bucket_name: str, clock: Clo
                 seen.add(_expect(operator, str(condition[1])[1:], condition[2], given, condition))
         else:
             raise _invalid("Invalid Simple-Condition: Simple-Conditions must have exactly one property specified.")
-    for name in fields:
+    for name in given:  # the bucket, too, must be among the conditions
         if name not in seen and name not in _UNCONDITIONED and not name.startswith("x-ignore-"):
             raise _refused(f"Extra input fields: {name}")
     return sizes

@@ -22,11 +22,11 @@ def check_deletable(call: Call, bucket: Bucket, key: str, version: Version, *, b
 
 
 def check_loosened(call: Call, bucket: Bucket, key: str, version: Version, mode: str, until_s: int, *, bypass: bool) -> None:
-    """A retention may be made longer by whoever may set it, shorter or weaker only where it is GOVERNANCE and bypassed. Raises AccessDenied."""
+    """A retention may be made longer by whoever may set it, shorter or of the other mode only where it is GOVERNANCE and bypassed. Raises AccessDenied."""
     held = version.retention
     if held is None or held[1] <= call.now_s:
         return
-    if until_s >= held[1] and (mode == held[0] or held[0] == "GOVERNANCE"):
+    if until_s >= held[1] and mode == held[0]:
         return
     if held[0] == "GOVERNANCE" and bypass:
         permissions.require(call, bucket, "s3:BypassGovernanceRetention", key)
