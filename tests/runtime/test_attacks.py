@@ -46,12 +46,16 @@ def wake():
         assert libc.timer_settime(timer, 0, every, None) == 0
         time.sleep(0.002)
 def handler(event, context):
+    ready, tell = os.pipe()
     if event and os.fork() == 0:
         os.setsid()
         if os.fork():
             os._exit(0)
         wake()
+        os.write(tell, b"1")
         while True: pass
+    if event:
+        os.read(ready, 1)
     return 1
 """
 
@@ -437,3 +441,27 @@ def test_the_memory_that_sandboxes_begin_with_holds_no_others_credentials(house:
     event = [number ^ 1 for number in secret.encode()]
     assert house.answer(house.function(REMNANTS, memory_mb=512, timeout_s=20, environment={"OWN": secret}), event) > 0
     assert house.answer(house.function(REMNANTS, memory_mb=512, timeout_s=20), event) == 0
+
+
+@pytest.mark.parametrize("options", [{}, {"snap_start": True}], ids=["zygote", "SnapStart"])
+def test_init_holds_nothing_that_it_could_be_robbed_of(house: Any, options: dict[str, Any]) -> None:
+    """A function may write to its init's memory. From the first line of its code on, init has no descriptor of the zygote's."""
+    spec = house.function(
+        """
+        import os
+        def held():
+            found = set()
+            for name in os.listdir("/proc/1/fd"):
+                try:
+                    found.add(os.readlink("/proc/1/fd/" + name).partition(":")[0])
+                except OSError:
+                    pass
+            return sorted(found)
+        first = held()
+        def handler(event, context): return [first, held()]
+        """,
+        **options,
+    )
+    first, later = house.answer(spec)
+    assert later == ["pipe"]
+    assert set(first) <= {"pipe", "socket", "/dev/null"}, first

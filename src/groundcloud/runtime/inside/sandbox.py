@@ -85,6 +85,8 @@ def live(request: dict[str, Any], fds: Descriptors, walls: Walls, run: Callable[
             if walls.zygote_pid < _LOW_PIDS:
                 avoid_pid(walls.zygote_pid)
             _lose_privileges(request["uid"], walls, template=request["template"])
+        # Whoever runs the function's code may write to init's memory: what the zygote holds must be gone from here before.
+        _keep_only(fds.channel, fds.log, fds.status, fds.extensions_log)
         extensions = _start_extensions(request, fds)
         # A bare clone where there can be one: what Python does after a fork would write to pages that are shared with the zygote.
         child = linux.clone(0)[0] if walls.namespaces else os.fork()
@@ -94,6 +96,15 @@ def live(request: dict[str, Any], fds: Descriptors, walls: Walls, run: Callable[
     if child == 0:
         _become_runtime(fds, run, waits=bool(request["extensions"]))
     be_init(child, fds.status, extensions, small=walls.small_init)
+
+
+def _keep_only(*descriptors: int) -> None:
+    """Closes all others but the first three."""
+    last = 2
+    for fd in sorted(fd for fd in descriptors if fd > last):
+        os.closerange(last + 1, fd)
+        last = fd
+    os.closerange(last + 1, FILES_MAX)
 
 
 def _environment(channel_fd: int) -> dict[str, str]:

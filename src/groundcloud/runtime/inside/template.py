@@ -99,6 +99,7 @@ def _live(
             seccomp.install(filter_bytes)
         if os.read(channel, 1) != sandbox.GO:  # it is in its control groups now
             os._exit(0)
+        os.close(template_fd)  # before anybody may write to this process's memory
         child = os.fork()
     except BaseException as error:
         os.write(status, f"setup {type(error).__name__}: {error}".encode())
@@ -108,7 +109,7 @@ def _live(
         os.dup2(log, 1)
         os.dup2(log, 2)
         own = fcntl.fcntl(channel, fcntl.F_DUPFD_CLOEXEC, _FORK_CHANNEL_FD_MIN)
-        for fd in (channel, log, status, template_fd):
+        for fd in (channel, log, status):
             os.close(fd)
         _kill_connections(own)
         sandbox.unblock_signals()
