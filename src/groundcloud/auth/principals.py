@@ -69,7 +69,9 @@ class PrincipalSet:
 
 _ACCOUNT = re.compile(r"[0-9]{12}").fullmatch
 _ROOT = re.compile(r"arn:aws[a-z-]*:iam::([0-9]{12}):root").fullmatch
-_ARN = re.compile(r"arn:aws[a-z-]*:(?:iam::[0-9]{12}:(?:user|role)/[^*]+|sts::[0-9]{12}:(?:assumed-role|federated-user)/[^*]+)").fullmatch
+_ARN = re.compile(
+    r"arn:aws[a-z-]*:(?:iam::(?:[0-9]{12}|cloudfront):(?:user|role)/[^*]+|sts::[0-9]{12}:(?:assumed-role|federated-user)/[^*]+)"
+).fullmatch
 _UNIQUE = re.compile(r"(?:AIDA|AROA|AKIA)[A-Z0-9]{12,}").fullmatch
 
 

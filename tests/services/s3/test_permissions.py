@@ -350,8 +350,12 @@ def test_a_policy_names_nobody_of_its_account_who_is_not_there(s3: Any, client: 
         assert (error["Message"], error["Detail"]) == ("Invalid principal in policy", absent)
     iam.create_user(UserName="anna")
     trust = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
-    iam.create_role(RoleName="writer", AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]}))
-    for there in (user, role, f"arn:aws:iam::{account}:root", "arn:aws:iam::999988887777:role/elsewhere"):
+    for name, path in (("writer", "/"), ("deep", "/some/path/")):
+        document = {"Version": "2012-10-17", "Statement": [trust]}
+        iam.create_role(RoleName=name, Path=path, AssumeRolePolicyDocument=json.dumps(document))
+    deep = f"arn:aws:iam::{account}:role/some/path/deep"
+    identity = "arn:aws:iam::cloudfront:user/CloudFront Origin Access Identity E1EXAMPLE"
+    for there in (user, role, deep, identity, f"arn:aws:iam::{account}:root", "arn:aws:iam::999988887777:role/elsewhere"):
         put(there)
 
 
