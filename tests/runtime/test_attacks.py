@@ -17,6 +17,7 @@ import pytest
 from tests.runtime.conftest import invocation, open_house
 
 from groundcloud.runtime import memory, metadata_wall
+from groundcloud.runtime.inside import frames
 from groundcloud.runtime.process_tree import ProcessTree
 
 
@@ -465,3 +466,30 @@ def test_init_holds_nothing_that_it_could_be_robbed_of(house: Any, options: dict
     first, later = house.answer(spec)
     assert later == ["pipe"]
     assert set(first) <= {"pipe", "socket", "/dev/null"}, first
+
+
+def test_a_template_that_answers_with_something_else_than_a_process_is_ended(house: Any) -> None:
+    """Its channel is open to the function's code, which hands over a file where the server expects a process to put in a control group."""
+    spec = house.function(
+        """
+        import json, os, socket, struct, threading
+        channel = socket.socket(fileno=os.dup(1000))
+        def lie():
+            for number in range(1, 4):
+                head = json.dumps({"id": number}).encode()
+                socket.send_fds(channel, [struct.pack("!BII", KIND, len(head), 0) + head], [os.open("/dev/null", os.O_RDONLY)])
+        def forge():
+            request = channel.recv(4, socket.MSG_PEEK)
+            lie()
+        threading.Thread(target=forge, daemon=True).start()
+        def handler(event, context): return 1
+        """.replace("KIND", str(frames.FORKED)),
+        snap_start=True,
+        timeout_s=5,
+    )
+    before = Path("/proc/self/cgroup").read_text()
+    for _ in range(3):
+        house.invoke(spec)
+    assert Path("/proc/self/cgroup").read_text() == before
+    house.run(house.pool.retire(spec.key))
+    assert house.still_serves()

@@ -80,6 +80,8 @@ class Group:
 
     def enter(self, pid: int) -> None:
         """Moves a process in, of one thread, that could not be started inside."""
+        if pid <= 0:  # which would be this one
+            raise ValueError(pid)
         # Version 2 makes everything that forks wait for a move: ten milliseconds were measured.
         self._freezes = self.version == 2 and _FREEZER in self.paths
         files = {path / "tasks" for name, path in self.paths.items() if name != _FREEZER}

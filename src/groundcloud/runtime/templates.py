@@ -48,12 +48,17 @@ class Template:
         return await answer
 
     def _forked(self, head: dict[str, Any], pidfd: int | None) -> None:
-        answer = self._waiting.pop(int(head.get("id", 0)), None)
+        number = head.get("id")
+        answer = self._waiting.pop(number, None) if isinstance(number, int) else None
         if answer is None or answer.done():
             if pidfd is not None:
                 os.close(pidfd)
         elif pidfd is None:
             answer.set_exception(OSError(str(head.get("error"))))
+        elif process_of(pidfd) <= 0:  # the function's code can write to the template's channel, too
+            os.close(pidfd)
+            answer.set_exception(OSError("the template has sent something else than a process"))
+            self.sandbox.kill()
         else:
             answer.set_result(pidfd)
 
