@@ -82,3 +82,15 @@ def test_tags_come_before_the_table(send: Any, account: str) -> None:
     assert send("UntagResource", {"ResourceArn": arn, "TagKeys": []})[2] == "Atleast one Tag Key needs to be provided as Input."
     missing = f"Requested resource not found: ResourcArn: {arn} not found"
     assert send("UntagResource", {"ResourceArn": arn, "TagKeys": ["a"]})[1:] == ("ResourceNotFoundException", missing)
+
+
+@pytest.mark.parametrize("rest", ["/index/by-g", "/stream/2026-01-01T00:00:00.000"])
+def test_only_the_arn_of_a_table_stands_for_it(send: Any, account: str, make_table: Any, rest: str) -> None:
+    make_table("named", "pk")
+    arn = f"arn:aws:dynamodb:us-east-1:{account}:table/named"
+    assert send("GetItem", {"TableName": arn, "Key": {"pk": {"S": "a"}}}) == (200, "", "{}")
+    assert send("GetItem", {"TableName": arn + rest, "Key": {"pk": {"S": "a"}}}) == (
+        400,
+        "ValidationException",
+        f"Invalid TableArn: Invalid ResourceArn provided as input {arn}{rest}",
+    )

@@ -24,6 +24,8 @@ def place(call: Call, table_name: str) -> tuple[Any, str]:
     if not table_name.startswith("arn:"):
         return call.tx, table_name
     account, region, bare_name = parse_table_arn(table_name)
+    if not table_name.endswith(f":table/{bare_name}"):  # neither an index nor a stream stands for its table
+        raise errors.validation(f"Invalid TableArn: Invalid ResourceArn provided as input {table_name}")
     return call.tx.at(account, region), bare_name
 
 

@@ -87,8 +87,6 @@ def _tagged(call: Call, arn: str, lacking: str = "") -> tuple[Any, str]:
     if not arn.startswith("arn:"):
         raise errors.validation(f"Invalid TableArn: Invalid ResourceArn provided as input {arn}")
     tx, table_name = access.place(call, arn)
-    if not arn.endswith(f":table/{table_name}"):  # neither an index nor a stream has tags
-        raise errors.validation(f"Invalid TableArn: Invalid ResourceArn provided as input {arn}")
     if lacking:
         raise errors.validation(f"Atleast one {lacking} needs to be provided as Input.")
     if state.find_table(tx, table_name) is None:
@@ -107,7 +105,8 @@ def _resource(call: Call, arn: str) -> tuple[Any, str]:
     """The same for policies, which streams have too."""
     if not arn.startswith("arn:"):
         raise errors.validation(f"Invalid TableArn: Invalid ResourceArn provided as input {arn}")
-    tx, table_name = access.place(call, arn)
+    account, region, table_name = access.parse_table_arn(arn)
+    tx = call.tx.at(account, region)
     if state.find_table(tx, table_name) is None:
         raise errors.table_not_found(table_name)
     return tx, arn
