@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 from collections.abc import Callable, Iterator
 from random import Random
@@ -42,6 +43,31 @@ def test_a_lost_region_answers_nobody_and_the_others_go_on(client: Any, plan: An
     america.create_queue(QueueName="q")
     plan()
     assert "QueueUrls" not in europe.list_queues()
+
+
+def test_websites_and_apis_of_a_lost_region_are_lost_too(client: Any, ground: Any, account: str, plan: Any) -> None:
+    def get(region: str) -> tuple[int, bytes]:
+        connection = http.client.HTTPConnection("127.0.0.1", int(ground.endpoint.rpartition(":")[2]), timeout=10)
+        connection.request("GET", "/", headers={"host": f"{account}-{region}.s3-website.{region}.localhost"})
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+
+    for region in ("us-east-1", "eu-west-1"):
+        s3, bucket = client("s3", region=region), f"{account}-{region}"
+        placed = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+        s3.create_bucket(Bucket=bucket, **placed)
+        s3.delete_public_access_block(Bucket=bucket)
+        statement = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{bucket}/*"}
+        s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": statement}))
+        s3.put_bucket_website(Bucket=bucket, WebsiteConfiguration={"IndexDocument": {"Suffix": "index.html"}})
+        s3.put_object(Bucket=bucket, Key="index.html", Body=region.encode())
+    plan({**LOST, "region": "eu-west-1"})
+    assert get("eu-west-1") == (503, b'{"message":"The region is lost."}')
+    assert get("us-east-1") == (200, b"us-east-1")
+    plan({"service": "s3-website", "operation": "GET", "code": "Slow", "status": 504})
+    assert get("us-east-1")[0] == 504
+    plan()
+    assert get("eu-west-1") == (200, b"eu-west-1")
 
 
 def test_writes_of_a_table_wait_for_a_region_that_they_cannot_reach(client: Any, plan: Any, clock: Any) -> None:

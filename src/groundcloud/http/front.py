@@ -8,6 +8,7 @@ import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+import msgspec
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from groundcloud.base.limits import ACCOUNT_DEFAULT, HEADERS_BYTES_MAX
@@ -116,8 +117,15 @@ class Front:
         return await self._ground.chain.answer(request)
 
     async def _endpoint(self, name: str, request: HttpRequest, host: hosts.Host) -> HttpResponse:
-        """A data-plane request: the first room that knows it answers."""
+        """A data-plane request: the first room that knows it answers. A fault plan knows it by the endpoint's name and the host's region."""
         ground = self._ground
+        region = host.region or ground.settings.region
+        if ground.faults.plan and (fault := ground.faults.of(name, request.method, region)) is not None:
+            if fault.latency_ms:
+                await asyncio.sleep(fault.latency_ms / 1000)
+            if fault.code:
+                headers = [("content-type", "application/json"), ("x-amzn-errortype", fault.code)]
+                return HttpResponse(fault.status, headers, msgspec.json.encode({"message": fault.message}))
         for service in self._endpoints.get(name, ()):
             if service not in ground.rooms:
                 continue
@@ -125,7 +133,7 @@ class Front:
             function = room.endpoints.get(name)
             if function is None:
                 continue
-            call = Call(ground, room, name, ACCOUNT_DEFAULT, host.region or ground.settings.region, ANONYMOUS, http=request)
+            call = Call(ground, room, name, ACCOUNT_DEFAULT, region, ANONYMOUS, http=request)
             try:
                 answer = await function(call, request)
             except ClientGone:

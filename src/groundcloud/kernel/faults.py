@@ -1,5 +1,6 @@
 """Faults injected by plan: errors and latency for calls that match. None by default, and then one truth test a call.
 
+Requests to APIs, function URLs and websites are calls of `execute-api`, `lambda-url` and `s3-website` by their method, in the region that their host names.
 A region that is lost is a fault of every call there: `{"region": "eu-west-1", "code": "ServiceUnavailable", "status": 503}`. Replication is a call too, by the names
 `dynamodb` `ReplicateItem` and `s3` `ReplicateObject`: what is on its way from or to a region that it strikes waits, and goes on when the plan lets it.
 """
