@@ -247,3 +247,9 @@ def test_headers_may_stand_in_a_presigned_url(s3: Any, bucket: str, ground: Any,
     assert (head["Metadata"], head["StorageClass"], head["TagCount"]) == ({"a": "1"}, "STANDARD_IA", 1)
     assert b"<CopyObjectResult" in put("copy", b"", x_amz_copy_source=f"{bucket}/k")
     assert s3.get_object(Bucket=bucket, Key="copy")["Body"].read() == b"body"
+
+
+def test_whoever_may_not_look_still_hears_where_a_bucket_is(send: Any, new_bucket: Any) -> None:
+    bucket = new_bucket(CreateBucketConfiguration={"LocationConstraint": "us-west-2"})
+    status, headers, _ = send("HEAD", f"/{bucket}", signed=False)
+    assert (status, headers["x-amz-bucket-region"]) == (403, "us-west-2")

@@ -23,7 +23,7 @@ def _finish(call: Call, response: HttpResponse) -> None:
     response.headers.append(_SERVER)
     if "origin" in http.headers:
         _allow_origin(call, http, response)
-    if call.operation in _LISTINGS and response.status == 200:
+    if (call.operation in _LISTINGS and response.status == 200) or (call.operation == "HeadBucket" and response.status == 403):
         _tell_region(call, response)
     if "x-amz-request-payer" in http.headers and response.status < 300:
         _tell_charge(call, response)
