@@ -60,7 +60,9 @@ def test_tables_are_listed_in_pages_by_name(dynamodb: Any, make_table: Any) -> N
 def test_a_deleted_table_leaves_nothing_to_the_next_of_its_name(dynamodb: Any, make_table: Any, clock: Any) -> None:
     make_table("again", "pk", GlobalSecondaryIndexes=[index("by-g", "g")])
     dynamodb.put_item(TableName="again", Item={"pk": {"S": "a"}, "g": {"S": "x"}})
-    assert dynamodb.delete_table(TableName="again")["TableDescription"]["TableStatus"] == "DELETING"
+    deleted = dynamodb.delete_table(TableName="again")["TableDescription"]
+    assert (deleted["TableStatus"], deleted["TableName"]) == ("DELETING", "again")
+    assert not {"KeySchema", "AttributeDefinitions", "CreationDateTime", "GlobalSecondaryIndexes"} & deleted.keys()
     dynamodb.get_waiter("table_not_exists").wait(TableName="again", WaiterConfig={"Delay": 1, "MaxAttempts": 1})
     assert refusal(dynamodb.delete_table, TableName="again") == (
         "ResourceNotFoundException",

@@ -34,6 +34,14 @@ PURGE_TIMER = "dynamodb.purge"
 NUMBERS = "dynamodb/numbers"
 """The sequence that numbers tables, indexes and streams."""
 
+_UNTOLD_OF_A_DELETED = frozenset(
+    (
+        "AttributeDefinitions", "KeySchema", "CreationDateTime", "LocalSecondaryIndexes", "GlobalSecondaryIndexes", "VectorIndexes",
+        "WarmThroughput",
+    )
+)  # fmt: skip
+"""What DeleteTable leaves out of its answer. Source: API_DeleteTable > Examples."""
+
 
 def _access_to_create(call: Call, request: Request) -> list[Access]:
     shapes.check("CreateTable", named(request))
@@ -114,9 +122,9 @@ def delete_table(call: Call, request: Request) -> dict[str, Any]:
         raise errors.validation(
             "Resource cannot be deleted as it is currently protected against deletion. Disable deletion protection first."
         )
-    answer = {"TableDescription": descriptions.describe(tx, table, "DELETING")}
+    description = descriptions.describe(tx, table, "DELETING", call.now_ms)
     remove(call, tx, table)
-    return answer
+    return {"TableDescription": {name: value for name, value in description.items() if name not in _UNTOLD_OF_A_DELETED}}
 
 
 @operation(raw=True)
