@@ -356,3 +356,26 @@ def test_the_checkpoint_survives_a_kill(process: Any) -> None:
     process.advance("5s")
     assert source.lambda_.get_event_source_mapping(UUID=mapping_id)["State"] == "Enabled"
     assert [one for batch in source.seen() for one in batch][-1] == "after"
+
+
+@pytest.mark.parametrize(("retention_h", "passes"), [(24, True), (48, False)])
+def test_a_batch_that_never_succeeds_ends_when_its_records_have_left_the_stream(
+    source: Source, client: Callable[..., Any], retention_h: int, passes: bool
+) -> None:
+    rights = {**RIGHTS, "Action": [*RIGHTS["Action"], "kinesis:DescribeStreamSummary"]}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": rights})
+    client("iam").put_role_policy(RoleName="reader", PolicyName="retention", PolicyDocument=policy)
+    if retention_h > 24:
+        source.kinesis.increase_stream_retention_period(StreamName="clicks", RetentionPeriodHours=retention_h)
+    source.connect(BatchSize=1)
+    source.put("bad")
+    assert source.seen() == [["bad"]]
+    # The day passes without tries, but for its last minutes.
+    source.lambda_.update_event_source_mapping(UUID=source.mapping_id, Enabled=False)
+    source.clock.advance("23h58m")
+    source.lambda_.update_event_source_mapping(UUID=source.mapping_id, Enabled=True)
+    source.put("good")
+    source.clock.advance("1m")
+    assert set(map(tuple, source.seen())) == {("bad",)}
+    source.clock.advance("2m")
+    assert (["good"] in source.seen()) is passes
