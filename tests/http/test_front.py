@@ -1,5 +1,6 @@
 """The front through raw sockets: bodies of every kind, limits, hosts, and clients that behave badly."""
 
+import asyncio
 import json
 import socket
 import time
@@ -8,6 +9,8 @@ import pytest
 
 from groundcloud.auth import signing
 from groundcloud.http import hosts
+from groundcloud.http.front import _send
+from groundcloud.wire.message import HttpResponse
 
 JSON = {"content-type": "application/x-amz-json-1.0", "x-amz-target": "AmazonSQS.ListQueues"}
 
@@ -182,3 +185,19 @@ def test_head_and_body_of_an_answer_leave_in_one_piece(wire):
         piece = wire.socket.recv(65536)
         head, _, body = piece.partition(b"\r\n\r\n")
         assert len(body) == int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0]) > 0
+
+
+@pytest.mark.parametrize("name", ["x-a\r\nset-cookie: forged=1", "x a", "x:a", "", "x-ü", "x\0"])
+def test_what_is_no_name_of_a_header_does_not_go_out(name):
+    """Functions name headers of their answers."""
+
+    async def sent():
+        messages = []
+
+        async def send(message):
+            messages.append(message)
+
+        await _send(send, HttpResponse(200, [(name, "1"), ("x-Fine_1", "a\r\nb")], b"body"), "GET")
+        return messages[0]["headers"]
+
+    assert asyncio.run(sent()) == [(b"x-Fine_1", b"a  b"), (b"content-length", b"4")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -28,6 +29,7 @@ ONE_PIECE_BYTES_MAX = 256 * 1024
 """Of an answer's body: what is larger costs more to copy than to send by itself."""
 
 _SCOPE = re.compile(r"Credential=[^/,&%]+(?:/|%2F)\d{8}(?:/|%2F)[a-z0-9-]+(?:/|%2F)([a-z0-9-]+)(?:/|%2F)aws4_request")
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _USER_REQUEST = re.compile(r"/(?:_aws/execute-api|restapis)/([a-z0-9]+)(?:/([^/]+))?(?:/_user_request_)?(?:/|$)")
 
 
@@ -194,7 +196,7 @@ def _body(receive: Receive, headers: dict[str, str]) -> Body:
 
 async def _send(send: Send, response: HttpResponse, method: str, receive: Receive | None = None) -> None:
     body = response.body
-    headers = [(name.encode("latin-1"), _header_value(value)) for name, value in response.headers]
+    headers = [(name, _header_value(value)) for name, value in ((_header_name(name), value) for name, value in response.headers) if name]
     whole = isinstance(body, bytes)
     if whole and response.status not in (204, 304) and not any(name == b"content-length" for name, _ in headers):
         headers.append((b"content-length", b"%d" % len(body)))  # type: ignore[arg-type]
@@ -269,6 +271,12 @@ async def _end_when_gone(receive: Receive, streaming: asyncio.Task[Any] | None) 
         pass
     if streaming is not None:
         streaming.cancel()
+
+
+@functools.lru_cache(4096)
+def _header_name(name: str) -> bytes:
+    """Empty for what is no token (RFC 9110, 5.6.2): a function's answer may name headers, and a line break would make more of them."""
+    return name.encode() if _TOKEN.fullmatch(name) else b""
 
 
 def _header_value(value: str) -> bytes:
