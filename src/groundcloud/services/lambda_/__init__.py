@@ -3,8 +3,8 @@
 How a version is run is in `execution`, of container images in `images`; what happens to an asynchronous event in `events`; event source mappings in `pollers`.
 Missing: file systems (EFS), event sources other than SQS, Kinesis and DynamoDB streams: each is refused by name. Images are those
 of the local Docker or Podman, and extensions in them are not started. Nothing here knows a signature: enforced code signing lets no package through.
-VpcConfig and TracingConfig are kept and shown; a function's network is what `ground up --function-network` says. With KMSKeyArn a function runs and shows its variables only
-where the key can be used, but the variables rest as the rest of the configuration does. A package that S3ObjectStorageMode REFERENCE names is copied all the same. SnapStart needs
+VpcConfig and TracingConfig are kept and shown; a function's network is what `ground up --function-network` says. Under KMSKeyArn
+rest a function's variables; its packages do not. A package that S3ObjectStorageMode REFERENCE names is copied all the same. SnapStart needs
 namespaces and no extensions: without, a version becomes Active as on AWS, and its sandboxes are initialised one by one. Versions with SnapStart, a VpcConfig or an image become
 Inactive when they are not invoked for 14 days; others hold nothing that AWS would reclaim and stay Active.
 Functions on a capacity provider run in this server's sandboxes, one invocation at a time each; the provider's instances, networks and scaling are kept and shown.

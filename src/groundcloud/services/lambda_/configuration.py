@@ -221,7 +221,7 @@ def document(name: FunctionName, function: Function, version: Version, *, qualif
         creating = version.state == "Pending" and not version.state_reason
         result["StateReason"] = "The function is being created." if creating else version.state_reason
         codes = {"Pending": "Creating" if creating else "Restoring", "Inactive": "Idle"}
-        result["StateReasonCode"] = codes.get(version.state, "FunctionError.RuntimeInitError")
+        result["StateReasonCode"] = version.state_reason_code or codes.get(version.state, "FunctionError.RuntimeInitError")
     if version.code.image is not None:
         for member in ("Runtime", "Handler", "RuntimeVersionConfig"):
             del result[member]
@@ -247,7 +247,7 @@ def document(name: FunctionName, function: Function, version: Version, *, qualif
             result["State"] = "Deactivated"
     if kept.get("KMSKeyArn"):
         result["KMSKeyArn"] = kept["KMSKeyArn"]
-    result["ConfigSha256"] = _digest(result)
+    result["ConfigSha256"] = _digest(result if version.sealed is None else {**result, "Environment": version.sealed.ciphertext.hex()})
     return result
 
 

@@ -156,10 +156,10 @@ class Executor:
             kind = "lambda-managed-instances"
 
         made: list[logs.Stream] = []
-        if prepared.version.key_proof and not self.pool.idle_count(prepared.spec.key):
-            await encryption.check(call, prepared.name, prepared.version)
         now_s = call.clock.now_s()
         while True:
+            if prepared.version.sealed is not None:
+                await self._open(call, prepared)
             try:
                 sandbox = await self.pool.acquire(prepared.spec, prepare)
             except PoolFull:
@@ -177,10 +177,16 @@ class Executor:
                 return sandbox
             sandbox.kill()
 
+    async def _open(self, call: Call, prepared: Prepared) -> None:
+        """The key is asked whenever an environment starts; one that is warm goes on without it."""
+        if not prepared.opened or not self.pool.idle_count(prepared.spec.key):
+            prepared.open(await encryption.opened(call, prepared.name, prepared.version))
+
     async def snapshot(self, call: Call, prepared: Prepared) -> bool:
         """Initialises the process from which a version's sandboxes are forked; False if that fails. Raises AwsError where it cannot be tried."""
         made: list[logs.Stream] = []
-        await encryption.check(call, prepared.name, prepared.version)
+        if prepared.version.sealed is not None:
+            prepared.open(await encryption.opened(call, prepared.name, prepared.version))
         try:
             done = await self.pool.snapshot(prepared.spec, lambda sandbox_id: self._start(call, prepared, sandbox_id, made, "snap-start"))
         except (RuntimeNotAvailable, ZygoteFailed) as failure:

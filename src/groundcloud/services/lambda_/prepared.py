@@ -27,6 +27,7 @@ class Prepared:
         "group_name",
         "name",
         "noted_ms",
+        "opened",
         "own_group",
         "runtime_arn",
         "runtime_version",
@@ -41,6 +42,7 @@ class Prepared:
         self.name = name
         self.version = version
         self.spec = spec
+        self.opened = version.sealed is None
         self.warning = warning
         self.own_group = spec.log_group_name != f"/aws/lambda/{name.name}"
         self.group_name = spec.log_group_name
@@ -48,6 +50,11 @@ class Prepared:
         self.tenants: dict[str, Prepared] = {}
         self.used_ms = 0
         self.noted_ms = -reclaiming.NOTED_MS if reclaiming.holds_something(version) else 1 << 62
+
+    def open(self, variables: dict[str, str]) -> None:
+        """Those that its record holds encrypted, for the sandboxes to come."""
+        self.spec = dataclasses.replace(self.spec, environment={**variables, **logging_variables(self.version)})
+        self.opened = True
 
     def of_tenant(self, tenant_id: str) -> Prepared:
         """The same with sandboxes of the tenant's own; itself for no tenant."""
@@ -91,15 +98,11 @@ async def prepare(call: Call, pool: Pool, name: FunctionName, version: Version) 
 
 def _common(call: Call, name: FunctionName, version: Version) -> dict[str, Any]:
     """What a FunctionSpec says of zip and image alike."""
-    own = dict(version.environment)
-    if version.logging.get("LogFormat") == "JSON":
-        own["AWS_LAMBDA_LOG_FORMAT"] = "JSON"
-        own["AWS_LAMBDA_LOG_LEVEL"] = version.logging.get("ApplicationLogLevel", "INFO")
     return {
         "key": key_of(name, version),
         "runtime": version.runtime,
         "handler": version.handler,
-        "environment": own,
+        "environment": {**version.environment, **logging_variables(version)},
         "memory_mb": version.memory_mb,
         "timeout_s": version.timeout_s,
         "ephemeral_mb": version.ephemeral_mb,
@@ -111,6 +114,13 @@ def _common(call: Call, name: FunctionName, version: Version) -> dict[str, Any]:
         "region": name.region,
         "endpoint_url": call.settings.function_endpoint,
     }
+
+
+def logging_variables(version: Version) -> dict[str, str]:
+    """AWS: "Configuring JSON and plain text log formats"."""
+    if version.logging.get("LogFormat") != "JSON":
+        return {}
+    return {"AWS_LAMBDA_LOG_FORMAT": "JSON", "AWS_LAMBDA_LOG_LEVEL": version.logging.get("ApplicationLogLevel", "INFO")}
 
 
 def key_of(name: FunctionName, version: Version) -> str:

@@ -105,6 +105,7 @@ def _same(published: Version, latest: Version) -> bool:
         last_modified_ms=published.last_modified_ms,
         state=published.state,
         state_reason=published.state_reason,
+        state_reason_code=published.state_reason_code,
         latest_description=published.latest_description,
     )
 

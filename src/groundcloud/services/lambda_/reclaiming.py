@@ -75,7 +75,7 @@ def idle(version: Version) -> Version:
 
 
 def active(version: Version) -> Version:
-    return version if version.state == "Active" else version.replace(state="Active", state_reason="")
+    return version if version.state == "Active" else version.replace(state="Active", state_reason="", state_reason_code="")
 
 
 def wake(tx: Transaction, call: Call, version: Version) -> None:

@@ -12,7 +12,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from groundcloud.base.errors import AwsError
-from groundcloud.services.lambda_ import errors, execution, reclaiming
+from groundcloud.services.lambda_ import encryption, errors, execution, reclaiming
 from groundcloud.services.lambda_.names import FunctionName
 from groundcloud.services.lambda_.state import VERSIONS, Version
 from groundcloud.store import Transaction
@@ -88,16 +88,16 @@ async def keep(call: Call, function_name: str, number: int) -> None:
 
 
 async def _take(call: Call, function_name: str, number: int) -> None:
-    reason = ""
+    reason = code = ""
     try:
         if not await _initialise(call, function_name, number):
             reason = "The function failed to initialize: see its log."
     except AwsError as error:
-        reason = error.message
+        reason, code = error.message, encryption.STATE_REASON_CODES.get(error.code, "")
     with call.transaction() as tx:
         version = VERSIONS.get(tx, function_name, number)
         if version is not None:
-            VERSIONS.put(tx, version.replace(state="Failed" if reason else "Active", state_reason=reason))
+            VERSIONS.put(tx, version.replace(state="Failed" if reason else "Active", state_reason=reason, state_reason_code=code))
 
 
 async def _rebuild(call: Call, function_name: str, number: int) -> None:

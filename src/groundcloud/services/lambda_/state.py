@@ -83,12 +83,22 @@ class LayerUse(Record):
     code: Code
 
 
+class Sealed(Record, kw_only=True):
+    """A version's variables under a key of the function's own: JSON, encrypted by KMS. `count`: how many they are. `grant_id`: the role's grant on the key."""
+
+    key_arn: str
+    ciphertext: bytes
+    count: int
+    grant_id: str
+
+
 class Version(Record, kw_only=True):
     """`generation` changes with every change of code or configuration: sandboxes of another generation are not used.
 
     `kept` holds the members of FunctionConfiguration that are shown as they were given (VpcConfig, TracingConfig, LoggingConfig, ...).
     `latest_description` is what $LATEST said when it was published as this version; None for one from before that was kept.
-    `key_proof` is what `encryption` encrypted with the function's own key.
+    `sealed` holds the variables of a function with a key of its own, whose `environment` is empty.
+    `state_reason_code` is that of a state which has more than one.
     """
 
     function_name: str
@@ -113,7 +123,8 @@ class Version(Record, kw_only=True):
     state: str = "Active"
     state_reason: str = ""
     latest_description: str | None = None
-    key_proof: bytes = b""
+    sealed: Sealed | None = None
+    state_reason_code: str = ""
 
     @property
     def text(self) -> str:

@@ -37,6 +37,7 @@ from groundcloud.services.lambda_.state import (
     URLS,
     USES,
     VERSIONS,
+    Code,
     Function,
     Version,
 )
@@ -76,7 +77,7 @@ async def create_function(call: Call, request: dict[str, Any]) -> dict[str, Any]
     if request.get("CodeSigningConfigArn"):
         images.check_unsigned(kind)
         publishing.check_signature(call.reading(), request["CodeSigningConfigArn"])
-    proof = await encryption.granted(call, name, request, None)
+    sealed = await encryption.changed(call, name, request, None)
     executor = execution.of_server(call)
     image = await images.found(executor.pool, request["Code"]["ImageUri"]) if kind == images.IMAGE else None
     async with packages.taken(call, request["Code"], call.operation, image) as package:
@@ -92,7 +93,7 @@ async def create_function(call: Call, request: dict[str, Any]) -> dict[str, Any]
             )
             code = packages.name(tx, call, package)
             version = configuration.version_of(request, name, code, call.now_ms, call.token(16), call.new_id(), layers)
-            version = version.replace(key_proof=proof)
+            version = version.replace(**sealed)
             _name_layers(tx, call, version)
             FUNCTIONS.put(tx, function)
             VERSIONS.put(tx, version)
@@ -102,14 +103,16 @@ async def create_function(call: Call, request: dict[str, Any]) -> dict[str, Any]
             if request.get("Publish") or request.get("PublishTo"):
                 version = publishing.publish(tx, call, function, version, version.description, request.get("PublishTo") or "")
     executor.warm(call, version.runtime)
-    return configuration.being_created(configuration.document(name, function, version))
+    document = configuration.being_created(configuration.document(name, function, version))
+    return await encryption.filled(call, document, [(name, version, document)])
 
 
 @operation(resource=names.arn_of, context=conditions.of_function)
-def get_function(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+def get_function(call: Call, request: dict[str, Any]) -> encryption.Answer:
     name, function, version = load(call, names.of(call, request))
+    document = _document(name, function, version)
     answer: dict[str, Any] = {
-        "Configuration": _document(call, name, function, version),
+        "Configuration": document,
         "Code": publishing.source(call, version.code),
     }
     if function.tags and call.allowed("lambda:ListTags", name.arn, conditions.resource_tags(function.tags)):
@@ -119,12 +122,14 @@ def get_function(call: Call, request: dict[str, Any]) -> dict[str, Any]:
         answer["TagsError"] = {"ErrorCode": "AccessDeniedException", "Message": sentence}
     if function.reserved_concurrency is not None:
         answer["Concurrency"] = {"ReservedConcurrentExecutions": function.reserved_concurrency}
-    return answer
+    return encryption.shown(call, answer, [(name, version, document)])
 
 
 @operation(resource=names.arn_of, context=conditions.of_function)
-def get_function_configuration(call: Call, request: dict[str, Any]) -> dict[str, Any]:
-    return _document(call, *load(call, names.of(call, request)))
+def get_function_configuration(call: Call, request: dict[str, Any]) -> encryption.Answer:
+    name, function, version = load(call, names.of(call, request))
+    document = _document(name, function, version)
+    return encryption.shown(call, document, [(name, version, document)])
 
 
 def load(call: Call, name: FunctionName) -> execution.Target:
@@ -147,16 +152,16 @@ def load(call: Call, name: FunctionName) -> execution.Target:
     return execution.Target(name, function, version)
 
 
-def _document(call: Call, name: FunctionName, function: Function, version: Version) -> dict[str, Any]:
+def _document(name: FunctionName, function: Function, version: Version) -> dict[str, Any]:
     result = configuration.document(name, function, version)
     if name.qualifier:
         # With a qualifier AWS repeats it in the ARN, alias and $LATEST included.
         result["FunctionArn"] = name.qualified_arn
-    return encryption.shown(call, name, version, result)
+    return result
 
 
 @operation()
-def list_functions(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+def list_functions(call: Call, request: dict[str, Any]) -> encryption.Answer:
     if request.get("MasterRegion") and request.get("FunctionVersion") != "ALL":
         raise errors.invalid_parameter("FunctionVersion must be ALL when MasterRegion is specified.")
     if request.get("MasterRegion"):
@@ -164,24 +169,24 @@ def list_functions(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     if request.get("FunctionVersion") == "ALL":
         return _list_all_versions(call, request)
     limit = min(request.get("MaxItems") or ITEMS_MAX, ITEMS_MAX)
-    found: list[dict[str, Any]] = []
+    found: list[encryption.Shown] = []
     marker = None
     for function in FUNCTIONS.scan(call.tx, after=request.get("Marker"), limit=limit + 1):
         if len(found) == limit:
-            marker = found[-1]["FunctionName"]
+            marker = found[-1][1].function_name
             break
         version = VERSIONS.get(call.tx, function.function_name, 0)
         assert version is not None
         name = FunctionName(call.account, call.region, function.function_name)
-        found.append(listed(encryption.shown(call, name, version, configuration.document(name, function, version))))
-    return {"Functions": found, "NextMarker": marker}
+        found.append((name, version, listed(configuration.document(name, function, version))))
+    return encryption.shown(call, {"Functions": [document for _, _, document in found], "NextMarker": marker}, found)
 
 
-def _list_all_versions(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+def _list_all_versions(call: Call, request: dict[str, Any]) -> encryption.Answer:
     """Every version of every function, $LATEST with its qualifier."""
     limit = min(request.get("MaxItems") or ITEMS_MAX, ITEMS_MAX)
     after: Any = markers.version(request["Marker"]) if request.get("Marker") else None
-    found: list[dict[str, Any]] = []
+    found: list[encryption.Shown] = []
     marker = None
     last = None
     for version in VERSIONS.scan(call.tx, after=after, limit=limit + 1):
@@ -191,9 +196,9 @@ def _list_all_versions(call: Call, request: dict[str, Any]) -> dict[str, Any]:
         function = FUNCTIONS.get(call.tx, version.function_name)
         assert function is not None
         name = FunctionName(call.account, call.region, version.function_name)
-        found.append(listed(encryption.shown(call, name, version, configuration.document(name, function, version, qualified=True))))
+        found.append((name, version, listed(configuration.document(name, function, version, qualified=True))))
         last = version
-    return {"Functions": found, "NextMarker": marker}
+    return encryption.shown(call, {"Functions": [document for _, _, document in found], "NextMarker": marker}, found)
 
 
 def listed(document: dict[str, Any]) -> dict[str, Any]:
@@ -213,19 +218,14 @@ async def update_function_code(call: Call, request: dict[str, Any]) -> dict[str,
     image = await images.found(executor.pool, request["ImageUri"]) if request.get("ImageUri") else None
     async with packages.taken(call, request, call.operation, image) as package:
         publishing.check_total(package.code, latest.layers)
+        if request.get("DryRun"):
+            document = configuration.document(name, function, _with_code(call, request, latest, package.code))
+            return await encryption.filled(call, document, [(name, latest, document)])
         with call.transaction() as tx:
             # What was read before the package came may have changed meanwhile.
             _, function, old = load(call, name)
             _check_revision(old, request)
-            new = reclaiming.active(old).replace(
-                code=package.code,
-                generation=call.token(16),
-                revision_id=call.new_id(),
-                last_modified_ms=call.now_ms,
-                architecture=(request.get("Architectures") or [old.architecture])[0],
-            )
-            if request.get("DryRun"):
-                return configuration.document(name, function, new)
+            new = _with_code(call, request, old, package.code)
             here = tx.at(name.account, name.region)
             packages.name(here, call, package)
             packages.forget(here, call, old.code, executor.pool)
@@ -235,7 +235,18 @@ async def update_function_code(call: Call, request: dict[str, Any]) -> dict[str,
             if request.get("Publish") or request.get("PublishTo"):
                 shown = publishing.publish(here, call, function, new, new.description, request.get("PublishTo") or "")
     await executor.retire(name, old)
-    return configuration.being_updated(configuration.document(name, function, shown))
+    document = configuration.being_updated(configuration.document(name, function, shown))
+    return await encryption.filled(call, document, [(name, shown, document)])
+
+
+def _with_code(call: Call, request: dict[str, Any], old: Version, code: Code) -> Version:
+    return reclaiming.active(old).replace(
+        code=code,
+        generation=call.token(16),
+        revision_id=call.new_id(),
+        last_modified_ms=call.now_ms,
+        architecture=(request.get("Architectures") or [old.architecture])[0],
+    )
 
 
 @operation(resource=names.unqualified_arn_of, context=conditions.of_configuration)
@@ -256,13 +267,15 @@ async def update_function_configuration(call: Call, request: dict[str, Any]) -> 
         configuration.check_role(call, request["Role"])
     publishing.check_destination(call, request, request.get("Role") or latest.role)
     layers = publishing.layers_of(call, request["Layers"], latest.code) if request.get("Layers") is not None else None
-    proof = await encryption.granted(call, name, request, latest)
+    sealed = await encryption.changed(call, name, request, latest)
     executor = execution.of_server(call)
     with call.transaction() as tx:
         _, function, old = load(call, name)
         _check_revision(old, request)
+        if (sealed or old.sealed is not None) and old.revision_id != latest.revision_id:
+            raise errors.conflict(f"The operation cannot be performed at this time. An update is in progress for resource: {name.arn}")
         new = configuration.changed(reclaiming.active(old), request, layers).replace(
-            generation=call.token(16), revision_id=call.new_id(), last_modified_ms=call.now_ms, key_proof=proof
+            generation=call.token(16), revision_id=call.new_id(), last_modified_ms=call.now_ms, **sealed
         )
         here = tx.at(name.account, name.region)
         if layers is not None:
@@ -273,7 +286,9 @@ async def update_function_configuration(call: Call, request: dict[str, Any]) -> 
         if new.runtime:
             RUNTIMES.put(here, new.runtime)
     await executor.retire(name, old)
-    return configuration.being_updated(configuration.document(name, function, new))
+    await encryption.forget(call, name, [old])
+    document = configuration.being_updated(configuration.document(name, function, new))
+    return await encryption.filled(call, document, [(name, new, document)])
 
 
 def unqualified(name: FunctionName) -> FunctionName:
@@ -321,6 +336,7 @@ async def delete_function(call: Call, request: dict[str, Any]) -> dict[str, Any]
             _delete_rest(tx, name)
     for version in gone:
         await executor.retire(name, version)
+    await encryption.forget(call, name, gone)
     if not name.qualifier:
         concurrency.of_server(call).reservations_changed(call.ground.store.transaction(name.account, name.region))
     return {"StatusCode": 204}
