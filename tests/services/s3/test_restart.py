@@ -44,6 +44,30 @@ def test_everything_answered_is_there_after_a_kill(process: Any) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("names_below_localhost")
+def test_annotations_and_points_are_there_after_a_kill(process: Any) -> None:
+    s3 = client_of(process)
+    s3.create_bucket(Bucket="kept")
+    s3.put_object(Bucket="kept", Key="k", Body=b"1")
+    texts = {"small": b"text", "large": b"text" * 100_000}
+    for name, text in texts.items():
+        s3.put_object_annotation(Bucket="kept", Key="k", AnnotationName=name, AnnotationPayload=text)
+    control = process.client("s3control", account="test", region="us-west-2")
+    details = {"Name": "point", "Regions": [{"Bucket": "kept"}]}
+    control.create_multi_region_access_point(AccountId="000000000000", ClientToken="t", Details=details)
+    process.restart()
+    s3, control = client_of(process), process.client("s3control", account="test", region="us-west-2")
+    for name, text in texts.items():
+        assert s3.get_object_annotation(Bucket="kept", Key="k", AnnotationName=name)["AnnotationPayload"].read() == text
+    (point,) = control.list_multi_region_access_points(AccountId="000000000000")["AccessPoints"]
+    assert s3.get_object(Bucket=point["Alias"], Key="k")["Body"].read() == b"1"
+    s3.delete_object(Bucket="kept", Key="k")
+    process.restart()
+    # The text that was in a file has gone with its object.
+    assert [file for file in (process.data_dir / "blobs").rglob("*") if file.is_file()] == []
+
+
+@pytest.mark.slow
 def test_a_kill_amid_writers_loses_nothing_and_leaves_no_halves(process: Any) -> None:
     s3 = client_of(process)
     s3.create_bucket(Bucket="busy")
