@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import socket
 import subprocess
@@ -145,6 +146,17 @@ FORBIDDEN = {
     "virtual machine sockets": ("socket(40, 1, 0)", 1),
     "raw sockets": ("socket(2, 3, 1)", 1),
     "typing into a terminal": ("ioctl(0, 0x5412, b'x')", 1),
+    "entering a namespace": ("syscall(NUMBERS['setns'], 0, 0)", 1),
+    "moving a mount": ("syscall(429, -1, b'', -100, b'/tmp', 4)", 1),
+    "a tree of mounts": ("syscall(428, -100, b'/', 1)", 1),
+    "a new file system": ("syscall(430, b'tmpfs', 0)", 1),
+    "attributes of a mount": ("syscall(442, -100, b'/', 0, 0, 0)", 1),
+    "memory of another process": ("syscall(NUMBERS['process_vm_readv'], 1, 0, 0, 0, 0, 0)", 1),
+    "a descriptor of another process": ("syscall(438, 0, 0, 0)", 1),
+    "another kernel": ("syscall(NUMBERS['kexec_load'], 0, 0, 0, 0)", 1),
+    "a key": ("syscall(NUMBERS['add_key'], b'user', b'x', b'x', 1, -3)", 1),
+    "the kernel's log": ("syscall(NUMBERS['syslog'], 3, 0, 0)", 1),
+    "the clock": ("syscall(NUMBERS['clock_settime'], 0, 0)", 1),
 }
 
 
@@ -157,12 +169,31 @@ def test_a_system_call_that_reaches_outside_is_refused(house: Any, name: str) ->
         libc = ctypes.CDLL(None, use_errno=True)
         x86 = platform.machine() == "x86_64"
         NUMBERS = {{"clone": 56 if x86 else 220, "bpf": 321 if x86 else 280, "keyctl": 250 if x86 else 219, "open_by_handle_at": 304 if x86 else 265,
-            "userfaultfd": 323 if x86 else 282, "perf_event_open": 298 if x86 else 241, "finit_module": 313 if x86 else 273}}
+            "userfaultfd": 323 if x86 else 282, "perf_event_open": 298 if x86 else 241, "finit_module": 313 if x86 else 273, "setns": 308 if x86 else 268, "process_vm_readv": 310 if x86 else 270,
+            "kexec_load": 246 if x86 else 104, "add_key": 248 if x86 else 217, "syslog": 103 if x86 else 116, "clock_settime": 227 if x86 else 112}}
         def handler(event, context):
             return [libc.{call}, ctypes.get_errno()]
         """
     )
     assert house.answer(spec) == [-1, expected]
+
+
+def test_calls_of_another_architecture_end_the_process(house: Any) -> None:
+    """Their numbers mean something else: a filter that looked at numbers alone would be passed by."""
+    if platform.machine() != "x86_64":
+        pytest.skip("32-bit calls are those of x86-64")
+    spec = house.function(
+        """
+        import ctypes, mmap
+        def handler(event, context):
+            page = mmap.mmap(-1, 4096, prot=7)
+            page.write(bytes.fromhex("b814000000cd80c3"))  # mov eax, 20 (getpid of i386); int 0x80; ret
+            return ctypes.CFUNCTYPE(ctypes.c_long)(ctypes.addressof(ctypes.c_char.from_buffer(page)))()
+        """
+    )
+    result = house.invoke(spec)
+    assert result.kind == "exit"
+    assert house.still_serves()
 
 
 def test_threads_and_child_processes_work_in_spite_of_the_filter(house: Any) -> None:

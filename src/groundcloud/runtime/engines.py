@@ -189,7 +189,7 @@ class Engine:
         """
         entry, *rest = container.arguments
         words = [self.path, "run", "--rm", "--pull=never", f"--name={name}", f"--network={network}", f"--user={user}"]
-        words += [f"--ulimit=nofile={_FILES_MAX}:{_FILES_MAX}", "--ulimit=core=0:0"]
+        words += [f"--ulimit=nofile={_FILES_MAX}:{_FILES_MAX}", "--ulimit=core=1:1"]
         if self.users[2] and not self.remote:
             processes = _allowed_processes()
             words += [f"--ulimit=nproc={processes}:{processes}"]  # counted by user, who is the container's own
