@@ -1,4 +1,4 @@
-"""Functions in a VPC that nobody invokes for two weeks: Inactive, woken by the invocation that is refused."""
+"""Functions in a VPC, and images, that nobody invokes for two weeks: Inactive, woken by the invocation that is refused."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from tests.services.lambda_.conftest import make_function, make_role
+from tests.services.lambda_.test_container_images import digest, engine, image_function
 
 from groundcloud.services.lambda_.reclaiming import holds_something
 from groundcloud.services.lambda_.state import Code, ImageUse, Version
+
+__all__ = ["digest", "engine", "image_function"]
 
 SOURCE = "def handler(event, context): return 1"
 VPC = {"VpcConfig": {"SubnetIds": ["subnet-1234abcd"], "SecurityGroupIds": ["sg-1234abcd"]}}
@@ -49,6 +52,20 @@ def test_a_function_in_a_vpc_becomes_inactive_after_two_weeks_and_wakes_when_it_
     assert (state_of(lambda_, plain), answer(plain)) == (("Active", None), 1)
     clock.advance("15d")
     assert state_of(lambda_, name) == ("Inactive", "Idle")
+
+
+@pytest.mark.slow
+def test_an_image_becomes_inactive_too(lambda_: Any, image_function: Callable[..., Any], answer: Any, clock: Any) -> None:
+    image_function(FunctionName="idle")
+    clock.advance("15d")
+    assert state_of(lambda_, "idle") == ("Inactive", "Idle")
+    assert refusal(lambda_, "idle") == (
+        409,
+        "CodeArtifactUserPendingException",
+        "Lambda is initializing your function. It will be ready to invoke once your function state becomes ACTIVE.",
+    )
+    clock.settle()
+    assert answer("idle", {})["argument"] == "of-the-image"
 
 
 def test_an_event_wakes_the_function_and_waits_for_it(lambda_: Any, client: Callable[..., Any], clock: Any) -> None:
