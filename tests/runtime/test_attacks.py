@@ -17,8 +17,10 @@ import pytest
 from tests.runtime.conftest import invocation, open_house
 
 from groundcloud.runtime import memory, metadata_wall
+from groundcloud.runtime.api_http import Request
 from groundcloud.runtime.inside import frames
 from groundcloud.runtime.process_tree import ProcessTree
+from groundcloud.runtime.telemetry_api import Telemetry
 
 
 @pytest.fixture(autouse=True)
@@ -493,3 +495,29 @@ def test_a_template_that_answers_with_something_else_than_a_process_is_ended(hou
     assert Path("/proc/self/cgroup").read_text() == before
     house.run(house.pool.retire(spec.key))
     assert house.still_serves()
+
+
+def test_a_subscriber_that_takes_nothing_fills_no_memory() -> None:
+    async def fill() -> tuple[int, int, Any]:
+        telemetry = Telemetry(asyncio.get_running_loop(), lambda connection: False, lambda: 0, lambda event, record: None)
+        body = json.dumps(
+            {
+                "schemaVersion": "2022-12-13",
+                "types": ["function"],
+                "destination": {"protocol": "HTTP", "URI": "http://sandbox.localdomain:9"},
+            }
+        ).encode()
+        reader = asyncio.StreamReader()
+        reader.feed_data(body)
+        request = Request("PUT", "/2022-07-01/telemetry", {"content-length": str(len(body))}, reader, None)  # type: ignore[arg-type]
+        assert (await telemetry.subscribe(request, "greedy")).status == 200
+        (subscription,) = telemetry._subscriptions.values()
+        subscription.sending = asyncio.get_running_loop().create_future()  # for ever
+        for number in range(2000):
+            telemetry.emit("function", f"{number}" + "x" * 100_000)
+        held = sum(len(entry["record"]) for entry in subscription.pending)
+        return held, subscription.size_bytes, subscription.pending[-1]["record"][:4]
+
+    held, counted, last = asyncio.run(fill())
+    assert held <= counted <= 8 * 1024 * 1024
+    assert last == "1999"  # the latest are kept

@@ -25,6 +25,7 @@ from groundcloud.runtime.telemetry_api import LOGS, TELEMETRY, Telemetry
 
 _BACKLOG = 64
 _EARLY_MAX = 1000
+_EARLY_BYTES_MAX = 1024 * 1024
 _ATTEMPTS = 16
 _CONNECTIONS_MAX = 128
 
@@ -47,6 +48,7 @@ class SandboxApi:
         self.about: Mapping[str, str] = {}
         self._closed = False
         self._early: list[tuple[str, Mapping[str, Any] | str]] = []  # events before anyone could subscribe
+        self._early_bytes = 0
         self.address = f"127.0.0.1:{SANDBOX_API_PORT}"  # of a sandbox with a network of its own
         self._loop, self._belongs, self._on_change, self._wall_ms = loop, belongs, on_change, wall_ms
         self._on_subscription = on_subscription
@@ -65,8 +67,9 @@ class SandboxApi:
         """For the subscribers of the Telemetry API."""
         if self.telemetry is not None and self.telemetry.wanted:
             self.telemetry.emit(event, record)
-        elif self.extensions is not None and not self._closed and len(self._early) < _EARLY_MAX:
+        elif self.extensions is not None and not self._closed and len(self._early) < _EARLY_MAX and self._early_bytes < _EARLY_BYTES_MAX:
             self._early.append((event, record))
+            self._early_bytes += len(record)
 
     def close_registration(self) -> None:
         """The initialisation is over."""

@@ -21,6 +21,7 @@ from groundcloud.runtime.endings import stamp
 TELEMETRY, LOGS = "/2022-07-01/telemetry", "/2020-08-15/logs"
 _BODY_BYTES_MAX = 64 * 1024
 _KEPT_MAX = 10_000
+_KEPT_BYTES_MAX = 8 * 1024 * 1024
 _SEND_S = 2.0
 _ATTEMPTS = 3
 _ACCEPT_S, _LOOK_S = 0.5, 0.005
@@ -102,15 +103,17 @@ class Telemetry:
         if not self._subscriptions:
             return
         entry = {"time": stamp(self._wall_ms()), "type": event, "record": record}
-        size = len(str(record)) + 80
+        size = _size_bytes(record)
         for subscription in self._subscriptions.values():
             kind = event.partition(".")[0]
             if kind not in subscription.types or (subscription.logs and kind == "platform" and event not in _OF_LOGS):
                 continue
             subscription.pending.append(entry)
             subscription.size_bytes += size
-            if len(subscription.pending) > _KEPT_MAX:
-                del subscription.pending[: _KEPT_MAX // 2]
+            while len(subscription.pending) > _KEPT_MAX or subscription.size_bytes > _KEPT_BYTES_MAX:
+                gone = subscription.pending[: len(subscription.pending) // 2 + 1]
+                del subscription.pending[: len(gone)]
+                subscription.size_bytes -= sum(_size_bytes(each["record"]) for each in gone)
             limits = subscription.buffering
             if len(subscription.pending) >= limits["maxItems"] or subscription.size_bytes >= limits["maxBytes"]:
                 self._flush(subscription)
@@ -178,6 +181,10 @@ class Telemetry:
                 return False
             await asyncio.sleep(_LOOK_S)
         return True
+
+
+def _size_bytes(record: Mapping[str, Any] | str) -> int:
+    return len(str(record)) + 80
 
 
 def report(kind: str, duration_ms: float, memory_mb: int, used_mb: int, init_ms: float | None) -> dict[str, Any]:
