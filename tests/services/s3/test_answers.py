@@ -253,3 +253,24 @@ def test_whoever_may_not_look_still_hears_where_a_bucket_is(send: Any, new_bucke
     bucket = new_bucket(CreateBucketConfiguration={"LocationConstraint": "us-west-2"})
     status, headers, _ = send("HEAD", f"/{bucket}", signed=False)
     assert (status, headers["x-amz-bucket-region"]) == (403, "us-west-2")
+
+
+def test_a_bucket_at_the_host_name_of_another_region_has_moved(ground: Any, new_bucket: Any, account: str) -> None:
+    import http.client
+
+    from botocore.auth import S3SigV4Auth
+    from botocore.awsrequest import AWSRequest
+    from botocore.credentials import Credentials
+
+    bucket = new_bucket()
+    host = f"{bucket}.s3.us-west-2.amazonaws.com"
+    request = AWSRequest("GET", f"http://{host}/k")
+    S3SigV4Auth(Credentials(account, "test"), "s3", "us-west-2").add_auth(request)
+    connection = http.client.HTTPConnection(ground.endpoint.partition("//")[2])
+    connection.request("GET", "/k", headers={**dict(request.headers.items()), "Host": host})
+    answer = connection.getresponse()
+    body = answer.read()
+    connection.close()
+    assert (answer.status, answer.headers["x-amz-bucket-region"]) == (301, "us-east-1")
+    assert f"<Endpoint>{bucket}.s3.us-east-1.amazonaws.com</Endpoint><Bucket>{bucket}</Bucket>".encode() in body
+    assert b"<Code>PermanentRedirect</Code>" in body

@@ -149,6 +149,16 @@ def wrong_region(region: str, expected: str, *, presigned: bool) -> S3Error:
     )
 
 
+def permanent_redirect(bucket_name: str, region: str) -> S3Error:
+    return S3Error(
+        "PermanentRedirect",
+        "The bucket you are attempting to access must be addressed using the specified endpoint. Please send all future requests to this endpoint.",
+        301,
+        {"Endpoint": f"{bucket_name}.s3.{region}.amazonaws.com", "Bucket": bucket_name},
+        {"x-amz-bucket-region": region},
+    )
+
+
 def illegal_location_constraint(location: str) -> S3Error:
     return S3Error(
         "IllegalLocationConstraintException",

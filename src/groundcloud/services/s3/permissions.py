@@ -13,6 +13,7 @@ from typing import Any
 
 from groundcloud.auth import policy
 from groundcloud.base.errors import AwsError
+from groundcloud.http import hosts
 from groundcloud.kernel import authorization
 from groundcloud.kernel.call import Call
 from groundcloud.services.s3 import errors
@@ -99,7 +100,8 @@ _ADDRESSABLE = re.compile(r"[A-Za-z0-9._-]{3,255}|[a-z0-9-]+\.mrap|arn:.*")
 
 
 def _check_region(call: Call, bucket: Bucket) -> None:
-    """A signature names the bucket's region, or SDKs are told which it is. Raises AuthorizationHeaderMalformed, AuthorizationQueryParametersError.
+    """A signature names the bucket's region, or SDKs are told which it is. Raises AuthorizationHeaderMalformed, AuthorizationQueryParametersError,
+    PermanentRedirect where a host name says another region.
 
     AWS: "Making requests to Amazon S3": a bucket's location alone may be asked for in us-east-1.
     """
@@ -107,6 +109,9 @@ def _check_region(call: Call, bucket: Bucket) -> None:
     assert http is not None
     if call.operation in _REGIONLESS or call.principal.kind == "anonymous":
         return
+    if hosts.parse(http.host).region == call.region:
+        # Signed for the endpoint that it went to, which is not the bucket's.
+        raise errors.permanent_redirect(bucket.bucket_name, bucket.region)
     if http.headers.get("authorization", "").startswith("AWS4-HMAC-SHA256"):
         raise errors.wrong_region(call.region, bucket.region, presigned=False)
     if "X-Amz-Credential" in http.query_string:
