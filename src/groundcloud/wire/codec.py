@@ -112,14 +112,15 @@ class JsonCodec(Codec):
             shape = self.model.shapes[self.operation.output_shape or ""]["members"][self.event_stream]["shape"]
             stream = eventstream.encode_stream(self.model, shape, events, initial=self._output.write(result))
             return HttpResponse(200, [("content-type", "application/vnd.amazon.eventstream"), ("x-amzn-requestid", request_id)], stream)
-        return HttpResponse(200, [("content-type", self._content_type), ("x-amzn-requestid", request_id)], self._output.write(result))
+        return self._answer(200, [("content-type", self._content_type), ("x-amzn-requestid", request_id)], self._output.write(result))
 
     def serialize_raw(self, result: Params, request_id: str) -> HttpResponse:
-        body = encode(result)
-        headers = [("content-type", self._content_type), ("x-amzn-requestid", request_id)]
+        return self._answer(200, [("content-type", self._content_type), ("x-amzn-requestid", request_id)], encode(result))
+
+    def _answer(self, status: int, headers: list[tuple[str, str]], body: bytes) -> HttpResponse:
         if self._checksummed:
             headers.append(("x-amz-crc32", str(crc32(body))))
-        return HttpResponse(200, headers, body)
+        return HttpResponse(status, headers, body)
 
     def error(self, error: AwsError, request_id: str) -> HttpResponse:
         fault = Fault(self.model, error)
@@ -130,10 +131,7 @@ class JsonCodec(Codec):
         headers = [("content-type", self._content_type), ("x-amzn-requestid", request_id)]
         if self._query_compatible:
             headers.append(("x-amzn-query-error", f"{fault.code};{'Sender' if fault.sender else 'Receiver'}"))
-        body = encode(document)
-        if self._checksummed:
-            headers.append(("x-amz-crc32", str(crc32(body))))
-        return HttpResponse(fault.status, headers, body)
+        return self._answer(fault.status, headers, encode(document))
 
 
 class RestJsonCodec(Codec):
@@ -384,7 +382,6 @@ class CborCodec(Codec):
     def __init__(self, operation: Operation) -> None:
         super().__init__(operation)
         self._query_compatible = "awsQueryCompatible" in self.model.metadata
-        self._checksummed = self.model.service in corrections.CHECKSUMMED
         self._loose: Any = None
         self._reader = Reader(self.model)
 
