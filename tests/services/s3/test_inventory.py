@@ -146,3 +146,26 @@ def test_the_destination_must_be_right_and_let_the_report_in(
     refused("InvalidS3DestinationBucket", 400, s3.put_bucket_inventory_configuration, **put(Bucket="arn:aws:s3:::no-such-bucket-here"))
     error = refused("NotImplemented", 501, s3.put_bucket_inventory_configuration, **put(Format="ORC"))
     assert "ORC" in error["Message"]
+
+
+def test_a_policy_may_say_which_fields_an_inventory_has(s3: Any, bucket: str, refused: Any) -> None:
+    condition = {"ForAnyValue:StringEquals": {"s3:InventoryAccessibleOptionalFields": "ETag"}}
+    deny = {
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:PutInventoryConfiguration",
+        "Resource": f"arn:aws:s3:::{bucket}",
+        "Condition": condition,
+    }
+    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": [deny]}))
+    wanted = {
+        "Id": "i",
+        "IsEnabled": False,
+        "IncludedObjectVersions": "Current",
+        "Schedule": {"Frequency": "Daily"},
+        "Destination": {"S3BucketDestination": {"Bucket": f"arn:aws:s3:::{bucket}", "Format": "CSV"}},
+        "OptionalFields": ["Size", "ETag"],
+    }
+    put = s3.put_bucket_inventory_configuration
+    refused("AccessDenied", 403, put, Bucket=bucket, Id="i", InventoryConfiguration=wanted)
+    put(Bucket=bucket, Id="i", InventoryConfiguration={**wanted, "OptionalFields": ["Size"]})

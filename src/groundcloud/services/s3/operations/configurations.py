@@ -25,7 +25,13 @@ TIERING_DAYS_MAX = 730
 
 
 def _open(call: Call, request: dict[str, Any], action: str) -> Bucket:
-    return permissions.open_bucket(call, call.tx, request, action)
+    return permissions.open_bucket(call, call.tx, request, action, context=lambda: _facts(request))
+
+
+def _facts(request: dict[str, Any]) -> dict[str, Any]:
+    """Condition keys of what a document asks for."""
+    fields = (request.get("InventoryConfiguration") or {}).get("OptionalFields")
+    return {"s3:InventoryAccessibleOptionalFields": list(fields)} if fields else {}
 
 
 def _keep(call: Call, bucket: Bucket, kind: str, document: dict[str, Any], *, marks: bool = False) -> None:
