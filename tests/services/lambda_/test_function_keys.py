@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from tests.services.lambda_.conftest import RUNTIME, make_function, make_role, zipped
+from tests.services.lambda_.test_resources import Stack
+from tests.services.lambda_.test_resources import function as templated
+from tests.services.lambda_.test_serverless_functions import Application, serverless
 
 SOURCE = "import os\ndef handler(event, context): return os.environ.get('WORD')"
 VARIABLES = {"Environment": {"Variables": {"WORD": "secret"}}}
@@ -140,6 +143,30 @@ def test_who_may_not_use_the_key_makes_no_function(
     _, code, message = refusal(maker.create_function, **made, KMSKeyArn=key_arn, **VARIABLES)
     assert code == "InvalidParameterValueException"
     assert message.startswith(f"{sentence} KMS Exception: AccessDeniedException KMS Message: User: arn:aws:iam:")
+
+
+def test_who_may_use_the_key_through_lambda_for_that_function_makes_it(
+    client: Callable[..., Any], user: Callable[..., Any], role: str, key_arn: str, account: str
+) -> None:
+    maker = user("lambda:*", "iam:PassRole")
+    facts = {
+        "kms:ViaService": "lambda.us-east-1.amazonaws.com",
+        "kms:EncryptionContext:aws:lambda:FunctionArn": f"arn:aws:lambda:us-east-1:{account}:function:f",
+    }
+    statements = [
+        {"Effect": "Allow", "Action": ["kms:Encrypt", "kms:Decrypt"], "Resource": key_arn, "Condition": {"StringEquals": facts}},
+        {"Effect": "Allow", "Action": "kms:CreateGrant", "Resource": key_arn, "Condition": {"Bool": {"kms:GrantIsForAWSResource": "true"}}},
+    ]
+    document = json.dumps({"Version": "2012-10-17", "Statement": statements})
+    client("iam").put_user_policy(UserName="user0", PolicyName="key", PolicyDocument=document)
+    made = {"Role": role, "Runtime": RUNTIME, "Handler": "app.handler", "Code": {"ZipFile": zipped(SOURCE)}}
+    shown = maker.create_function(FunctionName="f", **made, KMSKeyArn=key_arn, **VARIABLES)
+    assert shown["Environment"] == VARIABLES["Environment"]
+    assert refusal(maker.create_function, FunctionName="g", **made, KMSKeyArn=key_arn, **VARIABLES)[1] == "InvalidParameterValueException"
+
+
+def test_the_key_may_be_the_one_that_kms_manages_for_lambda(sealed: Callable[..., str], account: str, answer: Any) -> None:
+    assert answer(sealed(KMSKeyArn=f"arn:aws:kms:us-east-1:{account}:alias/aws/lambda")) == "secret"
 
 
 # Changing
@@ -409,3 +436,53 @@ def test_the_variables_rest_encrypted_and_survive_a_kill(process: Any) -> None:
     assert refusal(lambda_.invoke, FunctionName="sealed", Qualifier="1")[1] == "KMSDisabledException"
     kms.enable_key(KeyId=key_arn)
     assert json.loads(lambda_.invoke(FunctionName="sealed", Qualifier="1")["Payload"].read()) == words["sealed"]
+
+
+# Templates
+
+KEY = {
+    "Type": "AWS::KMS::Key",
+    "Properties": {
+        "KeyPolicy": {
+            "Version": "2012-10-17",
+            "Statement": [
+                {
+                    "Effect": "Allow",
+                    "Principal": {"AWS": {"Fn::Sub": "arn:aws:iam::${AWS::AccountId}:root"}},
+                    "Action": "kms:*",
+                    "Resource": "*",
+                }
+            ],
+        }
+    },
+}
+KEY_ARN = {"Fn::GetAtt": ["Key", "Arn"]}
+
+
+@pytest.mark.slow
+def test_a_stack_gives_a_function_its_key_and_takes_it_again(client: Callable[..., Any], clock: Any, lambda_: Any, grants: Any) -> None:
+    stack = Stack(client, clock)
+
+    def deploy(**properties: Any) -> dict[str, str]:
+        made = templated("import os\ndef handler(event, context): return os.environ['WORD']", **VARIABLES, **properties)
+        return stack.deploy({"F": made, "Key": KEY}, {"Name": {"Ref": "F"}, "Key": KEY_ARN})
+
+    said = deploy(KmsKeyArn=KEY_ARN)
+    assert stack.invoke(said["Name"]) == "secret"
+    assert lambda_.get_function_configuration(FunctionName=said["Name"])["KMSKeyArn"] == said["Key"]
+    assert len(grants(said["Key"])) == 1
+    deploy()
+    assert "KMSKeyArn" not in lambda_.get_function_configuration(FunctionName=said["Name"])
+    assert (stack.invoke(said["Name"]), grants(said["Key"])) == ("secret", [])
+    deploy(KmsKeyArn=KEY_ARN)
+    stack.delete()
+
+
+def test_a_serverless_function_has_its_key(client: Callable[..., Any], clock: Any, lambda_: Any, kms: Any) -> None:
+    application = Application(client, clock)
+    made = serverless("one", KmsKeyArn=KEY_ARN, AutoPublishAlias="live", **VARIABLES)
+    said = application.deploy({"F": made, "Key": KEY}, {"Name": {"Ref": "F"}, "Key": KEY_ARN})
+    assert variables(lambda_, said["Name"], Qualifier="live") == {"WORD": "secret"}
+    kms.disable_key(KeyId=said["Key"])
+    assert refusal(lambda_.invoke, FunctionName=said["Name"], Qualifier="live")[1] == "KMSDisabledException"
+    application.delete()
