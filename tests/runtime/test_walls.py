@@ -313,11 +313,18 @@ async def main():
     spec = FunctionSpec(key="a", runtime="python3.11", handler="app.handler", code_path=Path(sys.argv[1]), timeout_s=60)
     sandbox = await pool.acquire(spec, lambda i: SandboxStart(on_log=lambda line, request: print(line.decode(), flush=True)))
     await sandbox.invoke(Invocation(request_id="r", payload=json.dumps(sys.argv[2:]).encode()))
+    if sys.argv[2:] == ["frozen"]:
+        pool.release(sandbox)
+        while not sandbox.frozen:
+            await asyncio.sleep(0.01)
+        print("frozen", flush=True)
+        await asyncio.sleep(60)
 asyncio.run(main())
 """
 
 
-def test_no_sandbox_survives_the_servers_sudden_death(house: Any) -> None:
+@pytest.mark.parametrize("frozen", [False, True], ids=["busy", "frozen"])
+def test_no_sandbox_survives_the_servers_sudden_death(house: Any, frozen: bool) -> None:
     mark = f"orphan-{os.getpid()}-{time.monotonic_ns()}"
     spec = house.function(
         f"""
@@ -325,17 +332,18 @@ def test_no_sandbox_survives_the_servers_sudden_death(house: Any) -> None:
         def handler(event, context):
             subprocess.Popen(["/bin/sh", "-c", "sleep 60; : {mark}"], start_new_session=True)
             print("running")
-            while True: pass
+            while not {frozen}: pass
         """
     )
     source = Path(__file__).parents[2] / "src"
     server = subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(SERVER), str(spec.code_path)],
+        [sys.executable, "-c", textwrap.dedent(SERVER), str(spec.code_path), *(["frozen"] if frozen else [])],
         stdout=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": str(source)},
     )
     assert server.stdout is not None
     assert server.stdout.readline() == b"running\n"
+    assert not frozen or server.stdout.readline() == b"frozen\n"
     assert _processes_with(mark)
     server.kill()
     server.wait()
