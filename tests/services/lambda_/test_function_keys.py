@@ -93,6 +93,12 @@ def test_a_key_may_be_named_by_the_arn_of_an_alias(sealed: Callable[..., str], l
     assert lambda_.get_function_configuration(FunctionName=name)["KMSKeyArn"] == alias_arn
 
 
+def test_as_many_variables_as_aws_takes_fit_under_a_key(sealed: Callable[..., str], lambda_: Any, answer: Any) -> None:
+    word = "\u00e9" * ((4096 - len('{"WORD":""}')) // 2)
+    name = sealed(Environment={"Variables": {"WORD": word}})
+    assert (answer(name), variables(lambda_, name)) == (word, {"WORD": word})
+
+
 def test_what_is_no_arn_is_no_key(sealed: Callable[..., str], key_arn: str) -> None:
     _, code, message = refusal(sealed, KMSKeyArn=key_arn.rpartition("/")[2])
     assert code in ("ValidationException", "InvalidParameterValueException")
@@ -353,6 +359,20 @@ def test_messages_come_back_until_the_key_can_be_used(
     kms.enable_key(KeyId=key_arn)
     clock.advance("31s")
     assert hidden() == "0"
+
+
+def test_a_durable_execution_waits_for_the_key(function: Callable[..., str], lambda_: Any, kms: Any, key_arn: str, clock: Any) -> None:
+    source = "import json, os\ndef handler(e, c): return {'Status': 'SUCCEEDED', 'Result': json.dumps(os.environ['WORD'])}"
+    config = {"ExecutionTimeout": 86_400, "RetentionPeriodInDays": 3}
+    name = function(source, KMSKeyArn=key_arn, DurableConfig=config, Publish=True, **VARIABLES)
+    kms.disable_key(KeyId=key_arn)
+    started = lambda_.invoke(FunctionName=name, Qualifier="1", InvocationType="Event", Payload=b"{}")["DurableExecutionArn"]
+    clock.advance("1h")
+    assert lambda_.get_durable_execution(DurableExecutionArn=started)["Status"] == "RUNNING"
+    kms.enable_key(KeyId=key_arn)
+    clock.advance("10m")
+    done = lambda_.get_durable_execution(DurableExecutionArn=started)
+    assert (done["Status"], done["Result"]) == ("SUCCEEDED", '"secret"')
 
 
 def test_a_snapshot_cannot_be_taken_without_the_key(sealed: Callable[..., str], lambda_: Any, kms: Any, key_arn: str, clock: Any) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _GRANTED = ["Decrypt", "RetireGrant"]
 
-# KMS's error -> Lambda's at an invocation, why, and the StateReasonCode of a version that could not be made.
+# KMS's error -> Lambda's at an invocation, why, and a StateReasonCode.
 _FAILURES = {
     "DisabledException": ("KMSDisabledException", "the KMS key used is disabled", "DisabledKMSKey"),
     "KMSInvalidStateException": (
@@ -33,6 +33,7 @@ _FAILURES = {
 }
 _DENIED = ("KMSAccessDeniedException", "KMS access was denied", "KMSKeyAccessDenied")
 
+# Those errors, each with the StateReasonCode of a version that it kept from being made.
 STATE_REASON_CODES = {code: reason_code for code, _, reason_code in (*_FAILURES.values(), _DENIED)}
 
 

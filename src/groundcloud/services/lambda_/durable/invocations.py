@@ -16,6 +16,7 @@ from groundcloud.services.lambda_.durable import documents, executions, identifi
 from groundcloud.services.lambda_.durable.journal import Journal, error_bytes
 from groundcloud.services.lambda_.durable.state import EXECUTIONS, OPEN, OPERATIONS
 from groundcloud.services.lambda_.durable.updates import ERROR_BYTES_MAX, PAYLOAD_BYTES_MAX
+from groundcloud.services.lambda_.encryption import STATE_REASON_CODES
 from groundcloud.services.lambda_.names import FunctionName
 from groundcloud.services.lambda_.reclaiming import NOT_READY
 
@@ -28,7 +29,7 @@ FAILURES_MAX = 5
 RETRY_FIRST_MS = 1_000
 RETRY_MS_MAX = 300_000
 _HOPELESS = {"ResourceNotFoundException", "InvalidParameterValueException"}
-_PATIENT = {"TooManyRequestsException", "ServiceException", *NOT_READY}
+_PATIENT = {"TooManyRequestsException", "ServiceException", *NOT_READY, *STATE_REASON_CODES}
 
 
 async def drive(call: Call, execution_id: str) -> None:
