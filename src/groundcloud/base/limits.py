@@ -12,5 +12,8 @@ JSON_DEPTH_MAX = 128
 QUERY_PARAMETERS_MAX = 10_000
 """Names in a form-encoded request."""
 
+METADATA_ADDRESSES = ("169.254.169.254", "169.254.170.2", "168.63.129.16", "fd00:ec2::254", "fd20:ce::254")
+"""Where clouds hand out the credentials of the machine itself (AWS, of a machine and of a task; Google, Azure, Oracle): nobody's endpoint."""
+
 ACCOUNT_DEFAULT = "000000000000"
 REGION_DEFAULT = "us-east-1"

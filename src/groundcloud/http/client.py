@@ -6,11 +6,14 @@ Whole bodies within a limit; no redirects, no cookies, no proxies: those are the
 from __future__ import annotations
 
 import asyncio
+import errno
 import ssl
 import time
 from typing import Any, NamedTuple
 
 import httptools
+
+from groundcloud.base.limits import METADATA_ADDRESSES
 
 IDLE_S = 20
 IDLE_CONNECTIONS_MAX = 64
@@ -18,6 +21,15 @@ READ_BYTES = 64 * 1024
 ANSWER_BYTES_MAX = 10 * 1024 * 1024
 """AWS: the payload size of an API."""
 ANSWER_HEADERS_MAX = 256
+
+
+async def connect(host: str, port: int, **options: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """To wherever a user's address leads, but not to where the machine would be given its own credentials. Raises OSError."""
+    reader, writer = await asyncio.open_connection(host, port, **options)
+    if writer.get_extra_info("peername")[0].partition("%")[0].removeprefix("::ffff:") in METADATA_ADDRESSES:
+        writer.transport.abort()
+        raise PermissionError(errno.EACCES, "the cloud's metadata service is no endpoint")
+    return reader, writer
 
 
 class Answer(NamedTuple):
@@ -91,7 +103,7 @@ class Backend:
                 return await self._exchange(place, kept, data, method == "HEAD")
             except (ConnectionError, asyncio.IncompleteReadError):
                 pass
-        fresh = await asyncio.open_connection(host, port, ssl=self._context() if scheme == "https" else None)
+        fresh = await connect(host, port, ssl=self._context() if scheme == "https" else None)
         try:
             return await self._exchange(place, _Connection(*fresh, 0.0), data, method == "HEAD")
         except asyncio.IncompleteReadError:

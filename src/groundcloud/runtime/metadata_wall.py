@@ -16,8 +16,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-# Of AWS (of a machine, of a task), Google, Azure, Oracle and others; IPv6 of AWS and Google.
-_ADDRESSES = ("169.254.169.254", "169.254.170.2", "168.63.129.16", "fd00:ec2::254", "fd20:ce::254")
+from groundcloud.base.limits import METADATA_ADDRESSES
+
 NEEDS_ROOT = "needs root, and users of the sandboxes' own"
 _PORT = 80
 _PRIORITY = 0x2900  # before the main table
@@ -43,7 +43,7 @@ class MetadataWall:
         if sys.platform != "linux" or os.geteuid() != 0:
             return NEEDS_ROOT
         try:
-            for address in _ADDRESSES:
+            for address in METADATA_ADDRESSES:
                 try:
                     self._ask(_NEW_RULE, _CREATE | _EXCLUSIVE, address)
                 except FileExistsError:  # another server's, for the same users
@@ -67,7 +67,7 @@ class MetadataWall:
             return
         try:
             fcntl.flock(self._lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            for address in _ADDRESSES:
+            for address in METADATA_ADDRESSES:
                 try:
                     self._ask(_DELETE_RULE, 0, address)
                 except OSError:

@@ -11,6 +11,7 @@ from base64 import b64encode
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
+from groundcloud.http.client import connect
 from groundcloud.services.sns.state import Sending
 
 TIMEOUT_S = 15
@@ -71,7 +72,7 @@ async def post(sending: Sending, topic_arn: str, content_type: str) -> Answer:
 
 async def _exchange(address: str, port: int, context: ssl.SSLContext | None, host: str, data: bytes) -> Answer:
     options: dict[str, Any] = {"ssl": context, "server_hostname": host} if context is not None else {}
-    reader, writer = await asyncio.open_connection(address, port, limit=HEAD_BYTES_MAX, **options)
+    reader, writer = await connect(address, port, limit=HEAD_BYTES_MAX, **options)
     try:
         writer.write(data)
         await writer.drain()
