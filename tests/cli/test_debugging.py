@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -67,14 +68,38 @@ class Adapter:
                 return message
 
 
-@pytest.mark.slow
-def test_a_function_waits_for_debugpy_once(project, client, tmp_path, monkeypatch):  # noqa: F811
-    installed = subprocess.run(
-        [sys.executable, "-m", "pip", "install", "-q", "--target", tmp_path / "site", "debugpy"], capture_output=True, env=os.environ
-    )
+@pytest.fixture(scope="module")
+def debugpy(tmp_path_factory):
+    """A folder that holds it."""
+    site = tmp_path_factory.mktemp("site")
+    installed = subprocess.run([sys.executable, "-m", "pip", "install", "-q", "--target", site, "debugpy"], capture_output=True)
     if installed.returncode != 0:
         pytest.skip("debugpy cannot be installed here")
-    monkeypatch.syspath_prepend(tmp_path / "site")
+    return site
+
+
+@pytest.mark.slow
+def test_a_function_does_not_wait_on_when_the_command_is_interrupted(project, client, debugpy):  # noqa: F811
+    assert run("deploy", project(RUNTIME), "-s", "interrupted").exit_code == 0
+    lambda_ = client("lambda")
+    (name,) = [found["FunctionName"] for found in lambda_.list_functions()["Functions"]]
+    before = configuration(lambda_, name)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(debugpy), os.environ.get("PYTHONPATH", "")])}
+    command = subprocess.Popen([sys.executable, "-m", "groundcloud", "invoke", name, "--debug"], stderr=subprocess.PIPE, env=environment)
+    connected(PYTHON_PORT).close()
+    command.send_signal(signal.SIGINT)
+    command.communicate(timeout=WAIT_S)
+    assert command.returncode == 1
+    assert configuration(lambda_, name) == before
+    give_up = time.monotonic() + WAIT_S
+    while socket.socket().connect_ex(("127.0.0.1", PYTHON_PORT)) == 0:
+        assert time.monotonic() < give_up, "the debugger's port is not free"
+        time.sleep(0.05)
+
+
+@pytest.mark.slow
+def test_a_function_waits_for_debugpy_once(project, client, tmp_path, monkeypatch, debugpy):  # noqa: F811
+    monkeypatch.syspath_prepend(debugpy)
     assert run("deploy", project(RUNTIME), "-s", "waiting").exit_code == 0
     lambda_ = client("lambda")
     (name,) = [found["FunctionName"] for found in lambda_.list_functions()["Functions"]]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 import io
+import socket
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,9 +29,25 @@ _NOT_DEBUGPYS = ("2.7", "3.6", "3.7")
 _VARIABLE = "GROUND_DEBUG"
 """The function's own handler. The server neither stops a function that has it nor hurries its initialisation."""
 
+_CALLER = "GROUND_DEBUG_CALLER"
+"""A port that the command listens on as long as it waits: when it is interrupted, the function does not wait on, and the debugger's port is free."""
+
 _WAIT = f"""import importlib
 import os
+import socket
+import threading
 import debugpy
+def _end_with_caller():
+    try:
+        caller = socket.create_connection(("127.0.0.1", int(os.environ["{_CALLER}"])))
+    except OSError:
+        return
+    try:
+        caller.recv(1)
+    finally:
+        os._exit(0)
+if "{_CALLER}" in os.environ:
+    threading.Thread(target=_end_with_caller, daemon=True).start()
 debugpy.listen(("127.0.0.1", {PYTHON_PORT}), in_process_debug_adapter=True)
 print("waiting for a debugger at 127.0.0.1:{PYTHON_PORT}", flush=True)
 debugpy.wait_for_client()
@@ -85,7 +102,7 @@ def waiting(lambda_: Any, function_name: str) -> Iterator[str]:
         "Layers": layers,
     }
     during = {**before, "Timeout": TIMEOUT_S, "MemorySize": max(config["MemorySize"], MEMORY_MB_MIN)}
-    layer = None
+    layer = caller = None
     if runtime.startswith("nodejs"):
         during["Environment"] = {"Variables": {**variables, "NODE_OPTIONS": _inspected(variables)}}
         sentence = f"{function_name} waits for an inspector at 127.0.0.1:{NODE_PORT}."
@@ -97,12 +114,15 @@ def waiting(lambda_: Any, function_name: str) -> Iterator[str]:
         layer = made["Version"]
         during["Layers"] = [*layers, made["LayerVersionArn"]]
         during["Handler"] = f"{_MODULE}.handler"
-        during["Environment"] = {"Variables": {**variables, _VARIABLE: config["Handler"]}}
+        caller = socket.create_server(("127.0.0.1", 0))
+        during["Environment"] = {"Variables": {**variables, _VARIABLE: config["Handler"], _CALLER: str(caller.getsockname()[1])}}
         sentence = f"{function_name} waits for debugpy at 127.0.0.1:{PYTHON_PORT}; map /var/task to the function's folder."
     try:
         lambda_.update_function_configuration(FunctionName=function_name, **during)
         yield sentence
     finally:
+        if caller is not None:
+            caller.close()
         lambda_.update_function_configuration(FunctionName=function_name, **before)
         if layer is not None:
             lambda_.delete_layer_version(LayerName=_LAYER, VersionNumber=layer)
