@@ -63,6 +63,13 @@ def test_a_logical_id_takes_a_version_or_an_alias(project, client):  # noqa: F81
     assert near.exit_code == 1 and "has no function 'Olt'; did you mean Old?" in near.output
 
 
+def test_no_lines_are_said_to_be_none(project, client):  # noqa: F811
+    name = make_function(client("lambda"), make_role(client("iam"), "silent"), SOURCE)
+    assert "No lines in that time" in run("logs", name).output
+    nowhere = run("logs", "-s", "nowhere")
+    assert nowhere.exit_code == 1 and "There is no function of a stack 'nowhere'." in nowhere.output
+
+
 @pytest.mark.parametrize(
     ("wanted", "names", "said"),
     [

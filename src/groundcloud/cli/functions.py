@@ -105,6 +105,8 @@ def _follow(
     as_json: bool,
 ) -> None:
     names, groups = _groups(connection, client, function, stack)
+    if stack and not groups:
+        raise click.ClickException(f"There is no function of a stack {stack!r}.")
     printed: dict[str, set[str]] = {group: set() for group in groups}
     while True:
         lines: list[Line] = []
@@ -114,6 +116,8 @@ def _follow(
             if names is None or line.name in names:
                 _print(line._replace(message=sources.named(line.name, line.message)), not function, as_json)
         if not tail:
+            if not lines and not as_json:
+                click.echo("No lines in that time; --since 1d looks further back, -t waits for some.", err=True)
             return
         time.sleep(POLL_S)
         if not function:
