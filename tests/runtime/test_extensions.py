@@ -207,3 +207,23 @@ def test_telemetry_goes_to_the_extension_that_subscribed(house: Any) -> None:
     assert records["platform.report"]["status"] == "success"
     assert records["platform.report"]["metrics"]["memorySizeMB"] == 128
     assert records["platform.start"] == {"requestId": REQUEST, "version": "$LATEST"}
+
+
+def test_telemetry_of_an_isolated_function_is_refused_in_the_emulators_words(house: Any) -> None:
+    program = (
+        API
+        + """
+answer, body = call("POST", "register", {"events": ["INVOKE"]}, Lambda_Extension_Name=os.path.basename(sys.argv[0]))
+me = answer.headers["Lambda-Extension-Identifier"]
+for path in ("/2022-07-01/telemetry", "/2020-08-15/logs"):
+    api.request("PUT", path, json.dumps({"types": ["platform"], "destination": {"protocol": "HTTP", "URI": "http://sandbox.localdomain:1"}}),
+        {"Lambda-Extension-Identifier": me})
+    answer = api.getresponse()
+    print("told", answer.status, json.loads(answer.read())["errorType"], flush=True)
+while True:
+    call("GET", "event/next", Lambda_Extension_Identifier=me)
+"""
+    )
+    spec = house.function("def handler(e, c): return e", layers=(layer(house, "subscriber", subscriber=program),), network="isolated")
+    assert house.answer(spec, 1) == 1
+    assert [line for line, _ in house.lines if line.startswith("told")] == ["told 202 Telemetry.NotSupported", "told 202 Logs.NotSupported"]

@@ -44,7 +44,8 @@ How it works: `inside/zygote.py` (the warm process), `inside/root.py` (what sand
 The Runtime API of a sandbox on the host's network listens on a loopback address of its own, and the kernel is asked who is at the other end of
 each connection: the sandbox's own user (a root server gives each one), else a process of its tree. Others are cut off unanswered.
 
-Missing: SnapStart of other languages, and of Python before 3.9; restore/next of the Runtime API; runtimes of Java, .NET, Ruby and go1.x; Node.js before
+Missing: the Telemetry and Logs APIs of isolated functions (said to who subscribes); of an image with several extensions the first by name hears of the end
+last; SnapStart of other languages, and of Python before 3.9; restore/next of the Runtime API; runtimes of Java, .NET, Ruby and go1.x; Node.js before
 8, whose functions run on a newer one. Version 2 of the SDK for JavaScript in a bundled file reaches the platform, but what it signs for others to
 use (getSignedUrl) names AWS's hosts; what a function signs itself and sends with Node.js's global fetch, or from Python past boto3, goes to AWS's. A template's threads do not live on in its forks. On the host's network a port that an extension listens on is the machine's: two sandboxes cannot both
 have it. The runtime's process exits without running `atexit` functions, as on AWS without extensions. Control groups version 2 are used

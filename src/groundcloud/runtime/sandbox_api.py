@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from groundcloud.runtime import api_http
-from groundcloud.runtime.api_http import NOT_FOUND, Answer, Request
+from groundcloud.runtime.api_http import NOT_FOUND, Answer, Request, refusal
 from groundcloud.runtime.extensions import PREFIX as EXTENSIONS
 from groundcloud.runtime.extensions import Extensions
 from groundcloud.runtime.launch import SANDBOX_API_PORT
@@ -94,6 +94,9 @@ class SandboxApi:
             extension = self.extensions.known(request)
             if isinstance(extension, Answer):
                 return extension
+            if self._inside:  # in the words of AWS's emulator, with which extensions get by
+                api = "Logs" if path == LOGS else "Telemetry"
+                return refusal(202, f"{api}.NotSupported", f"{api} API is not supported in a network of the function's own")
             if self.telemetry is None:
                 self.telemetry = Telemetry(self._loop, self._belongs, self._wall_ms, self._on_subscription)
                 self.telemetry.closed = self._closed
