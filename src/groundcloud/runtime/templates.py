@@ -80,7 +80,7 @@ class Templates:
     async def of(self, spec: FunctionSpec, prepare: PrepareStart | None) -> Template | None:
         """That of the function, initialised; None if its initialisation fails."""
         loop, task = asyncio.get_running_loop(), self._making.get(spec.key)
-        made = task.result() if task is not None and task.done() else None
+        made = task.result() if task is not None and task.done() and task.exception() is None else None
         if task is None or (task.done() and (made is None or made.sandbox.retired)):
             task = self._making[spec.key] = loop.create_task(self._start(spec, prepare))
         elif made is not None and made.is_old and spec.key not in self._renewing:

@@ -196,6 +196,13 @@ def test_a_new_bucket_takes_no_customers_keys(s3: Any, new_bucket: Any, refused:
     assert rule["BlockedEncryptionTypes"] == {"EncryptionType": ["SSE-C"]}
 
 
+def test_new_buckets_take_customers_keys_where_the_server_is_told_so(s3: Any, new_bucket: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GROUND_NEW_BUCKETS_TAKE_SSE_C", "yes")
+    bucket = new_bucket()
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x", **KEY)
+    assert s3.get_object(Bucket=bucket, Key="k", **KEY)["Body"].read() == b"x"
+
+
 def test_a_policy_may_ask_for_an_algorithm(s3: Any, bucket: str, refused: Any) -> None:
     condition = {"Null": {"s3:x-amz-server-side-encryption-customer-algorithm": "true"}}
     deny = {"Effect": "Deny", "Principal": "*", "Action": "s3:PutObject", "Resource": f"arn:aws:s3:::{bucket}/*", "Condition": condition}

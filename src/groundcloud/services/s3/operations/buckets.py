@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from itertools import islice
 from typing import Any
 
@@ -17,6 +18,8 @@ from groundcloud.services.s3.tags import check_tags
 BUCKETS_MAX = 10_000
 """AWS: the quota of an account."""
 LIST_MAX = 10_000
+TAKES_CUSTOMER_KEYS = "GROUND_NEW_BUCKETS_TAKE_SSE_C"
+"""Names the variable by which new buckets take SSE-C, as AWS's did until April 2026 ("Blocking or unblocking SSE-C for a general purpose bucket")."""
 
 REGIONS = frozenset(
     [
@@ -117,8 +120,7 @@ def create_bucket(call: Call, request: dict[str, Any]) -> dict[str, Any]:
         ownership=ownership,
         grants=grants,
         object_lock=("", 0, 0) if locked else None,
-        # AWS, since April 2026: "Blocking or unblocking SSE-C for a general purpose bucket".
-        blocked_encryption=(encryption.CUSTOMER,),
+        blocked_encryption=() if os.environ.get(TAKES_CUSTOMER_KEYS, "").lower() == "yes" else (encryption.CUSTOMER,),
     )
     BUCKETS.put(call.tx, bucket)
     OWNED.put(call.tx, call.account, name)
