@@ -83,8 +83,11 @@ class Initialisation:
     # -- what the platform says ------------------------------------------------------------------------------------------
 
     def tell_start(self) -> None:
-        names = {"functionName": self._spec.function_name, "functionVersion": self._spec.function_version}
-        self._emit("platform.initStart", {**self._which(), **names})
+        spec, runtime = self._spec, {}
+        if spec.runtime_version:
+            runtime = {"runtimeVersion": spec.runtime_version, "runtimeVersionArn": spec.runtime_version_arn}
+        names = {"functionName": spec.function_name, "functionVersion": spec.function_version}
+        self._emit("platform.initStart", {**self._which(), **runtime, **names})
 
     def end_runtime(self, status: str = "success", error_type: str | None = None) -> None:
         """The runtime has finished with it, one way or the other."""

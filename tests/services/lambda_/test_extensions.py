@@ -95,6 +95,8 @@ def test_a_subscriber_gets_the_telemetry_of_its_sandbox(
     kinds = [kind for kind, _ in told]
     for kind in ("platform.initStart", "platform.initReport", "platform.start", "platform.runtimeDone", "platform.report"):
         assert kinds.count(kind) == 1
+    start = json.loads(dict(told)["platform.initStart"])
+    assert start["runtimeVersion"].startswith("python:3.") and start["runtimeVersionArn"].startswith("arn:aws:lambda:us-east-1::runtime:")
     assert ["function", json.dumps("hello\n")] in told
     lines = lines_until(client, clock, name, "told platform.report")
     types = "TELEMETRY\tName: teller\tState: Subscribed\tTypes: [Platform, Function]"

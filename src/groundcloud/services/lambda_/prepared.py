@@ -46,7 +46,7 @@ class Prepared:
         self.warning = warning
         self.own_group = spec.log_group_name != f"/aws/lambda/{name.name}"
         self.group_name = spec.log_group_name
-        self.runtime_version, self.runtime_arn = runtimes.version_of(version.runtime, name.region) if version.runtime else ("", "")
+        self.runtime_version, self.runtime_arn = spec.runtime_version, spec.runtime_version_arn
         self.tenants: dict[str, Prepared] = {}
         self.used_ms = 0
         self.noted_ms = -reclaiming.NOTED_MS if reclaiming.holds_something(version) else 1 << 62
@@ -98,9 +98,12 @@ async def prepare(call: Call, pool: Pool, name: FunctionName, version: Version) 
 
 def _common(call: Call, name: FunctionName, version: Version) -> dict[str, Any]:
     """What a FunctionSpec says of zip and image alike."""
+    runtime_version, runtime_arn = runtimes.version_of(version.runtime, name.region) if version.runtime else ("", "")
     return {
         "key": key_of(name, version),
         "runtime": version.runtime,
+        "runtime_version": runtime_version,
+        "runtime_version_arn": runtime_arn,
         "handler": version.handler,
         "environment": {**version.environment, **logging_variables(version)},
         "memory_mb": version.memory_mb,
