@@ -15,6 +15,7 @@ from typing import Any
 
 import click
 
+from groundcloud.cli import samconfig
 from groundcloud.cli.addresses import by_path, local_url
 from groundcloud.cli.build import Package, package
 from groundcloud.cli.connection import Connection, explained
@@ -27,11 +28,14 @@ _MISSING = re.compile(r"Parameters: \[([^\]]+)\] must have values")
 _LAYER = re.compile(
     r"lambda:GetLayerVersion on resource: arn:[^:]+:lambda:[^:]+:(\d{12}):layer:([\w-]+):\d+ because no resource-based policy"
 )
+CAPABILITIES = ("CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND")
+NO_SETTINGS = samconfig.Settings()
 TEMPLATES = ("template.yaml", "template.yml", "template.json")
 
 
 def run(
-    connection: Connection,
+    endpoint: str | None,
+    region: str | None,
     template: Path | None,
     stack: str | None,
     parameters: tuple[str, ...],
@@ -39,15 +43,29 @@ def run(
     no_build: bool,
     as_json: bool,
     debug: str | None = None,
+    config_file: str | None = None,
+    config_env: str | None = None,
 ) -> None:
+    """What is not given is what the configuration file says; a parameter that is given goes before the file's of that name."""
+    folder = Path(".") if template is None else template if template.is_dir() else template.parent
+    settings = samconfig.read(folder, config_file, config_env)
+    if config_env is not None and not settings.used and not stack:
+        raise click.ClickException(
+            f"No configuration file in {folder.resolve()} has an environment {config_env!r}; name a stack with --stack."
+        )
+    if settings.template and (template is None or template.is_dir()):
+        template = folder / settings.template
     template = _find(template)
-    name = stack or _stack_name(template)
+    name = stack or settings.stack or _stack_name(template)
     given = _parameters(parameters)
+    connection = Connection.from_environment(endpoint, region or settings.region or None)
     connection.check()
+    if settings.used and not as_json:
+        click.echo(f"  {settings.used}: stack {name} in {connection.region}")
     shown: dict[str, str] = {}
     try:
         with connection.in_words():
-            outcome = deploy(connection, template, name, given, shown, install=not no_build, quiet=as_json, debug=debug)
+            outcome = deploy(connection, template, name, given, shown, install=not no_build, quiet=as_json, debug=debug, settings=settings)
     except click.ClickException as error:
         if not watch:
             raise
@@ -56,7 +74,7 @@ def run(
     if as_json and "stack" in outcome:
         click.echo(json.dumps(outcome, indent=2))
     if watch:
-        _watch(connection, template, name, given, shown, no_build, debug)
+        _watch(connection, template, name, given, shown, no_build, debug, settings)
     elif not outcome["succeeded"]:
         sys.exit(1)
 
@@ -71,8 +89,9 @@ def deploy(
     install: bool,
     quiet: bool,
     debug: str | None = None,
+    settings: samconfig.Settings = NO_SETTINGS,
 ) -> dict[str, Any]:
-    """Packages, uploads, and carries out a change set. The outcome: stack, succeeded, changed (logical id -> action), outputs, warnings, seconds, reason.
+    """Packages, uploads, and carries out a change set. The outcome: stack, config, succeeded, changed (logical id -> action), outputs, warnings, seconds, reason.
 
     `shown`: the outputs that were printed before and need not be again.
     """
@@ -102,6 +121,8 @@ def deploy(
             parameter["ParameterKey"] for parameter in cloudformation.describe_stacks(StackName=stack)["Stacks"][0].get("Parameters", [])
         }
     declared = built.template.get("Parameters") or {}
+    # sam passes over what a file says of parameters that the template has not; a name that was typed is an error
+    parameters = {key: value for key, value in settings.parameters.items() if key in declared} | parameters
     unknown = sorted(set(parameters) - set(declared))
     if unknown:
         raise click.ClickException(f"The template has no parameter {unknown[0]!r}; it has: {', '.join(declared) or 'none'}.")
@@ -120,8 +141,9 @@ def deploy(
             ChangeSetName=change_set,
             ChangeSetType="CREATE" if existing is None else "UPDATE",
             Parameters=passed,
-            Capabilities=["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
+            Capabilities=list(CAPABILITIES if settings.capabilities is None else settings.capabilities),
             **place,
+            **_of_stack(settings),
         )
     except ClientError as error:
         advice = _advice(explained(error))
@@ -129,7 +151,7 @@ def deploy(
             raise
         raise click.ClickException(explained(error) + advice) from None
     described = _await_change_set(cloudformation, stack, change_set)
-    outcome: dict[str, Any] = {"stack": stack, "succeeded": True, "changed": {}, "outputs": {}, "reason": ""}
+    outcome: dict[str, Any] = {"stack": stack, "config": settings.used, "succeeded": True, "changed": {}, "outputs": {}, "reason": ""}
     if described["Status"] == "FAILED":
         reason = described.get("StatusReason", "")
         if "didn't contain changes" not in reason and "No updates are to be performed" not in reason:
@@ -147,7 +169,9 @@ def deploy(
             entry = change["ResourceChange"]
             outcome["changed"][entry["LogicalResourceId"]] = entry["Action"]
         since = _last_event(cloudformation, stack)
-        cloudformation.execute_change_set(StackName=stack, ChangeSetName=change_set)
+        cloudformation.execute_change_set(
+            StackName=stack, ChangeSetName=change_set, **({"DisableRollback": True} if settings.disable_rollback else {})
+        )
         status, reason = _await_end(cloudformation, stack, since, say)
         outcome["succeeded"] = status in ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS")
         outcome["reason"] = reason
@@ -177,6 +201,14 @@ def deploy(
             if reachable := by_path(value, connection):
                 say(f"  {'':<{width}}  {reachable}" + click.style("   where names below localhost do not resolve, as here", dim=True))
     return outcome
+
+
+def _of_stack(settings: samconfig.Settings) -> dict[str, Any]:
+    """What a change set is given of the stack itself."""
+    wanted: dict[str, Any] = {"RoleARN": settings.role_arn} if settings.role_arn else {}
+    if settings.tags:
+        wanted["Tags"] = [{"Key": key, "Value": value} for key, value in settings.tags.items()]
+    return wanted
 
 
 def _advice(reason: str) -> str:
@@ -367,6 +399,7 @@ def _watch(
     shown: dict[str, str],
     no_build: bool,
     debug: str | None,
+    settings: samconfig.Settings,
 ) -> None:
     """Deploys again on every save, until Ctrl-C; an error is shown and the watch goes on. A save during a deployment is the next one's."""
     from watchfiles import watch
@@ -388,7 +421,9 @@ def _watch(
                 stale = True  # an editor that saves by renaming puts another file there, which a watch of the old one does not see
             try:
                 with connection.in_words():
-                    deploy(connection, template, stack, parameters, shown, install=not no_build, quiet=False, debug=debug)
+                    deploy(
+                        connection, template, stack, parameters, shown, install=not no_build, quiet=False, debug=debug, settings=settings
+                    )
             except click.ClickException as error:
                 click.secho(error.format_message(), fg="red", err=True)
     except KeyboardInterrupt:

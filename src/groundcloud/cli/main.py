@@ -119,13 +119,16 @@ def env(endpoint: str | None, unset: bool, as_json: bool) -> None:
 
 @main.command(short_help="Build and deploy a template.")
 @click.argument("template", type=click.Path(path_type=Path), required=False)
-@click.option("--stack", "-s", metavar="NAME", help="Name of the stack. Default: the template's folder.")
+@click.option("--stack", "-s", metavar="NAME", help="Name of the stack. Default: the configuration file's, then the template's folder.")
 @click.option("--parameter", "-p", "parameters", multiple=True, metavar="NAME=VALUE", help="A template parameter; may be repeated.")
 @click.option("--watch", "-w", is_flag=True, help="Deploy again whenever the template or a function's code is saved.")
 @click.option(
     "--debug", metavar="FUNCTION", help="Let this function (a logical id) wait for debugpy or Node's inspector when it is invoked."
 )
 @click.option("--no-build", is_flag=True, help="Package the code as it lies there, without installing requirements.")
+@click.option("--region", metavar="NAME", help="Default: the configuration file's, then $AWS_REGION.")
+@click.option("--config-file", metavar="FILE", help="SAM's configuration file. Default: samconfig.toml (or .yaml) beside the template.")
+@click.option("--config-env", metavar="NAME", help="The environment in that file. Default: default.")
 @_endpoint
 @_json
 def deploy(
@@ -135,13 +138,20 @@ def deploy(
     watch: bool,
     debug: str | None,
     no_build: bool,
+    region: str | None,
+    config_file: str | None,
+    config_env: str | None,
     endpoint: str | None,
     as_json: bool,
 ) -> None:
-    """Build, package and deploy TEMPLATE (default: template.yaml), showing each resource as it is made."""
+    """Build, package and deploy TEMPLATE (default: template.yaml), showing each resource as it is made.
+
+    What is not given comes from samconfig.toml, if there is one, as `sam deploy` reads it: stack_name, template_file,
+    parameter_overrides (each that -p does not give), region, capabilities, tags, role_arn and disable_rollback.
+    """
     from groundcloud.cli import deploy as deployment
 
-    deployment.run(Connection.from_environment(endpoint), template, stack, parameters, watch, no_build, as_json, debug)
+    deployment.run(endpoint, region, template, stack, parameters, watch, no_build, as_json, debug, config_file, config_env)
 
 
 @main.command(short_help="Call a function.")
