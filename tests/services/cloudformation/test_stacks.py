@@ -115,6 +115,12 @@ def test_a_deleted_stack_is_gone_by_name_and_kept_by_id(cloud: Any) -> None:
     cloud.client.delete_stack(StackName="never-was")
 
 
+SHIFTING = (
+    "is not supported by Groundcloud: it does not implement traffic shifting by CodeDeploy yet. Remove the function's DeploymentPreference "
+    "(without SAM: this UpdatePolicy); the alias then goes over to each new version at once."
+)
+
+
 @pytest.mark.parametrize(
     ("template", "message"),
     [
@@ -148,11 +154,26 @@ def test_a_deleted_stack_is_gone_by_name_and_kept_by_id(cloud: Any) -> None:
             "Resources: {A: {Type: AWS::CDK::Metadata, UpdatePolicy: {UseOnlineResharding: true}}}",
             "UpdatePolicy of AWS::CDK::Metadata is not supported by Groundcloud",
         ),
+        (
+            "Resources: {A: {Type: AWS::CDK::Metadata, UpdatePolicy: {CodeDeployLambdaAliasUpdate: {ApplicationName: a}}}}",
+            f"UpdatePolicy CodeDeployLambdaAliasUpdate of A {SHIFTING}",
+        ),
+        (
+            "Transform: AWS::Serverless-2016-10-31\nResources: {F: {Type: AWS::Serverless::Function, Properties: {Runtime: python3.11, Handler: a.b, "
+            "InlineCode: x, AutoPublishAlias: live, DeploymentPreference: {Type: Canary10Percent5Minutes}}}}",
+            f"UpdatePolicy CodeDeployLambdaAliasUpdate of FAliaslive {SHIFTING}",
+        ),
+        (
+            "Resources: {A: {Type: AWS::CodeDeploy::Application}, B: {Type: AWS::Foo::Bar}}",
+            "Template format error: Unrecognized resource types: [AWS::CodeDeploy::Application, AWS::Foo::Bar]. Groundcloud does not "
+            "implement CodeDeploy yet: remove these, and each UpdatePolicy that names them.",
+        ),
         ("not a template", "Template format error: unsupported structure."),
     ],
 )
 def test_a_template_that_cannot_be_is_refused_before_anything_is_made(cloud: Any, template: str, message: str) -> None:
-    assert fails(cloud.client.create_stack, StackName="bad", TemplateBody=template, Capabilities=["CAPABILITY_AUTO_EXPAND"]) == message
+    capabilities = ["CAPABILITY_AUTO_EXPAND", "CAPABILITY_IAM"]
+    assert fails(cloud.client.create_stack, StackName="bad", TemplateBody=template, Capabilities=capabilities) == message
     assert fails(cloud.client.describe_stacks, StackName="bad") == "Stack with id bad does not exist"
 
 

@@ -75,6 +75,18 @@ def not_implemented(what: str) -> AwsError:
     return validation(f"{what} is not supported by Groundcloud")
 
 
+NO_CODEDEPLOY = ". Groundcloud does not implement CodeDeploy yet: remove these, and each UpdatePolicy that names them."
+
+
+def no_traffic_shifting(logical_id: str) -> AwsError:
+    """Of an alias whose UpdatePolicy gives it to CodeDeploy; SAM makes one of a function's DeploymentPreference."""
+    return validation(
+        f"UpdatePolicy CodeDeployLambdaAliasUpdate of {logical_id} is not supported by Groundcloud: it does not implement traffic shifting "
+        "by CodeDeploy yet. Remove the function's DeploymentPreference (without SAM: this UpdatePolicy); "
+        "the alias then goes over to each new version at once."
+    )
+
+
 def member_limit(member: str, value: str, limit: int) -> AwsError:
     return validation(
         f"1 validation error detected: Value '{value}' at '{member}' failed to satisfy constraint: "

@@ -32,6 +32,7 @@ _IAM_TYPES: dict[str, str | None] = {
     "AWS::IAM::User": "UserName",
     "AWS::IAM::UserToGroupAddition": None,
 }
+SHIFTING = "CodeDeployLambdaAliasUpdate"
 _SIGNALED_TYPES = {"AWS::CloudFormation::WaitCondition"}
 _SERVERLESS_ROLES = {"AWS::Serverless::Function": "Role", "AWS::Serverless::StateMachine": "Role", "AWS::Serverless::Connector": None}
 
@@ -39,14 +40,17 @@ _SERVERLESS_ROLES = {"AWS::Serverless::Function": "Role", "AWS::Serverless::Stat
 def check_types(template: Template, is_known: Callable[[str], bool]) -> None:
     """Refuses a template with a resource type that this server has not, by name."""
     unknown = {resource["Type"] for resource in template.resources.values() if not is_known(resource["Type"])}
-    for resource in template.resources.values():
+    for logical_id, resource in template.resources.items():
         if "Snapshot" in (resource.get("DeletionPolicy"), resource.get("UpdateReplacePolicy")):
             raise errors.template_error(f"resource type {resource['Type']} does not support deletion policy Snapshot")
         if "UpdatePolicy" in resource or ("CreationPolicy" in resource and resource["Type"] not in _SIGNALED_TYPES):
+            if SHIFTING in str(resource.get("UpdatePolicy")):  # also within Fn::If
+                raise errors.no_traffic_shifting(logical_id)
             policy = "UpdatePolicy" if "UpdatePolicy" in resource else "CreationPolicy"
             raise errors.not_implemented(f"{policy} of {resource['Type']}")
     if unknown:
-        raise errors.template_format(f"Unrecognized resource types: [{', '.join(sorted(unknown))}]")
+        advice = errors.NO_CODEDEPLOY if any(name.startswith("AWS::CodeDeploy::") for name in unknown) else ""
+        raise errors.template_format(f"Unrecognized resource types: [{', '.join(sorted(unknown))}]{advice}")
 
 
 def check_references(template: Template, conditions: Mapping[str, bool] | None = None) -> None:
