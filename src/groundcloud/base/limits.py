@@ -3,8 +3,8 @@
 HEADERS_BYTES_MAX = 64 * 1024
 """All request headers together; AWS front ends refuse beyond 8-64 KB."""
 
-BODY_BYTES_MAX = 70 * 1024 * 1024
-"""A body that is read whole (Lambda's CreateFunction accepts 50 MB of zip as base64: 67 MB). Streaming members have no limit here."""
+BODY_BYTES_MAX = 70_167_211
+"""A body that is read whole: what Lambda's CreateFunction names, 50 MB of zip as base64. Streaming members have no limit here."""
 
 JSON_DEPTH_MAX = 128
 """Nesting of a JSON, CBOR or XML document in a request."""
