@@ -55,6 +55,11 @@ def limit_exceeded(sentence: str) -> AwsError:
     return AwsError("LimitExceededException", sentence)
 
 
+def no_majority() -> AwsError:
+    """A strongly consistent global table's region that reaches too few of the others; SDKs try again."""
+    return AwsError("InternalServerError", "Internal server error", status=500)
+
+
 def condition_failed(item: Any = None) -> AwsError:
     """`item`: the item as it is, for ReturnValuesOnConditionCheckFailure=ALL_OLD."""
     fields = {"Item": item} if item is not None else None

@@ -2,6 +2,9 @@
 
 EVENTUAL: a write is queued for every other replica and arrives there after the lag; of two writes of one item the later wins everywhere,
 because every write has a number from one sequence for all regions. STRONG: a write is made in every region by its own transaction.
+Where a fault plan leaves the region that is asked without a majority of a STRONG table's three, its witness counted, writes and strongly
+consistent reads fail; with one of three lost they go on. A region without a majority still reads eventually, and then what the others
+have written meanwhile too, which on AWS it would see later.
 The lag is half a second of virtual time, or what the table's tag `groundcloud:replication-lag-ms` says.
 Source: Developer Guide, "Global tables - multi-active, multi-Region replication".
 """
@@ -11,11 +14,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from groundcloud.services.dynamodb import state, tags
+from groundcloud.services.dynamodb import errors, state, tags
 from groundcloud.services.dynamodb.state import TableDefinition
 from groundcloud.store import Record, Table
 
 TIMER = "dynamodb.replicate"
+REPLICATION = "ReplicateItem"
+"""As a fault plan names the work between two regions."""
 LAG_MS = 500
 LAG_TAG = "groundcloud:replication-lag-ms"
 RETRY_MS = 1_000
@@ -59,10 +64,28 @@ def send(call: Any, tx: Any, table: TableDefinition, key: tuple[bytes, bytes], r
     return []
 
 
+def require_majority(call: Any, place: Any, table: TableDefinition) -> None:
+    """For writes and strongly consistent reads of a table with replicas; raises InternalServerError."""
+    if not has_majority(call, place, table):
+        raise errors.no_majority()
+
+
+def has_majority(call: Any, place: Any, table: TableDefinition) -> bool:
+    """Whether a region reaches more than half of those of a STRONG table; of others always."""
+    if table.consistency != "STRONG" or not call.ground.faults.plan:
+        return True
+    others = (*table.replicas, table.witness) if table.witness else table.replicas
+    strike = call.ground.faults.strike
+    reached = 1
+    if not strike("dynamodb", REPLICATION, place.region):
+        reached += sum(not strike("dynamodb", REPLICATION, region) for region in others)
+    return reached > (1 + len(others)) // 2
+
+
 def arrivals(call: Any, table_number: int, region: str) -> Iterator[tuple[Any, TableDefinition, Write]]:
     """The writes that have reached a region and are the latest of their items there; sets the timer for the rest."""
     tx = call.tx
-    if call.ground.faults.strike("dynamodb", "ReplicateItem", tx.region, region):
+    if call.ground.faults.strike("dynamodb", REPLICATION, tx.region, region):
         set_timer(call, tx, table_number, region, call.now_ms + LOST_RETRY_MS)
         return
     place = tx.at(tx.account, region)

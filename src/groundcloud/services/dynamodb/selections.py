@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from groundcloud.services.dynamodb import access, capacity, errors, indexes, pages, state
+from groundcloud.services.dynamodb import access, capacity, errors, indexes, pages, replication, state
 from groundcloud.services.dynamodb.capacity import Usage
 from groundcloud.services.dynamodb.expressions.conditions import build
 from groundcloud.services.dynamodb.expressions.paths import Projection
@@ -55,6 +55,8 @@ class Selection:
             index is not None and not index.is_global and index.projection_type != "ALL" and _reaches_beyond(source, statement)
         )
         self._page = Page()
+        if table.replicas and request.get("ConsistentRead"):
+            replication.require_majority(call, tx, table)
 
     def answer(self, call: Call) -> dict[str, Any] | Coroutine[Any, Any, dict[str, Any]]:
         """What one turn finds, or the promise of the rest."""

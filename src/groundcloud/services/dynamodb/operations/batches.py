@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from groundcloud.kernel.service import operation
-from groundcloud.services.dynamodb import access, capacity, errors, indexes, items, keys, shapes, state, throttling, values
+from groundcloud.services.dynamodb import access, capacity, errors, indexes, items, keys, replication, shapes, state, throttling, values
 from groundcloud.services.dynamodb.capacity import Usage
 from groundcloud.services.dynamodb.operations.items import check_projection, check_scalar_keys, read_projection
 from groundcloud.services.dynamodb.values import Item
@@ -60,6 +60,8 @@ def batch_get_item(call: Call, request: Request) -> dict[str, Any]:
         places = [keys.of_key(table.key, key) for key in of_table["Keys"]]
         if len(set(places)) != len(places):
             raise errors.validation("Provided list of item keys contains duplicates")
+        if table.replicas and of_table.get("ConsistentRead"):
+            replication.require_majority(call, tx, table)
         found: list[Any] = []
         usage = Usage(table_name)
         for key, place in zip(of_table["Keys"], places, strict=True):
@@ -130,6 +132,8 @@ def batch_write_item(call: Call, request: Request) -> dict[str, Any]:
                 raise errors.validation("Provided list of item keys contains duplicates")
             seen.add(key)
             planned.append((table_name, tx, table, key, write))
+        if table.replicas:
+            replication.require_majority(call, tx, table)
     usages: dict[str, Usage] = {name: Usage(name) for name in wanted}
     unprocessed: dict[str, list[Any]] = {}
     for table_name, tx, table, key, write in planned:

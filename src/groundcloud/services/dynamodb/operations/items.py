@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from groundcloud.kernel.service import operation
-from groundcloud.services.dynamodb import access, capacity, errors, indexes, items, keys, shapes, state, throttling, values
+from groundcloud.services.dynamodb import access, capacity, errors, indexes, items, keys, replication, shapes, state, throttling, values
 from groundcloud.services.dynamodb.capacity import Usage
 from groundcloud.services.dynamodb.expressions import NOTHING, Expressions, Types, legacy, read_expressions
 from groundcloud.services.dynamodb.expressions.comparisons import Test
@@ -39,6 +39,8 @@ def put_item(call: Call, request: Request) -> dict[str, Any]:
         indexes.check_index_keys(table, item)
     if nested:
         check_scalar_keys(table, nested)
+    if table.replicas:
+        replication.require_majority(call, tx, table)
     old_raw = items.read(tx, table, key)
     old = None
     if test is not None:
@@ -64,6 +66,8 @@ def get_item(call: Call, request: Request) -> dict[str, Any]:
     key = keys.of_key(table.key, request["Key"])
     if projection is not None and projection.nested:
         check_scalar_keys(table, projection.paths)
+    if table.replicas and request.get("ConsistentRead"):
+        replication.require_majority(call, tx, table)
     if table.throttled:
         throttling.admit(call, table, "read")
     raw = items.read(tx, table, key)
@@ -100,6 +104,8 @@ def delete_item(call: Call, request: Request) -> dict[str, Any]:
     key = keys.of_key(table.key, request["Key"])
     if nested:
         check_scalar_keys(table, nested)
+    if table.replicas:
+        replication.require_majority(call, tx, table)
     old_raw = items.read(tx, table, key)
     old = None
     if test is not None:
@@ -128,6 +134,8 @@ def update_item(call: Call, request: Request) -> dict[str, Any]:
     check_update_keys(table, update)
     if nested:
         check_scalar_keys(table, nested)
+    if table.replicas:
+        replication.require_majority(call, tx, table)
     old_raw = items.read(tx, table, key)
     old = _old(old_raw)
     if test is not None and not test(old or {}, found):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from groundcloud.kernel.service import operation
-from groundcloud.services.dynamodb import access, capacity, errors, indexes, keys, pages, shapes, state, throttling
+from groundcloud.services.dynamodb import access, capacity, errors, indexes, keys, pages, replication, shapes, state, throttling
 from groundcloud.services.dynamodb.capacity import Usage
 from groundcloud.services.dynamodb.expressions import NOTHING, Expressions, Types, key_conditions, legacy, read_expressions
 from groundcloud.services.dynamodb.expressions.comparisons import Test
@@ -56,6 +56,8 @@ def query(call: Call, request: Request) -> dict[str, Any] | Coroutine[Any, Any, 
     )
     start, stop = indexes.sort_range(source.sort_keys, sorts)
     after = None if start_key is None else source.place_of(start_key)[1:]
+    if source.table.replicas and request.get("ConsistentRead"):
+        replication.require_majority(call, tx, source.table)
     if source.table.throttled:
         throttling.admit(call, source.table, "read", source.index)
     reverse = request.get("ScanIndexForward") is False
@@ -140,6 +142,8 @@ def _begin_scan(call: Call, request: Request) -> tuple[Reading, Transaction, tup
     projection = _projection(source, request, expressions)
     if expressions.filter is not None:
         check_scalar_keys(source.table, expressions.filter.paths)
+    if source.table.replicas and request.get("ConsistentRead"):
+        replication.require_majority(call, tx, source.table)
     if source.table.throttled:
         throttling.admit(call, source.table, "read", source.index)
     return Reading(request, source, None, start, stop, False, test, found, projection), tx, after

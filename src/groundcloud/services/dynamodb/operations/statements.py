@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from groundcloud.base.errors import AwsError
 from groundcloud.kernel.service import Access, operation
-from groundcloud.services.dynamodb import access, capacity, errors, indexes, items, keys, partiql, shapes, state, values
+from groundcloud.services.dynamodb import access, capacity, errors, indexes, items, keys, partiql, replication, shapes, state, values
 from groundcloud.services.dynamodb.capacity import Usage
 from groundcloud.services.dynamodb.expressions.conditions import build
 from groundcloud.services.dynamodb.expressions.paths import Projection
@@ -200,6 +200,8 @@ def _run_alone(call: Call, entry: Request, usage: Usage) -> dict[str, Any]:
         returned = _returned(part, statement)
         return {} if returned is None else {"Item": returned}
     tx, table, key = _key_of_select(call, statement, found)
+    if table.replicas and entry.get("ConsistentRead"):
+        replication.require_majority(call, tx, table)
     raw = items.read(tx, table, key)
     usage.table += capacity.read_units(0 if raw is None else state.item_size(raw), entry.get("ConsistentRead"))
     item = _selected(statement, found, raw)
@@ -230,6 +232,8 @@ def _read_transaction(call: Call, request: Request, read: list[tuple[Statement, 
     for statement, found in read:
         assert isinstance(statement, Select)
         tx, table, key = _key_of_select(call, statement, found)
+        if table.replicas:
+            replication.require_majority(call, tx, table)
         raw = items.read(tx, table, key)
         item = _selected(statement, found, raw)
         responses.append({} if item is None else {"Item": item})
@@ -277,6 +281,8 @@ def _prepared(call: Call, statement: Statement, found: dict[str, Value], entry: 
 def _write(call: Call, part: Part, usage: Usage, entry: Request) -> None:
     """Runs one writing statement by itself. Raises DuplicateItem, ConditionalCheckFailed or ValidationException."""
     assert part.key is not None
+    if part.table.replicas:
+        replication.require_majority(call, part.tx, part.table)
     part.old_raw = items.read(part.tx, part.table, part.key)
     part.old = None if part.old_raw is None else state.unpack_item(part.old_raw)
     if part.test is not None and not part.test(part.old or {}, part.found):

@@ -15,7 +15,7 @@ import msgspec
 
 from groundcloud.base.errors import AwsError
 from groundcloud.kernel.service import Access, operation
-from groundcloud.services.dynamodb import access, capacity, errors, indexes, items, keys, shapes, state, throttling, values
+from groundcloud.services.dynamodb import access, capacity, errors, indexes, items, keys, replication, shapes, state, throttling, values
 from groundcloud.services.dynamodb.capacity import Usage
 from groundcloud.services.dynamodb.expressions import legacy, read_expressions
 from groundcloud.services.dynamodb.expressions.comparisons import Test
@@ -156,6 +156,8 @@ def transact_get_items(call: Call, request: Request) -> dict[str, Any]:
         raise cancelled(reasons)
     for spec, tx, table, key, projection in located:
         assert key is not None
+        if table.replicas:
+            replication.require_majority(call, tx, table)
         if table.throttled:
             throttling.charge(call, table, "read", Usage(spec["TableName"], 2.0))
         raw = items.read(tx, table, key)
@@ -326,6 +328,8 @@ def _prepare(call: Call, part: Part) -> dict[str, Any] | None:
         return {"Code": "ValidationError", "Message": part.refused}
     if part.table.throttled and (reason := _throttled(call, part.table, "write")) is not None:
         return reason
+    if part.table.replicas:
+        replication.require_majority(call, part.tx, part.table)
     part.old_raw = items.read(part.tx, part.table, part.key)
     if part.old_raw is not None:
         part.old = state.unpack_item(part.old_raw)

@@ -8,7 +8,7 @@ import msgspec
 
 from groundcloud.base.errors import AwsError
 from groundcloud.kernel.service import timer
-from groundcloud.services.dynamodb import bulk, indexes, items, keys, state, values, vectors
+from groundcloud.services.dynamodb import bulk, indexes, items, keys, replication, state, values, vectors
 from groundcloud.services.dynamodb.bulk import BULKS, REPORTS, Bulk
 from groundcloud.services.dynamodb.operations.items import read_condition
 from groundcloud.wire.message import Body
@@ -118,6 +118,8 @@ def _put(call: Call, tx: Any, table: TableDefinition, found: Bulk, name: str, at
         test, known, _ = read_condition(_condition(record))
         key = keys.of_item(table.key, item)
         indexes.check_index_keys(table, item)
+        if table.replicas:
+            replication.require_majority(call, tx, table)
         old_raw = items.read(tx, table, key)
         old = None if old_raw is None else state.unpack_item(old_raw)
         if test is not None and not test(old or {}, known):

@@ -28,6 +28,9 @@ def expire(call: Call, payload: dict[str, Any]) -> None:
     state.EXPIRY_DUE.delete(tx, number)
     if table is None or table.table_number != number or table.time_to_live_attribute is None:
         return
+    if table.replicas and not replication.has_majority(call, tx, table):
+        expiry.set_timer(call, tx, table, int(call.now_s) + replication.LOST_RETRY_MS // 1000)
+        return
     left = BITE
     for _, at_s, partition, sort in list(state.EXPIRY.keys(tx, number, limit=BITE + 1)):
         if at_s >= call.now_s or left == 0:
