@@ -7,8 +7,8 @@ that waiters which would sleep for half a minute find what they wait for at once
 
 Missing: stack sets, drift, stack refactors, generated templates, the extension registry, imports of resources, macros of one's own,
 hooks, rollback triggers, Snapshot policies, UpdatePolicy (and so traffic shifting by CodeDeploy, SAM's DeploymentPreference), custom
-resources through SNS; parameters of AWS::EC2 types are not
-looked up. Each is refused by name, except the last. NoEcho values are masked in answers, but rest as the store keeps them.
+resources through SNS; parameters of AWS::EC2 types are not looked up. Each is refused by name, except the last. NoEcho values are
+masked in answers, but rest as the store keeps them.
 """
 
 from __future__ import annotations
