@@ -206,6 +206,7 @@ class Mapping(Record, kw_only=True):
 class Checkpoint(Record, kw_only=True):
     """`sequence_number` is the last one that is done with; "" where none is: then records from before `since_ms` are not wanted.
     `finished`: the shard is read to its end. `window_start_s` and `state`: the tumbling window that is open, 0 where none is.
+    `lanes`: of a mapping with a ParallelizationFactor, the last record that each lane is done with beyond `sequence_number`; see `stream_lanes`.
     """
 
     mapping_id: str
@@ -215,6 +216,7 @@ class Checkpoint(Record, kw_only=True):
     since_ms: int = 0
     window_start_s: int = 0
     state: dict[str, Any] = {}
+    lanes: tuple[str, ...] = ()
 
 
 class Provisioned(Record, kw_only=True):

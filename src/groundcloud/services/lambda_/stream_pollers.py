@@ -1,7 +1,7 @@
 """Event source mappings of DynamoDB and Kinesis streams: a loop a shard, in the order of the shard, from a checkpoint that is kept.
 
 A batch is run until it succeeds, until its retries or its age are used up or its records have left the stream (then its failure destination is told), or until halves of it do. Only then the shard's checkpoint moves, in a
-commit: a batch under way when the server dies is run again. A shard is read once its parents are read to the end.
+commit: a batch under way when the server dies is run again. A shard is read once its parents are read to the end. With a ParallelizationFactor see `stream_lanes`.
 
 Nothing here polls by the clock: see `stream_sources`.
 """
@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-import zlib
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,14 +18,12 @@ from groundcloud.base.errors import AwsError
 from groundcloud.services.lambda_ import batches, destinations, execution, filters, metrics, tumbling
 from groundcloud.services.lambda_.pollers import PAYLOAD_BYTES_MAX, Poller
 from groundcloud.services.lambda_.state import CHECKPOINTS, Checkpoint, Mapping
+from groundcloud.services.lambda_.stream_lanes import WAIT_FOR_RECORDS_MS, Lanes, Workers, is_done
 from groundcloud.services.lambda_.stream_sources import Item, Position, Reader, source_of
 from groundcloud.services.lambda_.tumbling import Window
 
 if TYPE_CHECKING:
     from groundcloud.kernel.call import Call
-
-WITHOUT_WINDOW_MS = 3_600_000
-"""How long a loop waits for a first record before it looks up."""
 
 RETRY_FIRST_MS = 1_000
 RETRY_MS_MAX = 60_000
@@ -125,7 +122,8 @@ class StreamPoller(Poller):
             if latest:
                 # Where LATEST is, holds from now on, whatever happens before the first record.
                 self._keep(shard_id, "", since_ms=self.call.clock.now_ms())
-            self._shards[shard_id] = asyncio.get_running_loop().create_task(self._read(shard_id, reader))
+            read = self._read if self._lanes == 1 or self._width_s else self._read_in_lanes
+            self._shards[shard_id] = asyncio.get_running_loop().create_task(read(shard_id, reader))
 
     def _is_finished(self, shard_id: str) -> bool:
         checkpoint = CHECKPOINTS.get(self.call.reading(), self.mapping.mapping_id, shard_id)
@@ -142,12 +140,16 @@ class StreamPoller(Poller):
         moment_s = self.mapping.settings.get("StartingPositionTimestamp")
         return Position("TRIM_HORIZON") if moment_s is None else Position("AT_TIMESTAMP", moment_s=moment_s)
 
-    async def _again(self, shard_id: str) -> Reader:
-        """A reader from the shard's checkpoint on."""
+    async def _again(self, shard_id: str, after: str = "") -> Reader:
+        """A reader from the record `after` on, or from the shard's checkpoint on."""
+        if after:
+            return await self._source.open(shard_id, Position("AFTER_SEQUENCE_NUMBER", after))
         checkpoint = CHECKPOINTS.get(self.call.reading(), self.mapping.mapping_id, shard_id)
         return await self._source.open(shard_id, self._position(checkpoint, False))
 
-    def _keep(self, shard_id: str, sequence_number: str, *, finished: bool = False, since_ms: int = 0) -> None:
+    def _keep(self, shard_id: str, sequence_number: str, *, finished: bool = False, since_ms: int = 0, lanes: tuple[str, ...] = ()) -> None:
+        if finished and self._waits:
+            self._ending.enter_context(self.call.busy())
         window = self._windows.get(shard_id)
         checkpoint = Checkpoint(
             mapping_id=self.mapping.mapping_id,
@@ -157,6 +159,7 @@ class StreamPoller(Poller):
             since_ms=since_ms,
             window_start_s=window.start_s if window is not None else 0,
             state=window.state if window is not None else {},
+            lanes=lanes,
         )
         with self.call.transaction() as tx:
             CHECKPOINTS.put(tx, checkpoint)
@@ -171,26 +174,73 @@ class StreamPoller(Poller):
                     await self._follow(shard_id, reader)
                 except AwsError as error:
                     await reader.close()
-                    if error.code == "ProvisionedThroughputExceededException":
-                        await self.call.sleep_until(self.call.clock.now_ms() + THROTTLED_MS)
-                    elif error.code != "ExpiredIteratorException":
-                        await self.problem(error)
+                    await self._trouble(error)
                     reader = await self._again(shard_id)
         finally:
             await reader.close()
+
+    async def _trouble(self, error: AwsError) -> None:
+        """Before a shard is read again."""
+        if error.code == "ProvisionedThroughputExceededException":
+            await self.call.sleep_until(self.call.clock.now_ms() + THROTTLED_MS)
+        elif error.code != "ExpiredIteratorException":
+            await self.problem(error)
+
+    async def _read_in_lanes(self, shard_id: str, reader: Reader) -> None:
+        """The same, where batches of several keys run at once."""
+        while True:
+            try:
+                await self._follow_in_lanes(shard_id, reader)
+                return
+            except AwsError as error:
+                await self.problem(error)
+                if not self.is_current():
+                    return
+                reader = await self._again(shard_id)
+
+    async def _follow_in_lanes(self, shard_id: str, reader: Reader) -> None:
+        """Raises AwsError where a batch cannot be run; what is done with by then is kept."""
+        checkpoint = CHECKPOINTS.get(self.call.reading(), self.mapping.mapping_id, shard_id)
+        since_ms = checkpoint.since_ms if checkpoint is not None else 0
+        lanes = Lanes(self._lanes, self._batch_size, checkpoint)
+
+        def add(items: Items) -> None:
+            now_ms = self.call.clock.now_ms()
+            wanted = {item.number for item in self._wanted([item for item in items if self._is_since(item, since_ms)])}
+            for item in items:
+                if item.number in wanted:
+                    lanes.add(item, self._source.key(item), now_ms)
+                else:
+                    lanes.pass_over(item)
+
+        def keep(number: str, done: tuple[str, ...], finished: bool) -> None:
+            self._keep(shard_id, number, finished=finished, since_ms=0 if number else since_ms, lanes=done)
+            if number and not self.mapping.last_result:
+                self.say("OK")
+
+        workers = Workers(
+            self.call,
+            lanes,
+            self._window_ms,
+            is_current=self.is_current,
+            handle=lambda batch: self._until_done(shard_id, batch, 0),
+            keep=keep,
+        )
+        await workers.run(reader, lambda after: self._again(shard_id, after), add, self._trouble)
 
     async def _follow(self, shard_id: str, reader: Reader) -> None:
         """Batch by batch. Raises AwsError where the shard cannot be read; what is done with by then is kept."""
         checkpoint = CHECKPOINTS.get(self.call.reading(), self.mapping.mapping_id, shard_id)
         since_ms = checkpoint.since_ms if checkpoint is not None else 0
         done = checkpoint.sequence_number if checkpoint is not None else ""
+        beyond = checkpoint.lanes if checkpoint is not None else ()
         if checkpoint is not None and checkpoint.window_start_s and self._width_s:
             start_s = checkpoint.window_start_s
             self._windows[shard_id] = Window(start_s, start_s + self._width_s, checkpoint.state)
         while self.is_current():
             items = await self._collect(reader, self._windows.get(shard_id))
             if items:
-                await self._handle(shard_id, [item for item in items if item.arrived_ms + self._source.grain_ms >= since_ms])
+                await self._handle(shard_id, [item for item in items if self._is_since(item, since_ms) and not self._is_done(beyond, item)])
                 if not self.is_current():
                     return
                 done = items[-1].number
@@ -204,47 +254,49 @@ class StreamPoller(Poller):
                     return
                 self._keep(shard_id, done)
             if reader.ended:
-                if self._waits:
-                    self._ending.enter_context(self.call.busy())
                 self._keep(shard_id, done, finished=True)
                 return
 
     async def _collect(self, reader: Reader, window: Window | None) -> Items:
         """The next records, at least one unless the shard or the window ends or an hour has passed."""
-        most = self._batch_size * self._lanes
-        until_ms = self.call.clock.now_ms() + WITHOUT_WINDOW_MS if window is None else window.end_s * 1000
-        items = await reader.read(most, until_ms)
+        until_ms = self.call.clock.now_ms() + WAIT_FOR_RECORDS_MS if window is None else window.end_s * 1000
+        items = await reader.read(self._batch_size, until_ms)
         if not items or not self._window_ms:
             return items
         until_ms = self.call.clock.now_ms() + self._window_ms
-        while len(items) < self._batch_size and not reader.ended and self.call.clock.now_ms() < until_ms:
-            items += await reader.read(most - len(items), until_ms)
+        size_bytes = sum(item.size_bytes for item in items)
+        # AWS: MaximumBatchingWindowInSeconds: until the window is over, the batch whole or the payload's limit reached.
+        while len(items) < self._batch_size and size_bytes < PAYLOAD_BYTES_MAX and not reader.ended and self.call.clock.now_ms() < until_ms:
+            more = await reader.read(self._batch_size - len(items), until_ms)
+            size_bytes += sum(item.size_bytes for item in more)
+            items += more
         return items
+
+    def _is_since(self, item: Item, since_ms: int) -> bool:
+        return item.arrived_ms + self._source.grain_ms >= since_ms
+
+    def _is_done(self, lanes: tuple[str, ...], item: Item) -> bool:
+        """Of a mapping that had lanes until lately."""
+        return bool(lanes) and is_done(lanes, self._source.key(item), item.number)
 
     # One batch
 
     async def _handle(self, shard_id: str, items: Items) -> None:
         """Runs the function on what the filters let through; returns when every record is done with, one way or another."""
+        seen = self._wanted(items)
+        if self._width_s:
+            await self._handle_windows(shard_id, seen)
+        else:
+            await self._until_done(shard_id, seen, 0)
+
+    def _wanted(self, items: Items) -> Items:
+        """What the filters let through."""
         seen = items
         if self.filters:
             with self.call.busy():
                 seen = [item for item in items if filters.passes(self.filters, self._source.seen(item.document), "data")]
         self.count(PolledEventCount=len(items), FilteredOutEventCount=len(items) - len(seen))
-        if self._width_s:
-            await self._handle_windows(shard_id, seen)
-            return
-        if self._lanes == 1 or len(seen) < 2:
-            await self._until_done(shard_id, seen, 0)
-            return
-        lanes: list[Items] = [[] for _ in range(self._lanes)]
-        for item in seen:
-            lanes[zlib.crc32(self._source.key(item).encode()) % self._lanes].append(item)
-        await asyncio.gather(*[self._lane(shard_id, lane) for lane in lanes if lane])
-
-    async def _lane(self, shard_id: str, items: Items) -> None:
-        """Batches of one of those that run at once, one after the other."""
-        for start in range(0, len(items), self._batch_size):
-            await self._until_done(shard_id, items[start : start + self._batch_size], 0)
+        return seen
 
     async def _handle_windows(self, shard_id: str, items: Items) -> None:
         for start_s, part in tumbling.split(items, self._width_s):
