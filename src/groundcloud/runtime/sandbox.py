@@ -38,6 +38,7 @@ from groundcloud.runtime.relay import Relay
 from groundcloud.runtime.runtime_api import Outcome, RuntimeApi
 from groundcloud.runtime.sandbox_api import SandboxApi
 from groundcloud.runtime.streaming import TOO_LARGE, Response, ResponseStream
+from groundcloud.runtime.told import Told
 
 _WATCH_S = 0.1
 NEW_SANDBOX_MB = 4
@@ -85,6 +86,7 @@ class Sandbox:
         self._invocation: Invocation | None = None
         self._answer: asyncio.Future[InvokeResult] | None = None
         self._stream: ResponseStream | None = None
+        self._told: Told | None = None
         self._response = Response()
         self._invoked_at = 0.0
         self._idle_at = self._loop.time()
@@ -256,7 +258,7 @@ class Sandbox:
             self.kill()
             raise
         finally:
-            self._answer = self._invocation = self._stream = None
+            self._answer = self._invocation = self._stream = self._told = None
             self._response = Response()
             self._idle_at = self._loop.time()
             self._cancel_timers()
@@ -278,7 +280,7 @@ class Sandbox:
         self._timer = self._loop.call_later(timeout_s, self._time_out)
         if self.api.extensions is not None:
             self.api.extensions.invoked(invocation, deadline_ms)
-        self.api.emit("platform.start", {"requestId": invocation.request_id, "version": self.spec.function_version})
+            self._told = Told(self.api.emit, invocation, self.spec.function_version, self._wall_ms)
         if self._speaks_api:
             self._turn = self._loop.create_task(self._converse(invocation, deadline_ms))
             return
@@ -341,11 +343,8 @@ class Sandbox:
 
     def _answered(self, kind: InvokeKind, payload: bytes, *, error_type: str | None) -> None:
         """The runtime has; the invocation ends when the extensions wait for the next event, too."""
-        invocation = self._invocation
-        if self.api.telemetry is not None and invocation is not None:
-            metrics = {"durationMs": round((time.perf_counter() - self._invoked_at) * 1000, 3), "producedBytes": len(payload)}
-            status = "success" if kind == "ok" else "error"
-            self.api.emit("platform.runtimeDone", {"requestId": invocation.request_id, "status": status, "metrics": metrics})
+        if self._told is not None:
+            self._told.runtime_done(kind, error_type, self._response.size_bytes + len(payload), self._response.first_s)
         if self.api.settled:
             self._finish(kind, payload, error_type=error_type)
         else:
@@ -400,9 +399,8 @@ class Sandbox:
         self._log.flush()
         init_ms = None if self._init_reported else self.init_ms
         self._init_reported = True
-        if self.api.telemetry is not None and self._invocation is not None:
-            report = telemetry_api.report(kind, (now - self._invoked_at) * 1000, self.spec.memory_mb, max(1, self._rss_mb), init_ms)
-            self.api.telemetry.emit("platform.report", {"requestId": self._invocation.request_id, **report})
+        if self._told is not None:
+            self._told.end(kind, error_type, self.spec.memory_mb, max(1, self._rss_mb), init_ms, line)
         answer.set_result(
             InvokeResult(
                 kind=kind,
@@ -541,7 +539,7 @@ class Sandbox:
 
     def _line(self, line: bytes, source: str) -> None:
         if self.api.extensions is not None:
-            self.api.emit(source, line.decode("utf-8", "replace") + "\n")
+            self.api.emit(source, telemetry_api.record_of(line.decode("utf-8", "replace"), source, self.spec.environment))
         if self._on_log is not None:
             self._on_log(line, self._invocation.request_id if self._invocation is not None and self._ready else None)
 

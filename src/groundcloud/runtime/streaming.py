@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -117,13 +118,17 @@ class Response:
 
     def __init__(self) -> None:
         self._pieces = bytearray()
-        self._size_bytes = 0
+        self.size_bytes = 0
+        self.first_s: float | None = None
+        """When the first piece came, by time.perf_counter."""
 
     def take(self, piece: bytes, content_type: str, stream: ResponseStream | None, channel: Channel) -> bytes | None:
         """None, or AWS's error document where it is too large now. The channel waits while nobody reads the stream."""
-        self._size_bytes += len(piece)
+        if self.first_s is None:
+            self.first_s = time.perf_counter()
+        self.size_bytes += len(piece)
         limit = STREAM_BYTES_MAX if stream is not None else RESPONSE_BYTES_MAX
-        if self._size_bytes > limit:
+        if self.size_bytes > limit:
             return error_payload(TOO_LARGE, f"Response payload size exceeded maximum allowed payload size ({limit} bytes).")
         if stream is None:
             self._pieces += piece

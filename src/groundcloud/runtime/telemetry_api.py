@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -28,10 +27,11 @@ _ACCEPT_S, _LOOK_S = 0.5, 0.005
 _TYPES = ("platform", "function", "extension")
 # AWS: Telemetry API, buffering: what it is without, and the least and the most it may be.
 _BUFFERING = {"maxItems": (10_000, 1_000, 10_000), "maxBytes": (262_144, 262_144, 1_048_576), "timeoutMs": (1_000, 25, 30_000)}
-# Of the platform's events, those that the Logs API has.
-_OF_LOGS = frozenset(
-    ("platform.start", "platform.runtimeDone", "platform.report", "platform.fault", "platform.extension", "platform.logsSubscription")
-)
+_LOGS_ALONE = frozenset(("platform.end", "platform.fault", "platform.logsSubscription"))
+_OF_BOTH = frozenset(("platform.start", "platform.runtimeDone", "platform.report", "platform.extension", "platform.logsDropped"))
+_OBJECTS_SINCE = "2022-12-13"
+"""AWS: from this version of the schema on, lines in JSON are objects."""
+_FALLEN_BEHIND = "Consumer seems to have fallen behind as it has not acknowledged receipt of logs."
 
 
 @dataclass
@@ -46,6 +46,8 @@ class _Subscription:
     over_tcp: bool
     pending: list[dict[str, Any]] = field(default_factory=list)
     size_bytes: int = 0
+    dropped: int = 0
+    dropped_bytes: int = 0
     timer: asyncio.TimerHandle | None = None
     sending: asyncio.Task[None] | None = None
 
@@ -106,14 +108,15 @@ class Telemetry:
         size = _size_bytes(record)
         for subscription in self._subscriptions.values():
             kind = event.partition(".")[0]
-            if kind not in subscription.types or (subscription.logs and kind == "platform" and event not in _OF_LOGS):
+            if kind not in subscription.types or (kind == "platform" and not _has(subscription, event)):
                 continue
-            subscription.pending.append(entry)
+            objects = isinstance(record, JsonLine) and not subscription.logs and subscription.schema >= _OBJECTS_SINCE
+            subscription.pending.append({**entry, "record": _read(str(record))} if objects else entry)
             subscription.size_bytes += size
             while len(subscription.pending) > _KEPT_MAX or subscription.size_bytes > _KEPT_BYTES_MAX:
                 gone = subscription.pending[: len(subscription.pending) // 2 + 1]
                 del subscription.pending[: len(gone)]
-                subscription.size_bytes -= sum(_size_bytes(each["record"]) for each in gone)
+                subscription.size_bytes -= _drop(subscription, gone)
             limits = subscription.buffering
             if len(subscription.pending) >= limits["maxItems"] or subscription.size_bytes >= limits["maxBytes"]:
                 self._flush(subscription)
@@ -138,6 +141,8 @@ class Telemetry:
             subscription.timer = None
         if subscription.pending and (subscription.sending is None or subscription.sending.done()):
             batch, subscription.pending, subscription.size_bytes = subscription.pending, [], 0
+            if subscription.dropped and "platform" in subscription.types:
+                batch.append(self._dropped(subscription))
             subscription.sending = self._loop.create_task(self._send(subscription, batch))
 
     async def _send(self, subscription: _Subscription, batch: list[dict[str, Any]]) -> None:
@@ -148,8 +153,15 @@ class Telemetry:
             except (OSError, TimeoutError, asyncio.IncompleteReadError):
                 pass
             await asyncio.sleep(0.05 * (attempt + 1))
+        else:
+            _drop(subscription, batch)
         if subscription.pending and subscription.timer is None:
             subscription.timer = self._loop.call_later(subscription.buffering["timeoutMs"] / 1000, self._flush, subscription)
+
+    def _dropped(self, subscription: _Subscription) -> dict[str, Any]:
+        record = {"reason": _FALLEN_BEHIND, "droppedRecords": subscription.dropped, "droppedBytes": subscription.dropped_bytes}
+        subscription.dropped = subscription.dropped_bytes = 0
+        return {"time": stamp(self._wall_ms()), "type": "platform.logsDropped", "record": record}
 
     async def _post(self, subscription: _Subscription, batch: list[dict[str, Any]]) -> bool:
         reader, writer = await asyncio.open_connection(subscription.host, subscription.port)
@@ -183,19 +195,35 @@ class Telemetry:
         return True
 
 
+def _has(subscription: _Subscription, event: str) -> bool:
+    """Whether its API knows that event of the platform."""
+    return event in _OF_BOTH or (event in _LOGS_ALONE) == subscription.logs
+
+
+def _drop(subscription: _Subscription, entries: list[dict[str, Any]]) -> int:
+    """Counts them, as the next batch tells; answers with their bytes."""
+    size = sum(_size_bytes(entry["record"]) for entry in entries)
+    subscription.dropped += len(entries)
+    subscription.dropped_bytes += size
+    return size
+
+
 def _size_bytes(record: Mapping[str, Any] | str) -> int:
     return len(str(record)) + 80
 
 
-def report(kind: str, duration_ms: float, memory_mb: int, used_mb: int, init_ms: float | None) -> dict[str, Any]:
-    """Status and metrics of platform.report."""
-    metrics: dict[str, Any] = {
-        "durationMs": round(duration_ms, 3),
-        "billedDurationMs": math.ceil(duration_ms + (init_ms or 0.0)),
-        "memorySizeMB": memory_mb,
-        "maxMemoryUsedMB": used_mb,
-    }
-    if init_ms is not None:
-        metrics["initDurationMs"] = round(init_ms, 3)
-    status = {"ok": "success", "timeout": "timeout", "error": "error", "init_error": "error"}.get(kind, "failure")
-    return {"status": status, "metrics": metrics}
+class JsonLine(str):
+    """A line of a function whose log format is JSON: an object to those who take the schema of 2022-12-13."""
+
+
+def record_of(line: str, source: str, environment: Mapping[str, str]) -> str:
+    """What subscribers get of a line of a "function" or an "extension"."""
+    text = line + "\n"
+    return JsonLine(text) if source == "function" and environment.get("AWS_LAMBDA_LOG_FORMAT") == "JSON" else text
+
+
+def _read(line: str) -> Any:
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        return line
