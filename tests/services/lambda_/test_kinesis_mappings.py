@@ -379,3 +379,16 @@ def test_a_batch_that_never_succeeds_ends_when_its_records_have_left_the_stream(
     assert set(map(tuple, source.seen())) == {("bad",)}
     source.clock.advance("2m")
     assert (["good"] in source.seen()) is passes
+
+
+def test_a_batching_window_ends_once_a_payload_is_whole(source: Source) -> None:
+    code = """
+        import boto3, json, os
+        def handler(event, context):
+            message = json.dumps({"Records": [{"count": len(event["Records"])}]})
+            boto3.client("sqs").send_message(QueueUrl=os.environ["SEEN"], MessageBody=message)
+    """
+    source.connect(code=code, BatchSize=10_000, MaximumBatchingWindowInSeconds=300)
+    for _ in range(6):
+        source.kinesis.put_record(StreamName="clicks", Data=b"x" * 900_000, PartitionKey="k")
+    assert sum(event["Records"][0]["count"] for event in source.events()) >= 5
