@@ -56,6 +56,24 @@ def test_principals_are_written_by_their_kind(function: Callable[..., str], lamb
 
 
 @pytest.mark.parametrize(
+    "principal", ["nobody", "arn:aws:iam::{account}:role/nobody", "arn:aws:iam::{account}:role", "arn:aws:s3:::photos"]
+)
+def test_a_principal_that_is_none_or_a_role_that_is_not_there_is_refused(
+    function: Callable[..., str], lambda_: Any, account: str, principal: str
+) -> None:
+    arguments = {"FunctionName": function(ECHO), "StatementId": "s", "Action": "lambda:InvokeFunction"}
+    refused = error(lambda_.add_permission, **arguments, Principal=principal.format(account=account))
+    assert refused == ("InvalidParameterValueException", "The provided principal was invalid. Please check the principal and try again.")
+    with pytest.raises(ClientError, match="The resource you requested does not exist"):
+        lambda_.get_policy(FunctionName=arguments["FunctionName"])
+
+
+def test_a_role_that_is_there_is_a_principal(function: Callable[..., str], lambda_: Any, role: str) -> None:
+    added = lambda_.add_permission(FunctionName=function(ECHO), StatementId="s", Action="lambda:InvokeFunction", Principal=role)
+    assert json.loads(added["Statement"])["Principal"] == {"AWS": role}
+
+
+@pytest.mark.parametrize(
     ("changes", "code"),
     [({"Principal": "nobody"}, "InvalidParameterValueException"), ({"Action": "s3:GetObject"}, "ValidationException")],
 )

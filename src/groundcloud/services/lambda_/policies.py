@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from groundcloud.auth import documents
+from groundcloud.auth.principals import compile_principals
 from groundcloud.services.lambda_ import errors
 from groundcloud.services.lambda_.names import number_in
 from groundcloud.services.lambda_.state import LAYER_VERSIONS, POLICIES, Policy
@@ -98,10 +99,15 @@ def principal_element(principal: str) -> Any:
     return {"Service": principal}
 
 
-def is_principal(principal: str) -> bool:
-    """Whether it has the form of one. AWS checks that ARNs exist; here their form is enough."""
+def is_principal(call: Call, principal: str) -> bool:
+    """Whether there may be such a one. AWS checks that users and roles exist; here the account's own roles do, others are taken at their word."""
     if principal == "*" or (len(principal) == 12 and principal.isdigit()):
         return True
-    if principal.startswith("arn:"):
-        return principal.count(":") >= 5
-    return "." in principal
+    if not principal.startswith("arn:"):
+        return "." in principal
+    try:
+        compile_principals({"AWS": principal})
+    except ValueError:
+        return False
+    own = principal.startswith(f"arn:{call.partition}:iam::{call.account}:role/")
+    return not own or call.ground.directory.role(call.reading(), principal) is not None

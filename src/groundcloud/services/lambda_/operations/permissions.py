@@ -46,7 +46,7 @@ def add_permission(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     _check_action(request["Action"])
     if request.get("FunctionUrlAuthType") and request["Action"] != "lambda:InvokeFunctionUrl":
         raise errors.invalid_parameter("FunctionUrlAuthType is only supported for lambda:InvokeFunctionUrl action")
-    if not policies.is_principal(request["Principal"]):
+    if not policies.is_principal(call, request["Principal"]):
         raise errors.invalid_parameter("The provided principal was invalid. Please check the principal and try again.")
     policy = POLICIES.get(tx, name.name, name.qualifier)
     _check_revision(policy, request)
