@@ -16,7 +16,9 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from tests.services.lambda_.conftest import TRUST, make_function, make_role, zipped
+from tests.services.lambda_.conftest import RUNTIME, TRUST, make_function, make_role, zipped
+
+from groundcloud.services.lambda_ import code_storage
 
 ECHO = "def handler(event, context): return event"
 
@@ -276,3 +278,22 @@ def test_the_account_says_what_it_may_use_and_uses(function: Callable[..., str],
     assert settings["AccountLimit"]["ConcurrentExecutions"] == 1000
     assert settings["AccountLimit"]["UnreservedConcurrentExecutions"] == 970
     assert settings["AccountUsage"] == {"TotalCodeSize": len(zipped(ECHO)), "FunctionCount": 1}
+
+
+def test_code_has_its_room_and_layers_count(function: Callable[..., str], lambda_: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    package, exceeded = zipped(ECHO), ("CodeStorageExceededException", "Code storage limit exceeded.")
+    monkeypatch.setattr(code_storage, "CODE_STORAGE_BYTES_MAX", 3 * len(package))
+    name = function(ECHO)
+    lambda_.publish_layer_version(LayerName="layer", Content={"ZipFile": package})
+    lambda_.publish_version(FunctionName=name)
+    assert lambda_.get_account_settings()["AccountUsage"]["TotalCodeSize"] == 3 * len(package)
+    assert error(lambda_.publish_layer_version, LayerName="layer", Content={"ZipFile": package}) == exceeded
+    role = lambda_.get_function_configuration(FunctionName=name)["Role"]
+    arguments = {"Role": role, "Runtime": RUNTIME, "Handler": "app.handler"}
+    assert error(lambda_.create_function, FunctionName="other", Code={"ZipFile": package}, **arguments) == exceeded
+    lambda_.update_function_code(FunctionName=name, ZipFile=package)
+    assert error(lambda_.update_function_code, FunctionName=name, ZipFile=zipped(ECHO + " # longer" * 9)) == exceeded
+    lambda_.update_function_configuration(FunctionName=name, Description="changed")
+    assert error(lambda_.publish_version, FunctionName=name) == exceeded
+    lambda_.delete_layer_version(LayerName="layer", VersionNumber=1)
+    assert lambda_.publish_version(FunctionName=name)["Version"] == "2"

@@ -233,6 +233,10 @@ def too_many_versions(limit: int) -> AwsError:
     )
 
 
+def code_storage_exceeded() -> AwsError:
+    return AwsError("CodeStorageExceededException", "Code storage limit exceeded.", fields=_USER)
+
+
 def too_many_providers(limit: int) -> AwsError:
     return AwsError(
         "CapacityProviderLimitExceededException", f"The maximum number of capacity providers ({limit}) has been reached.", fields=_USER

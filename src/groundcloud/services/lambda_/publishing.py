@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from groundcloud.base.errors import AwsError
 from groundcloud.runtime import UNPACKED_BYTES_MAX
-from groundcloud.services.lambda_ import capacity, errors, execution, packages, reclaiming, snapshots
+from groundcloud.services.lambda_ import capacity, code_storage, errors, execution, packages, reclaiming, snapshots
 from groundcloud.services.lambda_.names import PUBLISHED, PUBLISHED_NUMBER, FunctionName, number_in
 from groundcloud.services.lambda_.state import (
     FUNCTIONS,
@@ -54,6 +54,7 @@ def publish(tx: Transaction, call: Call, function: Function, latest: Version, de
             if known == latest.description if known is not None else last.description == description:
                 return last
     capacity.check_room(tx, latest)
+    code_storage.check(tx, latest.code)
     number = function.last_version + 1
     _name_packages(tx, call, latest)
     version = reclaiming.active(latest).replace(
@@ -78,6 +79,7 @@ def _publish_again(tx: Transaction, call: Call, latest: Version) -> Version:
         return old
     if old is None:
         capacity.check_room(tx, latest)
+    code_storage.check(tx, latest.code, old.code if old is not None else None)
     _name_packages(tx, call, latest)
     version = reclaiming.active(latest).replace(number=PUBLISHED_NUMBER, revision_id=call.new_id(), generation=call.token(16))
     VERSIONS.put(tx, version)

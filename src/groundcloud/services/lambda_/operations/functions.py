@@ -8,6 +8,7 @@ from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import operation
 from groundcloud.services.lambda_ import (
     capacity,
+    code_storage,
     concurrency,
     conditions,
     configuration,
@@ -85,6 +86,7 @@ async def create_function(call: Call, request: dict[str, Any]) -> dict[str, Any]
         with call.transaction() as tx:
             if FUNCTIONS.has(tx, name.name):
                 raise errors.function_exists(name.name)
+            code_storage.check(tx, package.code)
             function = Function(
                 function_name=name.name,
                 created_ms=call.now_ms,
@@ -227,6 +229,7 @@ async def update_function_code(call: Call, request: dict[str, Any]) -> dict[str,
             _check_revision(old, request)
             new = _with_code(call, request, old, package.code)
             here = tx.at(name.account, name.region)
+            code_storage.check(here, package.code, old.code)
             packages.name(here, call, package)
             packages.forget(here, call, old.code, executor.pool)
             VERSIONS.put(here, new)

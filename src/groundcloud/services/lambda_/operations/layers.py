@@ -8,7 +8,7 @@ from typing import Any
 
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import operation
-from groundcloud.services.lambda_ import configuration, errors, execution, markers, packages, policies, publishing
+from groundcloud.services.lambda_ import code_storage, configuration, errors, execution, markers, packages, policies, publishing
 from groundcloud.services.lambda_.names import NUMBER_MAX, number_in
 from groundcloud.services.lambda_.state import LAYER_VERSIONS, LAYERS, Layer, LayerVersion
 from groundcloud.store import Transaction
@@ -52,6 +52,7 @@ async def publish_layer_version(call: Call, request: dict[str, Any]) -> dict[str
         raise errors.invalid_parameter("A layer of another account cannot be changed.")
     async with packages.taken(call, request["Content"], call.operation) as package:
         with call.transaction() as tx:
+            code_storage.check(tx, package.code)
             layer = LAYERS.get(tx, place[2]) or Layer(place[2])
             version = LayerVersion(
                 layer_name=place[2],

@@ -7,14 +7,11 @@ from typing import Any
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import operation
 from groundcloud.runtime import UNPACKED_BYTES_MAX
-from groundcloud.services.lambda_ import concurrency, conditions, errors, names
+from groundcloud.services.lambda_ import code_storage, concurrency, conditions, errors, names
 from groundcloud.services.lambda_.concurrency import ACCOUNT_CONCURRENCY, UNRESERVED_MIN
 from groundcloud.services.lambda_.operations import functions
 from groundcloud.services.lambda_.packages import UPLOAD_BYTES_MAX
-from groundcloud.services.lambda_.state import FUNCTIONS, PROVISIONED, VERSIONS
-
-CODE_STORAGE_BYTES_MAX = 80_530_636_800
-"""AWS: Lambda quotas, "Storage for uploaded functions: 75 GB"."""
+from groundcloud.services.lambda_.state import FUNCTIONS, PROVISIONED
 
 
 @operation(resource=names.unqualified_arn_of, context=conditions.of_function)
@@ -60,14 +57,14 @@ def get_account_settings(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     reserved = concurrency.reserved_total(call.tx)
     return {
         "AccountLimit": {
-            "TotalCodeSize": CODE_STORAGE_BYTES_MAX,
+            "TotalCodeSize": code_storage.CODE_STORAGE_BYTES_MAX,
             "CodeSizeUnzipped": UNPACKED_BYTES_MAX,
             "CodeSizeZipped": UPLOAD_BYTES_MAX,
             "ConcurrentExecutions": ACCOUNT_CONCURRENCY,
             "UnreservedConcurrentExecutions": ACCOUNT_CONCURRENCY - reserved,
         },
         "AccountUsage": {
-            "TotalCodeSize": sum(version.code.size_bytes for version in VERSIONS.scan(call.tx)),
+            "TotalCodeSize": code_storage.used_bytes(call.tx),
             "FunctionCount": sum(1 for _ in FUNCTIONS.keys(call.tx)),
         },
     }
