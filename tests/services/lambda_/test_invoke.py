@@ -209,7 +209,7 @@ def test_reserved_concurrency_allows_ten_requests_a_second_for_each_unit(functio
 
 
 def test_a_function_may_start_a_thousand_environments_every_ten_seconds() -> None:
-    gate = concurrency.Gate(0)
+    gate = concurrency.Gate({})
     function, other = (cast(Any, SimpleNamespace(function_name=name)) for name in ("f", "other"))
     for _ in range(1000):
         gate.count_start(function, 5_000)

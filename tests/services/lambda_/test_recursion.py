@@ -44,6 +44,18 @@ def test_a_function_that_calls_itself_is_stopped_after_sixteen_turns(client: Cal
     clock.settle()
     events = client("logs").filter_log_events(logGroupName=f"/aws/lambda/{name}", filterPattern="turn")["events"]
     assert len(events) == lineage.LOOPS_MAX
+    clock.advance("1m")
+    now_s = clock.ground.clock.now_s()
+    (dropped,) = client("cloudwatch").get_metric_statistics(
+        Namespace="AWS/Lambda",
+        MetricName="RecursiveInvocationsDropped",
+        Dimensions=[{"Name": "FunctionName", "Value": name}],
+        StartTime=now_s - 3600,
+        EndTime=now_s + 3600,
+        Period=7200,
+        Statistics=["Sum"],
+    )["Datapoints"]
+    assert dropped["Sum"] >= 1
 
 
 def test_a_function_whose_loop_is_allowed_goes_on(client: Callable[..., Any], lambda_: Any, clock: Any) -> None:

@@ -119,8 +119,19 @@ def _lambda(records: list[CallRecord], start_s: int, into: Measured) -> None:
             if not dimensions and "concurrent_unreserved" in each:
                 unreserved = _at(into, "AWS/Lambda", "UnreservedConcurrentExecutions", (), COUNT, start_s)
                 unreserved.add(each["concurrent_unreserved"])
+            if "provisioned" in each and dimensions:
+                _provisioned(each, dimensions, start_s, into)
         _at(into, "AWS/Lambda", "Invocations", dimensions, COUNT, start_s).add(1.0, len(units))
         _at(into, "AWS/Lambda", "Throttles", dimensions, COUNT, start_s).add(0.0, len(units))
+
+
+def _provisioned(units: dict[str, float], dimensions: Dimensions, start_s: int, into: Measured) -> None:
+    """Of an invocation of a version with provisioned concurrency: on it, or beyond it."""
+    kind = "SpilloverInvocations" if "provisioned_spilled" in units else "Invocations"
+    _at(into, "AWS/Lambda", f"ProvisionedConcurrency{kind}", dimensions, COUNT, start_s).add(1.0)
+    _at(into, "AWS/Lambda", "ProvisionedConcurrentExecutions", dimensions, COUNT, start_s).add(units["provisioned_used"])
+    utilization = units["provisioned_used"] / units["provisioned"]
+    _at(into, "AWS/Lambda", "ProvisionedConcurrencyUtilization", dimensions, COUNT, start_s).add(utilization)
 
 
 def _api(records: list[CallRecord], start_s: int, into: Measured) -> None:

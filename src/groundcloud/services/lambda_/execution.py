@@ -32,6 +32,7 @@ from groundcloud.services.lambda_ import (
     errors,
     lineage,
     logs,
+    metrics,
     packages,
     phases,
     reclaiming,
@@ -308,6 +309,7 @@ async def run(
         reclaiming.check_ready(call, name, target.version)
     trace, loops = lineage.advance(trace, name.arn)
     if loops > lineage.LOOPS_MAX and function.recursion == "Terminate":
+        metrics.measure(call, name.account, name.region, {"FunctionName": name.name}, RecursiveInvocationsDropped=1)
         raise errors.recursive()
     gate = executor.gates.of(call.reading().at(name.account, name.region))
     name_call(call, target)
@@ -338,7 +340,7 @@ async def run(
             lambda failed: executor.acquire(call, prepared, after=failed), executor.pool.release, call.clock.now_ms, invocation, into
         )
     finally:
-        gate.leave(function, target.version.text, ceiling)
+        gate.leave(function, target.version.text)
     return Outcome(
         result.payload,
         result.kind != "ok",
@@ -429,7 +431,15 @@ def _units(outcome: Outcome) -> dict[str, float]:
         "concurrent_account": outcome.concurrent.account,
         "concurrent_unreserved": outcome.concurrent.unreserved,
         "errors": 1.0 if outcome.failed else 0.0,
-    }
+    } | _units_of_provisioned(outcome.concurrent)
+
+
+def _units_of_provisioned(concurrent: concurrency.Running) -> dict[str, float]:
+    if not concurrent.provisioned:
+        return {}
+    return {"provisioned_used": min(concurrent.version, concurrent.provisioned), "provisioned": concurrent.provisioned} | (
+        {"provisioned_spilled": 1.0} if concurrent.version > concurrent.provisioned else {}
+    )
 
 
 def record(call: Call, target: Target, began_ns: int, outcome: Outcome | None, error: AwsError | None, source: str) -> None:

@@ -10,7 +10,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from groundcloud.base.errors import AwsError
-from groundcloud.services.lambda_ import execution
+from groundcloud.services.lambda_ import concurrency, execution
 from groundcloud.services.lambda_.names import FunctionName
 from groundcloud.services.lambda_.state import ALIASES, PROVISIONED, VERSIONS, Provisioned
 from groundcloud.store import Table
@@ -52,7 +52,7 @@ async def keep(call: Call, function_name: str, qualifier: str, generation: str, 
         )
         with call.busy():
             try:
-                warm.available[name] = await _provision(call, name, config.requested)
+                warm.available[name] = await _provision(call, name, config.requested, counted=table is PROVISIONED)
                 warm.failures.pop(name, None)
                 if warm.available[name] < config.requested:
                     warm.failures[name] = INIT_FAILURE
@@ -68,6 +68,8 @@ async def keep(call: Call, function_name: str, qualifier: str, generation: str, 
     if table.get(call.reading(), function_name, qualifier) is None:
         warm.available.pop(name, None)
         warm.failures.pop(name, None)
+        if table is PROVISIONED:
+            concurrency.of_server(call).of(call.reading()).provision(function_name, qualifier, "", 0)
 
 
 def _current(call: Call, table: Table[Provisioned], name: FunctionName, generation: str) -> Provisioned | None:
@@ -75,10 +77,14 @@ def _current(call: Call, table: Table[Provisioned], name: FunctionName, generati
     return config if config is not None and config.generation == generation else None
 
 
-async def _provision(call: Call, name: FunctionName, wanted: int) -> int:
-    """Sandboxes of the version that are initialised and not busy elsewhere, `wanted` of them if it can be. Raises AwsError."""
+async def _provision(call: Call, name: FunctionName, wanted: int, *, counted: bool) -> int:
+    """Sandboxes of the version that are initialised and not busy elsewhere, `wanted` of them if it can be. Raises AwsError.
+
+    `counted`: they are of the concurrency that the account or the function has.
+    """
     executor = execution.of_server(call)
-    prepared = await executor.prepared(call, execution.target(call, name))
+    target = execution.target(call, name)
+    prepared = await executor.prepared(call, target)
     missing = wanted - (executor.pool.count(prepared.spec.key) - executor.pool.idle_count(prepared.spec.key))
     taken = []
     turns = asyncio.Semaphore(AT_ONCE)
@@ -95,4 +101,7 @@ async def _provision(call: Call, name: FunctionName, wanted: int) -> int:
         # All are held until the last is there, else one would serve for every turn.
         for sandbox in taken:
             executor.pool.release(sandbox)
-    return wanted - max(0, missing) + sum(made)
+    there = wanted - max(0, missing) + sum(made)
+    if counted:
+        executor.gates.of(call.reading()).provision(name.name, name.qualifier, target.version.text, there)
+    return there

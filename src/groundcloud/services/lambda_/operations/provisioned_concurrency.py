@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from groundcloud.kernel.call import Call
@@ -10,7 +11,7 @@ from groundcloud.services.lambda_ import capacity, concurrency, conditions, conf
 from groundcloud.services.lambda_.concurrency import ACCOUNT_CONCURRENCY, UNRESERVED_MIN
 from groundcloud.services.lambda_.names import LATEST, FunctionName
 from groundcloud.services.lambda_.operations import functions
-from groundcloud.services.lambda_.state import ALIASES, PROVISIONED, Provisioned
+from groundcloud.services.lambda_.state import ALIASES, FUNCTIONS, PROVISIONED, Provisioned
 from groundcloud.store import Transaction
 
 
@@ -31,15 +32,17 @@ def put_provisioned_concurrency_config(call: Call, request: dict[str, Any]) -> d
         raise errors.invalid_parameter("Provisioned Concurrency is not supported for functions with SnapStart enabled.")
     wanted = request["ProvisionedConcurrentExecutions"]
     if function.reserved_concurrency is not None:
-        if wanted > function.reserved_concurrency:
+        if wanted + _provisioned_elsewhere(tx, name, [name.name]) > function.reserved_concurrency:
             raise errors.invalid_parameter(
                 "Requested Provisioned Concurrency should not be greater than the reservedConcurrentExecution for function"
             )
-    elif wanted > ACCOUNT_CONCURRENCY - concurrency.reserved_total(tx) - UNRESERVED_MIN:
-        raise errors.invalid_parameter(
-            "Specified ConcurrentExecutions for function is greater than account's unreserved concurrency "
-            f"[{ACCOUNT_CONCURRENCY - concurrency.reserved_total(tx) - UNRESERVED_MIN}]."
-        )
+    else:
+        unreserved = (each.function_name for each in FUNCTIONS.scan(tx) if each.reserved_concurrency is None)
+        left = ACCOUNT_CONCURRENCY - concurrency.reserved_total(tx) - UNRESERVED_MIN - _provisioned_elsewhere(tx, name, unreserved)
+        if wanted > left:
+            raise errors.invalid_parameter(
+                f"Specified ConcurrentExecutions for function is greater than account's unreserved concurrency [{left}]."
+            )
     config = Provisioned(
         function_name=name.name, qualifier=name.qualifier, requested=wanted, last_modified_ms=call.now_ms, generation=call.token(16)
     )
@@ -99,6 +102,12 @@ def _refuse_twin(tx: Transaction, name: FunctionName, number: int) -> None:
         points_here = alias.version == number or str(number) in alias.weights
         if points_here and PROVISIONED.has(tx, name.name, alias.alias_name):
             raise errors.conflict("Version is pointed by a Provisioned Concurrency alias")
+
+
+def _provisioned_elsewhere(tx: Transaction, name: FunctionName, function_names: Iterable[str]) -> int:
+    """What those functions have provisioned, but for `name` itself."""
+    configs = (config for function_name in function_names for config in PROVISIONED.scan(tx, function_name))
+    return sum(config.requested for config in configs if (config.function_name, config.qualifier) != (name.name, name.qualifier))
 
 
 def _load(tx: Transaction, name: FunctionName) -> Provisioned:
