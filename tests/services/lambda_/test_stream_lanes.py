@@ -13,6 +13,7 @@ from tests.services.lambda_.conftest import make_function
 from tests.services.lambda_.test_kinesis_mappings import HALF, NOTE, Source, text_of
 from tests.services.lambda_.test_stream_mappings import Stream
 
+from groundcloud.services.lambda_ import stream_lanes
 from groundcloud.services.lambda_.state import Checkpoint
 from groundcloud.services.lambda_.stream_lanes import READ_AHEAD_BYTES_MAX, Lanes, _hash, is_done
 from groundcloud.services.lambda_.stream_sources import Item
@@ -205,6 +206,22 @@ def test_lanes_wait_for_a_function_that_is_deleted_and_made_again(source: Source
     make_function(source.lambda_, source.role, NOTE, FunctionName=source.name, Environment=environment)
     source.clock.advance("11m")
     assert by_key(source.events()) == {FREE: ["b"], OTHER: ["c"]}
+
+
+def test_reading_waits_while_memory_is_full_and_goes_on_after_its_iterator_has_expired(
+    source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream_lanes, "READ_AHEAD_BYTES_MAX", 10_000)
+    source.connect(ParallelizationFactor=3, BatchSize=1, MaximumRetryAttempts=13)
+    behind = [f"{number:02d}" for number in range(20)]
+    entries = [{"Data": text.encode(), "PartitionKey": STUCK} for text in ["bad", *behind]]
+    source.kinesis.put_records(StreamName="clicks", Records=entries)
+    source.put("waits", key=FREE)
+    assert by_key(source.events()) == {STUCK: ["bad"]}
+    source.clock.advance("7m")
+    assert by_key(source.events()) == {STUCK: ["bad"] * 11}
+    source.clock.advance("3m")
+    assert by_key(source.events()) == {STUCK: ["bad", "bad", *behind], FREE: ["waits"]}
 
 
 def test_a_consumer_has_lanes_too(source: Source) -> None:

@@ -215,7 +215,7 @@ class StreamPoller(Poller):
 
         def keep(number: str, done: tuple[str, ...], finished: bool) -> None:
             self._keep(shard_id, number, finished=finished, since_ms=0 if number else since_ms, lanes=done)
-            if number and not self.mapping.last_result:
+            if (number or done) and not self.mapping.last_result:
                 self.say("OK")
 
         workers = Workers(
