@@ -58,6 +58,10 @@ USE = {"FileHeaderInfo": "USE"}
     [
         ("SELECT * FROM S3Object", 'Ann,31,Oslo\nBob,9,"New York, NY"\nCid,40,Bergen\n'),
         ("SELECT s.name FROM S3Object s WHERE s.city = 'Oslo'", "Ann\n"),
+        ("SELECT CASE city WHEN 'Oslo' THEN 'here' WHEN 'Bergen' THEN 'near' ELSE 'far' END FROM S3Object", "here\nfar\nnear\n"),
+        ("SELECT CASE WHEN CAST(age AS INT) > 35 THEN 'old' WHEN name LIKE 'A%' THEN name END FROM S3Object", "Ann\n\nold\n"),
+        ("SELECT SUM(CASE WHEN CAST(age AS INT) > 30 THEN 1 ELSE 0 END) FROM S3Object", "2\n"),
+        ("SELECT name FROM S3Object WHERE CASE WHEN city = 'Oslo' THEN 1 ELSE 2 END = 1", "Ann\n"),
         ("select S.NAME from s3object as s where s.age > 30", "Ann\nCid\n"),
         ("SELECT s._1, s._3 FROM S3Object s LIMIT 1", "Ann,Oslo\n"),
         ('SELECT "name" FROM S3Object WHERE CAST(age AS INT) BETWEEN 9 AND 31', "Ann\nBob\n"),

@@ -63,6 +63,7 @@ SENTENCES = {
     "ParseUnExpectedKeyword": "The SQL expression contains an unexpected keyword.",
     "ParseUnexpectedToken": "The SQL expression contains an unexpected token.",
     "ParseUnsupportedCallWithStar": "Only COUNT with (*) as a parameter is supported in the SQL expression.",
+    "ParseExpectedWhenClause": "The expected WHEN clause in the SQL expression was not found. CASE is not supported.",
     "ParseUnsupportedCase": "The SQL expression contains an unsupported use of CASE.",
     "ParseUnsupportedSelect": "The SQL expression contains an unsupported use of SELECT.",
     "ParseUnsupportedToken": "The SQL expression contains an unsupported token.",

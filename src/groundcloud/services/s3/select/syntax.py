@@ -2,6 +2,7 @@
 
 query      SELECT items FROM S3Object path? (AS? alias)? (WHERE condition)? (LIMIT number)?
 items      * | item (, item)*             item       path.* | value (AS? name)?
+case       CASE value? (WHEN value THEN value)+ (ELSE value)? END
 path       ([*] | [number] | .name)*      condition  OR over AND over NOT over comparisons over + - || over * / % over signs
 """
 
@@ -30,42 +31,19 @@ TYPES = {
     "TIMESTAMP": "TIMESTAMP",
 }
 DATE_PARTS = frozenset(("YEAR", "MONTH", "DAY", "HOUR", "MINUTE", "SECOND", "TIMEZONE_HOUR", "TIMEZONE_MINUTE"))
-KEYWORDS = frozenset(
-    (
-        "SELECT",
-        "FROM",
-        "WHERE",
-        "LIMIT",
-        "AND",
-        "OR",
-        "NOT",
-        "IS",
-        "IN",
-        "BETWEEN",
-        "LIKE",
-        "ESCAPE",
-        "AS",
-        "CAST",
-        "NULL",
-        "MISSING",
-        "TRUE",
-        "FALSE",
-        "CASE",
-        "WHEN",
-        "GROUP",
-        "ORDER",
-        "HAVING",
-        "JOIN",
-        "UNION",
-    )
-)
+KEYWORDS = frozenset((
+    "SELECT", "FROM", "WHERE", "LIMIT", "AND", "OR", "NOT", "IS", "IN", "BETWEEN", "LIKE", "ESCAPE", "AS",
+    "CAST", "NULL", "MISSING", "TRUE", "FALSE", "CASE", "WHEN", "THEN", "ELSE", "END", "GROUP", "ORDER", "HAVING",
+    "JOIN", "UNION",
+))  # fmt: skip
 
 Step = str | int | None
 """A member's name, an element's number, or None for every element."""
 
 
 class Node(NamedTuple):
-    """`kind` is literal, timestamp, path, call, aggregate, cast, compare, and, or, not, in, like, missing, null, arithmetic, join, negative or trim."""
+    """`kind` is literal, timestamp, path, call, aggregate, cast, compare, and, or, not, in, like, missing, null, arithmetic, join, negative, trim
+    or case (condition, result, condition, result..., and what else it is, where that is told)."""
 
     kind: str
     args: tuple[Node, ...] = ()
@@ -410,7 +388,7 @@ class _Parser:
         if word in ("NULL", "MISSING"):
             return Node("literal")
         if word == "CASE":
-            raise errors.of("ParseUnsupportedCase")
+            return self._case()
         if word == "CAST":
             return self._cast()
         if word in KEYWORDS:
@@ -441,6 +419,25 @@ class _Parser:
                 self._expect("]", "ParseExpectedTokenType")
             else:
                 return Node("path", (), tuple(steps))
+
+    def _case(self) -> Node:
+        subject = None if self._peek().word == "WHEN" else self._value()
+        branches: list[Node] = []
+        while self._word("WHEN"):
+            wanted = self._value()
+            branches.append(wanted if subject is None else Node("compare", (subject, wanted), "="))
+            if not self._word("THEN"):
+                raise errors.of("ParseExpectedKeyword")
+            branches.append(self._value())
+            if len(branches) > 2 * OPERATORS_MAX:
+                raise errors.of("MaxOperatorsExceeded")
+        if not branches:
+            raise errors.of("ParseExpectedWhenClause")
+        if self._word("ELSE"):
+            branches.append(self._value())
+        if not self._word("END"):
+            raise errors.of("ParseExpectedKeyword")
+        return Node("case", tuple(branches))
 
     def _cast(self) -> Node:
         self._expect("(", "ParseExpectedLeftParenAfterCast")

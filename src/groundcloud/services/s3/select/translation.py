@@ -286,6 +286,18 @@ class Translation:
             source = f"trunc({source})"
         return Term(f"CAST({source} AS {node.value})", kind)
 
+    def _case(self, node: Node) -> Term:
+        count = len(node.args) // 2
+        tests = [self.condition(test) for test in node.args[: 2 * count : 2]]
+        results = [self.term(result) for result in node.args[1 : 2 * count : 2]]
+        if len(node.args) % 2:
+            results.append(self.term(node.args[-1]))
+        kinds = {term.kind for term in results} - {"null"}
+        texts = [term.sql if len(kinds) <= 1 else self.string(term) for term in results]
+        branches = " ".join(f"WHEN {test} THEN {text}" for test, text in zip(tests, texts, strict=False))
+        otherwise = f" ELSE {texts[-1]}" if len(texts) > count else ""
+        return Term(f"(CASE {branches}{otherwise} END)", "null" if not kinds else kinds.pop() if len(kinds) == 1 else "str")
+
     def _trim(self, node: Node) -> Term:
         function = {"LEADING": "ltrim", "TRAILING": "rtrim", "BOTH": "trim"}[node.value]
         return Term(f"{function}({self.string(self.term(node.args[0]))}, {self.string(self.term(node.args[1]))})", "str")
