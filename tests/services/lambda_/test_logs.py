@@ -106,3 +106,29 @@ def test_a_line_of_many_batches_arrives_whole(function: Callable[..., str], lamb
             break
         token = page["nextForwardToken"]
     assert "".join(piece for piece in pieces if set(piece) == {"y"}) == "y" * 3_000_000
+
+
+def test_records_below_the_level_that_is_wanted_are_left_out(function: Callable[..., str], answer: Any, client: Any, clock: Any) -> None:
+    source = """
+        import json, logging
+        logging.getLogger().setLevel("DEBUG")
+        def record(level, name, **more):
+            print(json.dumps({"level": level, "message": name, "timestamp": "2024-11-02T16:51:31.587199Z", **more}))
+        def handler(event, context):
+            logging.debug("logged")
+            logging.error("logged")
+            record("debug", "below")
+            record("WARN", "as wanted")
+            record("ERROR", "without a time", timestamp="soon")
+            record("nonsense", "of no level")
+            record("INFO", "metrics", _aws={})
+            print("no record")
+            print("{no JSON")
+    """
+    wanted = {"LogFormat": "JSON", "LogGroup": "custom", "ApplicationLogLevel": "WARN", "SystemLogLevel": "WARN"}
+    answer(function(source, LoggingConfig=wanted))
+    lines = [line.strip() for line in Reader(client, clock).messages("custom")]
+    records = [json.loads(line) for line in lines if line.endswith("}")]
+    seen = [(record["level"], record["message"]) for record in records if "message" in record]
+    assert seen == [("ERROR", "logged"), ("WARN", "as wanted"), ("INFO", "metrics")]
+    assert [line for line in lines if not line.endswith("}")] == ["no record", "{no JSON"]

@@ -13,7 +13,10 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from groundcloud.auth.principals import Principal
 from groundcloud.base.errors import AwsError
@@ -36,6 +39,20 @@ EVENT_OVERHEAD_BYTES = 26 + len("\n")
 _log = logging.getLogger("groundcloud.lambda")
 
 _LEVELS = {"DEBUG": 0, "INFO": 1, "WARN": 2}
+_INFO = 2
+_APPLICATION_LEVELS = {"TRACE": 0, "DEBUG": 1, "INFO": _INFO, "WARN": 3, "WARNING": 3, "ERROR": 4, "FATAL": 5, "CRITICAL": 5}
+
+
+class _Printed(msgspec.Struct):
+    """What the platform reads of a function's own record."""
+
+    level: Any = None
+    timestamp: Any = None
+    time: Any = None
+    aws: Any = msgspec.field(default=None, name="_aws")
+
+
+_read_record = msgspec.json.Decoder(_Printed).decode
 
 
 class Stream:
@@ -83,7 +100,8 @@ class Stream:
         """A line of the function's."""
         if self.opening is not None:
             self.open()
-        self.line(line.decode("utf-8", "replace"))
+        if not line.startswith(b"{") or self.lines.takes(line):
+            self.line(line.decode("utf-8", "replace"))
 
     def told(self, event: str, record: Mapping[str, Any], at_ms: int) -> None:
         """What the platform says of the initialisation."""
@@ -220,7 +238,7 @@ _INFO_IF_GOOD = frozenset(("platform.restoreReport", "platform.extension", "plat
 class PlatformLines:
     """The platform's lines in one stream, in the function's log format."""
 
-    __slots__ = ("_function_name", "_json", "_level", "_memory_mb", "_stream", "_version")
+    __slots__ = ("_application_level", "_function_name", "_json", "_level", "_memory_mb", "_stream", "_version")
 
     def __init__(self, stream: Stream, function_name: str, version: str, memory_mb: int, logging_config: dict[str, str]) -> None:
         self._stream = stream
@@ -229,6 +247,22 @@ class PlatformLines:
         self._memory_mb = memory_mb
         self._json = logging_config.get("LogFormat") == "JSON"
         self._level = _LEVELS.get(logging_config.get("SystemLogLevel", "INFO"), 1)
+        self._application_level = _APPLICATION_LEVELS.get(logging_config.get("ApplicationLogLevel", "INFO"), _INFO) if self._json else 0
+
+    def takes(self, line: bytes) -> bool:
+        """Whether a line of the function's that looks like JSON is of a level that is wanted; what is no log record of the function's is.
+
+        AWS: Log-level filtering: an object without a valid level and time is of INFO. Metrics (EMF) are no log records.
+        """
+        if not self._application_level:
+            return True
+        try:
+            record = _read_record(line)
+        except msgspec.MsgspecError:
+            return True
+        timed = _is_time(record.timestamp) or _is_time(record.time)
+        level = _APPLICATION_LEVELS.get(str(record.level).upper(), _INFO) if timed else _INFO
+        return record.aws is not None or level >= self._application_level
 
     def init_start(self, runtime_version: str, runtime_version_arn: str, at_ms: int, kind: str) -> None:
         """`kind`: on-demand, provisioned-concurrency, snap-start, lambda-managed-instances; or "restore"."""
@@ -339,6 +373,15 @@ class PlatformLines:
         text = json.dumps({"time": _iso(at_ms), "type": event, "record": record}, separators=(",", ":"))
         self._stream.line(text)
         return text
+
+
+def _is_time(text: Any) -> bool:
+    """Whether it is one in the words of RFC 3339."""
+    try:
+        datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        return False
+    return len(text) >= len("2026-01-01T00:00:00Z")
 
 
 def _error_type(record: Mapping[str, Any]) -> str:
