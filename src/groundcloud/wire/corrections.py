@@ -64,6 +64,7 @@ def correct(service: str, raw: dict[str, Any]) -> None:
         raw["shapes"]["FilterRuleName"].pop("enum", None)  # taken in any case: `Prefix` too
         raw["shapes"]["ChecksumMode"].pop("enum", None)
         raw["shapes"]["Protocol"].pop("enum", None)  # S3 has a sentence for others
+        raw["shapes"]["CopySource"].pop("pattern", None)  # its slash may be encoded, as JavaScript's encodeURIComponent does
         for name in ("GetObjectRequest", "HeadObjectRequest"):  # given back as it came
             raw["shapes"][name]["members"]["ResponseExpires"]["shape"] = "ResponseContentType"
         for name, root in _S3_ROOTS.items():

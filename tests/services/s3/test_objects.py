@@ -347,6 +347,7 @@ def test_a_copy_heeds_its_conditions(s3: Any, bucket: str, refused: Any) -> None
     refused("PreconditionFailed", 412, s3.copy_object, Bucket=bucket, Key="b", CopySource=source, CopySourceIfNoneMatch=etag)
     refused("NoSuchKey", 404, s3.copy_object, Bucket=bucket, Key="b", CopySource={"Bucket": bucket, "Key": "none"})
     refused("NoSuchBucket", 404, s3.copy_object, Bucket=bucket, Key="b", CopySource="no-such-bucket-here/a")
+    s3.copy_object(Bucket=bucket, Key="b", CopySource=f"{bucket}%2Fa")
     error = refused("InvalidArgument", 400, s3.copy_object, Bucket=bucket, Key="b", CopySource="nokey")
     assert error["Message"] == "Copy Source must mention the source bucket and key: sourcebucket/sourcekey"
 
