@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from groundcloud.runtime import launch
 from groundcloud.runtime.function import FunctionSpec
 from groundcloud.runtime.interpreters import RuntimeChoice
 from groundcloud.runtime.sandbox import Sandbox
@@ -33,6 +34,8 @@ class Workers:
     def take(self, spec: FunctionSpec, choice: RuntimeChoice) -> Sandbox | None:
         """One that can become a sandbox of that function, if one waits; another takes its place soon."""
         if self._count == 0 or choice.program is None or not _EARLY.isdisjoint(spec.environment):
+            return None
+        if spec.layers and launch.extensions(spec, True):  # they begin before their runtime
             return None
         waiting = self._waiting.get(choice.program, [])
         found = None
