@@ -117,7 +117,7 @@ def test_what_a_function_writes_in_inits_name_is_not_believed(words: bytes) -> N
     """Without root the pipe for init's last words is of the sandbox's own user."""
 
     async def read() -> bytes:
-        tree = ProcessTree(asyncio.get_running_loop(), lambda: None)
+        tree = ProcessTree(asyncio.get_running_loop(), lambda: None, lambda: None)
         with open(tree.open(), "wb", buffering=0) as pipe:
             pipe.write(words)
         tree.close()

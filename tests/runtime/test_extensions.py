@@ -80,10 +80,39 @@ def test_an_external_extension_follows_the_life_of_its_sandbox(house: Any, runti
     assert house.lines[-1][0] == "SHUTDOWN None SPINDOWN"
 
 
+def test_every_node_function_has_its_extensions_though_processes_wait_for_functions(house: Any) -> None:
+    plain = house.function("", files={"app.js": "exports.handler = async () => 1"}, runtime="nodejs20.x")
+    assert house.answer(plain) == 1
+    house.run(house.until(lambda: any(each for each in house.pool._workers._waiting.values())))
+    files = {"app.js": "exports.handler = async (e) => e"}
+    for number in range(2):
+        layers = (layer(house, f"waited-{number}", watcher=EXTERNAL),)
+        start = len(house.lines)
+        assert house.answer(house.function("", files=files, runtime="nodejs20.x", layers=layers), 1) == 1
+        assert any(line.startswith("registered 200 ") for line, _ in house.lines[start:])
+
+
 def test_an_extension_that_ends_ends_the_sandbox(house: Any) -> None:
     spec = house.function("def handler(e, c): return 1", layers=(layer(house, "crash", crash="#!/bin/sh\nexit 3\n"),))
     result = house.invoke(spec)
     assert json.loads(result.payload) == {"errorType": "Extension.Crash", "errorMessage": f"RequestId: {REQUEST} Error: exit status 3"}
+
+
+@pytest.mark.parametrize("runtime", ["python3.11", "nodejs20.x"])
+def test_an_extension_is_told_of_the_runtimes_failure_and_of_a_time_limit(house: Any, runtime: str) -> None:
+    source = "import os, time\ndef handler(e, c): time.sleep(5) if e else os._exit(3)"
+    files = {"app.js": "exports.handler = async (e) => { if (e) await new Promise(r => setTimeout(r, 5000)); process.exit(3) }"}
+    for event, kind, reason in ((0, "exit", "FAILURE"), (1, "timeout", "TIMEOUT")):
+        layers = (layer(house, f"told-{runtime}-{event}", watcher=EXTERNAL),)
+        spec = house.function(source, files=files, layers=layers, runtime=runtime, timeout_s=1)
+        start = len(house.lines)
+        result = house.invoke(spec, event)
+        assert result.kind == kind
+        if kind == "exit":
+            assert json.loads(result.payload)["errorMessage"] == f"RequestId: {REQUEST} Error: Runtime exited with error: exit status 3"
+        house.run(house.until(lambda spec=spec: house.pool.count(spec.key) == 0))
+        lines = [line for line, _ in house.lines[start:]]
+        assert lines[-1:] == [f"SHUTDOWN None {reason}"], (event, lines)
 
 
 def test_an_extension_may_fail_the_initialisation(house: Any) -> None:

@@ -7,6 +7,7 @@ import itertools
 import logging
 import os
 import resource
+import secrets
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -21,7 +22,7 @@ from groundcloud.runtime.engines import OWN_USERS
 from groundcloud.runtime.function import MEMORY_SHARE, FunctionSpec, PoolSettings, PrepareStart, SandboxStart
 from groundcloud.runtime.interpreters import RuntimeChoice, RuntimeNotAvailable, resolve_runtime
 from groundcloud.runtime.metadata_wall import NEEDS_ROOT, MetadataWall
-from groundcloud.runtime.sandbox import NEW_SANDBOX_MB, Sandbox, new_id
+from groundcloud.runtime.sandbox import NEW_SANDBOX_MB, Sandbox
 from groundcloud.runtime.templates import Template, Templates, process_of
 from groundcloud.runtime.workers import Workers
 from groundcloud.runtime.zygote import Zygote, ZygoteFailed
@@ -233,7 +234,7 @@ class Pool:
 
     async def _start_container(self, spec: ContainerFunctionSpec, prepare: PrepareStart | None) -> Sandbox:
         await self.start()
-        sandbox_id = new_id()
+        sandbox_id = secrets.token_hex(16)
         start = prepare(sandbox_id) if prepare is not None else SandboxStart()
         limits = {"wall_ms": self.settings.wall_ms, "log_rate": self.settings.log_bytes_per_s_max}
         sandbox = await self.containers.start(spec, start, sandbox_id, **limits)
@@ -267,7 +268,7 @@ class Pool:
         template = await self._templates.of(spec, prepare) if await self._may_fork(spec, choice) else None
         if template is None:
             return None
-        sandbox_id = new_id()
+        sandbox_id = secrets.token_hex(16)
         start = prepare(sandbox_id) if prepare is not None else SandboxStart()
         sandbox = self._new_sandbox(spec, start, sandbox_id, choice)
         sandbox.forked = True
@@ -308,7 +309,7 @@ class Pool:
             raise RuntimeNotAvailable("A function network of its own needs namespaces, which this machine does not offer the server.")
         if (lack := self._lacks.get(choice.root)) and choice.language == "python":
             prepare = _saying(prepare, lack)
-        sandbox_id = new_id()
+        sandbox_id = secrets.token_hex(16)
         start = prepare(sandbox_id) if prepare is not None else SandboxStart()
         sandbox = self._new_sandbox(spec, start, sandbox_id, choice, namespaces=zygote.hello.namespaces)
         self._ask(zygote, sandbox, start, choice, template=template)

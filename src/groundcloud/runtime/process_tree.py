@@ -16,13 +16,13 @@ STOP, CONTINUE, SHUT_DOWN = signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP
 
 
 class ProcessTree:
-    """`ended` is called when all of it is dead. `status` says how the runtime ended, as init put it."""
+    """`ended` is called when all of it is dead, `runtime_ended` when the runtime is and extensions are not. `status` says how it ended, as init put it."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, ended: Callable[[], None]) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, ended: Callable[[], None], runtime_ended: Callable[[], None]) -> None:
         self.pid = 0
         self.pidfd = -1
         self.status = b""
-        self._loop, self._on_end = loop, ended
+        self._loop, self._on_end, self._on_runtime_end = loop, ended, runtime_ended
         self._status_fd = -1
         self._kill_wanted = False
 
@@ -36,7 +36,9 @@ class ProcessTree:
         """The processes are there; nobody in the server holds init's end of the pipe any more."""
         self.pid, self.pidfd = pid, pidfd
         # A process descriptor becomes readable when init and all it stood for are gone; without one, the end of the pipe must do.
-        self._loop.add_reader(pidfd if pidfd >= 0 else self._status_fd, self._ended)
+        if pidfd >= 0:
+            self._loop.add_reader(pidfd, self._on_end)
+        self._loop.add_reader(self._status_fd, self._said)
         if self._kill_wanted:
             self.kill()
 
@@ -69,9 +71,14 @@ class ProcessTree:
                 os.close(fd)
         self._status_fd = self.pidfd = -1
 
-    def _ended(self) -> None:
-        if self.pidfd >= 0 or self._read_status():
+    def _said(self) -> None:
+        if not self._read_status():
+            if self.status and not self.status.startswith(STATUS_MARK):
+                self._on_runtime_end()
+        elif self.pidfd < 0:
             self._on_end()
+        else:  # its descriptor says when the processes are gone
+            self._loop.remove_reader(self._status_fd)
 
     def _read_status(self) -> bool:
         """True at the end of the pipe."""

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import secrets
 import socket
 import time
 from collections.abc import Callable, Mapping
@@ -96,7 +95,7 @@ class Sandbox:
         self._init_error: tuple[str, bytes] | None = None
         self._platform_error = False
         self._rss_mb = 0
-        self._tree = ProcessTree(self._loop, self.close)
+        self._tree = ProcessTree(self._loop, self.close, self._runtime_ended)
         self._freezing = Freezing(self._loop, lambda number: self._tree.signal(number), self._stopped_processes, self.kill)
         self._relay: Relay | None = None
         self.is_template = False
@@ -454,6 +453,15 @@ class Sandbox:
             self.api.telemetry.flush()
         self._loop.call_later(SHUTDOWN_S, self.kill)
 
+    def _runtime_ended(self) -> None:
+        """Extensions outlive it, to hear of it."""
+        if self._ready and self.api.extensions is not None and self.api.extensions.external:
+            self._log.drain()
+            self._died()
+            self.end("FAILURE")
+        else:
+            self.kill()
+
     def kill(self) -> None:
         """Ends the whole tree. `on_death` tells when it is done."""
         if self.dead:
@@ -485,8 +493,6 @@ class Sandbox:
             return
         self._log.drain()
         self.dead = self.retired = True
-        if self._why is None and self.group is not None and self.group.ran_out():
-            self._why = "oom"
         self._tree.close()
         self._freezing.close()
         self._channel.close()
@@ -510,12 +516,14 @@ class Sandbox:
         invocation = self._invocation
         if invocation is None or self._answer is None or self._answer.done():
             return
+        ending = self._how_it_ended(invocation.request_id)
         if self._why == "oom":
             self._rss_mb = self.spec.memory_mb
-        ending = self._how_it_ended(invocation.request_id)
         self._finish(ending.kind, ending.payload, error_type=ending.error_type, line=ending.platform_line)
 
     def _how_it_ended(self, request_id: str) -> endings.Ending:
+        if self._why is None and self.group is not None and self.group.ran_out():
+            self._why = "oom"
         if self._why == "init_error" and self._init_error is not None:
             return endings.of_initialisation(*self._init_error, request_id, platform=self._platform_error)
         if self._why == "timeout":
@@ -550,7 +558,3 @@ class _Outcome(NamedTuple):
     kind: InvokeKind
     payload: bytes
     error_type: str | None
-
-
-def new_id() -> str:
-    return secrets.token_hex(16)

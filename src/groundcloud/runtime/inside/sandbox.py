@@ -300,7 +300,7 @@ def be_init(child: int, status_fd: int, extensions: dict[int, str] | None = None
         small_init.become(child)
     namespace = os.getpid() == 1
     last = b""
-    shutting_down = False
+    shutting_down = told = False
     while True:
         number = signal.sigwait(_INIT_SIGNALS)
         if number == STOP_SIGNAL:
@@ -308,7 +308,7 @@ def be_init(child: int, status_fd: int, extensions: dict[int, str] | None = None
         elif number == CONTINUE_SIGNAL:
             _signal_all(child, namespace, signal.SIGCONT)
         elif number == END_SIGNAL:
-            _end(child, namespace, b"ended")
+            _end(child, namespace, b"" if told else b"ended")
         elif number == SHUT_DOWN_SIGNAL:
             shutting_down = True
             if not last:
@@ -325,10 +325,13 @@ def be_init(child: int, status_fd: int, extensions: dict[int, str] | None = None
                     last = _how(status)
                 elif pid in extensions:
                     name = extensions.pop(pid)
-                    if not shutting_down:
+                    if not shutting_down and not last:
                         _end(child, namespace, b"extension %s %s" % (_how(status), name.encode()))
-                if last and not (shutting_down and extensions):
-                    _end(child, namespace, last)
+                if last and not extensions:
+                    _end(child, namespace, b"" if told else last)
+                if last and not shutting_down and not told:  # the extensions will be told, and have their time
+                    told = True
+                    os.write(0, last)
 
 
 def _how(status: int) -> bytes:
