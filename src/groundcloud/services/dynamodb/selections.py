@@ -15,7 +15,7 @@ import msgspec
 from groundcloud.services.dynamodb import access, capacity, errors, indexes, pages, replication, state
 from groundcloud.services.dynamodb.capacity import Usage
 from groundcloud.services.dynamodb.expressions.conditions import build
-from groundcloud.services.dynamodb.expressions.paths import SelectList
+from groundcloud.services.dynamodb.expressions.paths import Projection
 from groundcloud.services.dynamodb.pages import Page, Source
 from groundcloud.services.dynamodb.partiql import Select
 from groundcloud.services.dynamodb.partiql.clauses import Range, heads, ranges_of
@@ -53,7 +53,7 @@ class Selection:
         self._walks = _WHOLE if ranges is None else ranges
         self._position, self._start_key = _read_token(request.get("NextToken"))
         self._test = build(statement.where) if statement.where is not None else None
-        self._projection = None if statement.paths is None else SelectList(statement.paths)
+        self._projection = None if statement.paths is None else Projection(statement.paths)
         self._fetch_whole = (
             index is not None and not index.is_global and index.projection_type != "ALL" and _reaches_beyond(source, statement)
         )

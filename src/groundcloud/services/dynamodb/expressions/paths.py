@@ -132,33 +132,6 @@ class Projection:
         return _project_members(item, self._tree)
 
 
-class SelectList(Projection):
-    """What a PartiQL SELECT asks for: the value of each path under the name of its last step (`m.x` as `x`, `l[1]` as `l[1]`)."""
-
-    __slots__ = ()
-
-    def apply(self, item: Item) -> Item:
-        if not self.nested:
-            return super().apply(item)
-        picked: Item = {}
-        for path in self.paths:
-            value: Any = {"M": item}
-            name = ""
-            for step in path:
-                if isinstance(step, int):
-                    elements = value.get("L", ())
-                    value = elements[step] if step < len(elements) else None
-                    name += f"[{step}]"
-                else:
-                    value = value.get("M", {}).get(step)
-                    name = step
-                if value is None:
-                    break
-            else:
-                picked[name] = value
-        return picked
-
-
 def _project_members(members: Item, tree: dict[Any, Any]) -> Item:
     picked: Item = {}
     for name, branch in tree.items():

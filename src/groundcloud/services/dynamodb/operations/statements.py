@@ -10,7 +10,7 @@ from groundcloud.kernel.service import Access, operation
 from groundcloud.services.dynamodb import access, capacity, errors, indexes, items, keys, partiql, replication, shapes, state, values
 from groundcloud.services.dynamodb.capacity import Usage
 from groundcloud.services.dynamodb.expressions.conditions import build
-from groundcloud.services.dynamodb.expressions.paths import Projection, SelectList
+from groundcloud.services.dynamodb.expressions.paths import Projection
 from groundcloud.services.dynamodb.expressions.updates import Update
 from groundcloud.services.dynamodb.operations.items import check_update_keys, updated_item
 from groundcloud.services.dynamodb.operations.transactions import Part, check_distinct, run_writes, seen_before
@@ -163,10 +163,6 @@ def execute_transaction(call: Call, request: Request) -> dict[str, Any]:
     kinds = {isinstance(statement, Select) for statement, _ in read}
     if len(kinds) > 1:
         raise errors.validation("ExecuteTransaction can not contain both reads and writes")
-    for statement, _ in read:
-        table = access.find(call, statement.table_name)
-        if table is not None and table.consistency == "STRONG":
-            raise errors.not_of_strong_tables("Transactions are")
     if True in kinds:
         return _read_transaction(call, request, read)
     parts = [_prepared(call, statement, found, entry) for entry, (statement, found) in zip(entries, read, strict=True)]
@@ -234,7 +230,7 @@ def _selected(statement: Select, found: dict[str, Value], raw: bytes | None) -> 
     item = state.unpack_item(raw)
     if statement.where is not None and not build(statement.where)(item, found):
         return None
-    return item if statement.paths is None else SelectList(statement.paths).apply(item)
+    return item if statement.paths is None else Projection(statement.paths).apply(item)
 
 
 def _read_transaction(call: Call, request: Request, read: list[tuple[Statement, dict[str, Value]]]) -> dict[str, Any]:

@@ -107,7 +107,7 @@ class _Parser:
             selected = self._select()
             self.expect(")")
             return Exists(selected.table_name, selected.index_name, selected.where, selected.values)
-        raise errors.validation("Statement wasn't well formed, can't be processed: Expected data manipulation")
+        self.fail("Expected SELECT, INSERT, UPDATE, DELETE or EXISTS")
 
     def _select(self) -> Select:
         paths: list[Path] | None = None
