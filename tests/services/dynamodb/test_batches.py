@@ -58,7 +58,7 @@ def test_a_batch_stops_reading_at_16_megabytes(dynamodb: Any, make_table: Any) -
 @pytest.mark.parametrize(
     ("request_", "sentence"),
     [
-        ({}, "The requestItems parameter is required for BatchWriteItem"),
+        ({}, "1 validation error detected: Value '{}' at 'requestItems' failed to satisfy constraint: Member must have length greater than or equal to 1"),
         ({"batch": [put("a"), put("a")]}, "Provided list of item keys contains duplicates"),
         ({"batch": [put("a"), delete("a")]}, "Provided list of item keys contains duplicates"),
         ({"batch": [put(str(at)) for at in range(26)]}, "1 validation error detected: Value '{batch=["),
@@ -91,45 +91,3 @@ def test_a_batch_of_reads_that_is_refused(dynamodb: Any, make_table: Any) -> Non
         "ResourceNotFoundException",
         "Requested resource not found",
     )
-
-
-def test_what_is_too_much_for_a_batch_of_reads_is_not_shown(dynamodb: Any, make_table: Any) -> None:
-    make_table("batch", "pk")
-    assert refusal(dynamodb.batch_get_item, RequestItems={}) == (
-        "ValidationException",
-        "The requestItems parameter is required for BatchGetItem",
-    )
-    many = refusal(dynamodb.batch_get_item, RequestItems={"batch": {"Keys": keys(*map(str, range(101)))}})
-    constraint = "Value at 'RequestItems.batch.member.Keys' failed to satisfy constraint: Member must have length less than or equal to 100"
-    assert many == ("ValidationException", f"1 validation error detected: {constraint}")
-
-
-def test_a_batch_of_reads_projects_in_one_way(dynamodb: Any, make_table: Any) -> None:
-    make_table("one", "pk")
-    make_table("two", "pk")
-    mixed = {"one": {"Keys": keys("a"), "ProjectionExpression": "pk"}, "two": {"Keys": keys("a"), "AttributesToGet": ["pk"]}}
-    code, sentence = refusal(dynamodb.batch_get_item, RequestItems=mixed)
-    assert code == "ValidationException"
-    assert sentence.startswith("Can not use both expression and non-expression parameters in the same request")
-
-
-def test_a_key_of_another_type_in_a_batch_does_not_match_and_indexes_are_named_in_order(dynamodb: Any, make_table: Any) -> None:
-    make_table("batch", "pk", GlobalSecondaryIndexes=[index("z-by-g", "g"), index("a-by-g", "g")])
-    wrong = refusal(dynamodb.batch_write_item, RequestItems={"batch": [{"PutRequest": {"Item": {"pk": {"N": "1"}}}}]})
-    assert wrong == ("ValidationException", "The provided key element does not match the schema")
-    other = refusal(dynamodb.batch_write_item, RequestItems={"batch": [put("a", g={"N": "1"})]})
-    assert other == ("ValidationException", INVALID + "Type mismatch for Index Key g Expected: S Actual: N IndexName: a-by-g")
-    update = {"TableName": "batch", "Key": keys("a")[0], "UpdateExpression": "SET g = :g", "ExpressionAttributeValues": {":g": {"N": "1"}}}
-    with pytest.raises(dynamodb.exceptions.TransactionCanceledException) as caught:
-        dynamodb.transact_write_items(TransactItems=[{"Update": update}])
-    assert caught.value.response["CancellationReasons"] == [{"Code": "ValidationError", "Message": other[1]}]
-
-
-def test_an_empty_table_name_and_a_wrong_return_value_are_told_alone(dynamodb: Any, make_table: Any) -> None:
-    make_table("batch", "pk")
-    unnamed = refusal(dynamodb.put_item, TableName="", Item=keys("a")[0], ReturnValues="SOME")
-    constraint = "Value at 'TableName' failed to satisfy constraint: Member must have length greater than or equal to 1"
-    assert unnamed == ("ValidationException", f"1 validation error detected: {constraint}")
-    wrong = refusal(dynamodb.update_item, TableName="batch", Key=keys("a")[0], ReturnValues="SOME", ReturnConsumedCapacity="SOME")
-    members = "ALL_OLD, UPDATED_OLD, ALL_NEW, UPDATE_NEW, NONE"
-    assert wrong[1] == f"1 validation error detected: Failed to satisfy constraint: Member must satisfy enum value set: [{members}]"

@@ -184,17 +184,7 @@ def test_a_transaction_of_statements(dynamodb: Any, make_table: Any) -> None:
         ("SELECT * FROM strict JOIN other", "Only select from a single table or index is supported."),
         ("INSERT INTO strict VALUES {'pk': 'a'}", SEVERAL),
         ("INSERT INTO strict VALUE <<{'pk': 'a'}>>", SEVERAL),
-        ("SELECT * FROM strict.nope", "The table does not have the specified index"),
-        ("SELECT * FROM strict.a.b", "A path may contain at most 2 components in the FROM clause"),
-        ('SELECT * FROM strict.""', "Path component cannot be an empty string"),
-        (
-            "SELECT pk FROM strict WHERE pk = 'x' AND v < TRUE",
-            "Incorrect operand type for operator or function; operator or function: <, operand type: BOOL",
-        ),
-        (
-            "DELETE FROM strict WHERE pk = 'x' RETURNING MODIFIED OLD *",
-            "Invalid returning clause: RETURNING MODIFIED OLD *. Only RETURNING ALL OLD * is allowed in DELETE statements.",
-        ),
+        ("SELECT * FROM strict.nope", "The table does not have the specified index: nope"),
         (
             "SELECT * FROM strict WHERE x IN [" + "[" * 100 + "]" * 100 + "]",
             "Statement wasn't well formed, can't be processed: The statement is nested too deep at 1:95:1",
@@ -223,38 +213,3 @@ def test_a_select_of_thousands_of_items_is_read_in_turns_and_is_whole(dynamodb: 
     found, page = select("pk IN ['a', 'b']", Limit=2100)
     assert found == both[:2100]
     assert select("pk IN ['a', 'b']", NextToken=page["NextToken"])[0] == both[2100:]
-
-
-@pytest.mark.parametrize(
-    ("statement", "sentence"),
-    [
-        ("SELECT pk FROM held.\"by-g\" WHERE g = 'x' AND other = 'y'", "Secondary index by-g does not project one or more filter attributes: [other]"),
-        ("SELECT other FROM held.\"by-g\" WHERE g = 'x'", "Global secondary index by-g does not project [other]"),
-    ],
-)  # fmt: skip
-def test_an_index_filters_by_what_it_holds(dynamodb: Any, make_table: Any, statement: str, sentence: str) -> None:
-    make_table("held", "pk", GlobalSecondaryIndexes=[{**index("by-g", "g"), "Projection": {"ProjectionType": "KEYS_ONLY"}}])
-    found = refusal(dynamodb.execute_statement, Statement=statement)
-    assert found == ("ValidationException", f"One or more parameter values were invalid: {sentence}")
-    consistent = refusal(dynamodb.execute_statement, Statement="SELECT pk FROM held.\"by-g\" WHERE g = 'x'", ConsistentRead=True)
-    assert consistent == ("ValidationException", "Strongly consistent read is not supported on Global Secondary Indexes")
-
-
-@pytest.mark.parametrize(
-    ("statement", "sentence"),
-    [
-        ("UPDATE moved SET v = 1 WHERE pk = 'x' RETURNING ALL NEW *", "RETURNING clause is not supported in ExecuteTransaction."),
-        ("SELECT * FROM moved.\"by-g\" WHERE g = 'x'", "Reads on indices are not supported within transactions."),
-    ],
-)
-def test_what_no_transaction_of_statements_has(dynamodb: Any, make_table: Any, statement: str, sentence: str) -> None:
-    make_table("moved", "pk", GlobalSecondaryIndexes=[index("by-g", "g")])
-    found = refusal(dynamodb.execute_transaction, TransactStatements=[{"Statement": statement}])
-    assert found == ("ValidationException", f"Validation failed in TransactStatements[0]: {sentence}")
-
-
-def test_comments_are_space(dynamodb: Any, make_table: Any) -> None:
-    make_table("noted", "pk")
-    dynamodb.put_item(TableName="noted", Item={"pk": {"S": "a"}})
-    for statement in ("SELECT * FROM noted /* a\n* note */ WHERE pk = 'a' /**/", "-- a note\nSELECT * FROM noted WHERE pk = 'a' -- more"):
-        assert run(dynamodb, statement) == [{"pk": {"S": "a"}}]

@@ -99,7 +99,7 @@ def lsi(name: str, *key: str, **options: Any) -> dict[str, Any]:
     ("changes", "sentence"),
     [
         ({"TableName": None}, "The parameter 'TableName' is required but was not present in the request"),
-        ({"TableName": "ab"}, "1 validation error detected: Value 'ab' at 'tableName' failed to satisfy constraint: Member must have length greater than or equal to 3"),
+        ({"TableName": "ab"}, "TableName must be at least 3 characters long and at most 255 characters long"),
         ({"TableName": "a b c"}, "1 validation error detected: Value 'a b c' at 'tableName' failed to satisfy constraint: Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+"),
         ({"BillingMode": "FREE"}, "1 validation error detected: Value 'FREE' at 'billingMode' failed to satisfy constraint: Member must satisfy enum value set: [PROVISIONED, PAY_PER_REQUEST]"),
         ({"BillingMode": None}, INVALID + "ReadCapacityUnits and WriteCapacityUnits must both be specified when BillingMode is PROVISIONED"),

@@ -211,10 +211,6 @@ def invalid_document_path() -> AwsError:
     return validation("The document path provided in the update expression is invalid for update")
 
 
-def part_of_transaction(position: int, reason: str) -> AwsError:
-    return validation(f"Validation failed in TransactStatements[{position}]: {reason}")
-
-
 def no_such_index(index_name: str) -> AwsError:
     return validation(f"The table does not have the specified index: {index_name}")
 

@@ -45,7 +45,7 @@ def projected_names(index: Index, table: TableDefinition) -> list[str]:
     return list(dict.fromkeys([*names, *index.non_key_attributes]))
 
 
-def check_index_keys(table: TableDefinition, item: Item, update: Update | None = None, *, in_transaction: bool = False) -> None:
+def check_index_keys(table: TableDefinition, item: Item, update: Update | None = None) -> None:
     """Raises ValidationException where an attribute that is a key of an index has the wrong type, is empty or too large.
 
     AWS looks at the whole item, whatever an update touched: an item that was there before its index can be in the way.
@@ -62,24 +62,15 @@ def check_index_keys(table: TableDefinition, item: Item, update: Update | None =
                     continue
                 content = value.get(kind)
                 if content is None:
-                    if name in set_now and not in_transaction:
+                    if name in set_now:
                         raise errors.updated_index_key_type()
-                    raise errors.index_key_type_mismatch(name, kind, values.type_of(value), _first_with(table, name))
+                    raise errors.index_key_type_mismatch(name, kind, values.type_of(value), index.index_name)
                 if not content:
-                    raise (
-                        errors.empty_updated_index_key(kind)
-                        if name in set_now
-                        else errors.empty_index_key(_first_with(table, name), name, kind)
-                    )
+                    raise errors.empty_updated_index_key(kind) if name in set_now else errors.empty_index_key(index.index_name, name, kind)
                 if kind != "N" and len(keys.scalar(kind, content)) > most:
                     if name in set_now:
                         raise errors.updated_index_key_too_large()
                     raise errors.hash_key_too_large() if most == keys.PARTITION_KEY_BYTES_MAX else errors.range_key_too_large()
-
-
-def _first_with(table: TableDefinition, name: str) -> str:
-    """AWS names the first, by name, of the indexes that an attribute is a key of."""
-    return min(index.index_name for index in table.indexes if any(name == part for part, _ in (*index.partition_keys, *index.sort_keys)))
 
 
 def _joined(parts: KeyParts, item: Item) -> bytes | None:

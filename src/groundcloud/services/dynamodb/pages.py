@@ -72,14 +72,15 @@ class Source:
         assert entry is not None
         return entry.key[1:]
 
-    def check_start_key(self, key: Item, *, of_scan: bool = False) -> None:
+    def check_start_key(self, key: Item) -> None:
         """Raises ValidationException unless `key` has exactly the attributes of LastEvaluatedKey, well formed."""
         check_start_values(key)
         parts = self.key_parts
-        if len(key) != len(parts) or any(name not in key for name, _ in parts):
-            # A Scan of a table says why, a Query and a Scan of an index do not.
-            raise errors.invalid_start_key("The provided key element does not match the schema" if of_scan and self.index is None else "")
+        if len(key) != len(parts):
+            raise errors.invalid_start_key()
         for name, kind in parts:
+            if name not in key:
+                raise errors.invalid_start_key()
             if kind not in key[name]:
                 raise errors.invalid_start_key("The provided key element does not match the schema")
         try:

@@ -18,8 +18,7 @@ from groundcloud.services.dynamodb.expressions.conditions import build
 from groundcloud.services.dynamodb.expressions.paths import Projection
 from groundcloud.services.dynamodb.pages import Page, Source
 from groundcloud.services.dynamodb.partiql import Select
-from groundcloud.services.dynamodb.partiql.clauses import Range, heads, ranges_of
-from groundcloud.services.dynamodb.state import Index, TableDefinition
+from groundcloud.services.dynamodb.partiql.clauses import Range, ranges_of
 from groundcloud.services.dynamodb.values import Item, Value
 
 if TYPE_CHECKING:
@@ -41,11 +40,9 @@ class Selection:
             if index is None:
                 if table.vector_index(statement.index_name) is not None:
                     raise errors.not_searchable_so("Scan")
-                raise errors.validation("The table does not have the specified index")
+                raise errors.no_such_index(statement.index_name)
             if index.is_global and request.get("ConsistentRead"):
-                raise errors.validation("Strongly consistent read is not supported on Global Secondary Indexes")
-        if index is not None and index.projection_type != "ALL":
-            _check_held(table, index, statement)
+                raise errors.validation("Consistent reads are not supported on global secondary indexes")
         self._request, self._statement, self._found = request, statement, found
         self._source = source = Source(table, index)
         ranges = ranges_of(source, statement.where, found)
@@ -130,20 +127,6 @@ class Selection:
         if mode in ("TOTAL", "INDEXES"):
             answer["ConsumedCapacity"] = usage.consumed(mode)
         return answer
-
-
-def _check_held(table: TableDefinition, index: Index, statement: Select) -> None:
-    """What an index does not hold is no filter's; a local one fetches what is selected from the table."""
-    held = indexes.projected_names(index, table)
-    lacking = [name for name in heads(statement.where) if name not in held]
-    if lacking:
-        raise errors.invalid_parameters(
-            f"Secondary index {index.index_name} does not project one or more filter attributes: [{', '.join(lacking)}]"
-        )
-    if index.is_global:
-        lacking = [str(path[0]) for path in statement.paths or () if path[0] not in held]
-        if lacking:
-            raise errors.invalid_parameters(f"Global secondary index {index.index_name} does not project [{', '.join(lacking)}]")
 
 
 def _check_order(source: Source, statement: Select, ranges: list[Range] | None) -> bool:

@@ -50,30 +50,7 @@ def check(operation: str, request: Any) -> None:
     _compiled("dynamodb", operation)(request, "", problems)
     if problems:
         payload.check_types("dynamodb", operation, request)
-        raise _reworded(operation, request, problems) or complaint(problems)
-
-
-def _reworded(operation: str, request: Any, problems: Problems) -> Exception | None:
-    """What AWS's newer front end says, in 2026, of single operations; it stops at the first of these."""
-    if operation in ("BatchGetItem", "BatchWriteItem") and request.get("RequestItems") in (None, {}):
-        return errors.validation(f"The requestItems parameter is required for {operation}")
-    if operation == "BatchGetItem":
-        for table_name, of_table in request["RequestItems"].items():
-            if isinstance(of_table, dict) and len(of_table.get("Keys") or ()) > 100:
-                return complaint([_unshown(f"RequestItems.{table_name}.member.Keys", "Member must have length less than or equal to 100")])
-    if operation in ("PutItem", "UpdateItem") and request.get("TableName") == "":
-        return complaint([_unshown("TableName", "Member must have length greater than or equal to 1")])
-    if operation == "UpdateItem" and any(" at 'returnValues' " in problem for problem in problems):
-        return complaint(
-            ["Failed to satisfy constraint: Member must satisfy enum value set: [ALL_OLD, UPDATED_OLD, ALL_NEW, UPDATE_NEW, NONE]"]
-        )
-    if operation == "Query" and len(problems) == 1 and " at 'limit' " in problems[0]:
-        return complaint([_unshown("Limit", "Member must have value greater than or equal to 1")])
-    return None
-
-
-def _unshown(path: str, constraint: str) -> str:
-    return f"Value at '{path}' failed to satisfy constraint: {constraint}"
+        raise complaint(problems)
 
 
 def check_streams(operation: str, request: Any) -> None:

@@ -39,9 +39,6 @@ def batch_get_item(call: Call, request: Request) -> dict[str, Any]:
     wanted = request["RequestItems"]
     if sum(len(of_table["Keys"]) for of_table in wanted.values()) > GET_KEYS_MAX:
         raise errors.validation("Too many items requested for the BatchGetItem call")
-    if any("ProjectionExpression" in of_table for of_table in wanted.values()):
-        for of_table in wanted.values():
-            check_projection("", {"ProjectionExpression": "", **of_table} if "AttributesToGet" in of_table else of_table)
     plans = []
     for table_name, of_table in wanted.items():
         check_projection("", of_table)
@@ -126,8 +123,6 @@ def batch_write_item(call: Call, request: Request) -> dict[str, Any]:
             put = write.get("PutRequest")
             if put is not None:
                 item = put["Item"]
-                if any(name in item and kind not in item[name] for name, kind in table.key):
-                    raise errors.key_does_not_match()
                 key = keys.of_item(table.key, item)
                 if table.indexes or table.vectors:
                     indexes.check_index_keys(table, item)

@@ -230,9 +230,7 @@ def check_update_keys(table: TableDefinition, update: Update | None) -> None:
             check_scalar_keys(table, update.paths)
 
 
-def updated_item(
-    table: TableDefinition, key: Item, old: Item | None, update: Update | None, found: dict[str, Value], *, in_transaction: bool = False
-) -> Item | None:
+def updated_item(table: TableDefinition, key: Item, old: Item | None, update: Update | None, found: dict[str, Value]) -> Item | None:
     """The item after an update; None where nothing comes of it: legacy deletions from an item that is not there."""
     base = dict(key) if old is None else old
     if update is None:
@@ -241,7 +239,7 @@ def updated_item(
         return None
     new = update.apply(base, found)
     if table.indexes or table.vectors:
-        indexes.check_index_keys(table, new, update, in_transaction=in_transaction)
+        indexes.check_index_keys(table, new, update)
     return new
 
 

@@ -133,7 +133,7 @@ def _begin_scan(call: Call, request: Request) -> tuple[Reading, Transaction, tup
     start, stop = (None, None) if total is None else keys.segment_bounds(segment, total)
     after = None
     if "ExclusiveStartKey" in request:
-        source.check_start_key(request["ExclusiveStartKey"], of_scan=True)
+        source.check_start_key(request["ExclusiveStartKey"])
         after = source.place_of(request["ExclusiveStartKey"])
         if total is not None and not ((start or b"") <= after[0] and (stop is None or after[0] < stop)):
             raise errors.invalid_start_key(
@@ -244,11 +244,7 @@ def _projection(source: Source, request: Request, expressions: Expressions) -> P
     if select == "ALL_PROJECTED_ATTRIBUTES" and source.index is None:
         raise errors.invalid_parameters("ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName")
     if select == "SPECIFIC_ATTRIBUTES" and projection is None:
-        # AWS's answers of 2026: of Query and of Scan.
-        envelope = "1 validation error detected: " if "KeyConditions" in request or "KeyConditionExpression" in request else ""
-        raise errors.validation(
-            f"{envelope}Must specify the AttributesToGet or ProjectionExpression when choosing to get SPECIFIC_ATTRIBUTES"
-        )
+        raise errors.invalid_parameters("Must specify the AttributesToGet or ProjectionExpression when choosing to get SPECIFIC_ATTRIBUTES")
     if select not in (None, "SPECIFIC_ATTRIBUTES") and projection is not None:
         parameter = "ProjectionExpression" if expressions.projection is not None else "AttributesToGet"
         shown = "only the Count" if select == "COUNT" else select

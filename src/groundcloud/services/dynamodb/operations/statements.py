@@ -15,7 +15,7 @@ from groundcloud.services.dynamodb.expressions.updates import Update
 from groundcloud.services.dynamodb.operations.items import check_update_keys, updated_item
 from groundcloud.services.dynamodb.operations.transactions import Part, check_distinct, run_writes, seen_before
 from groundcloud.services.dynamodb.partiql import Delete, Exists, Insert, Select, Statement
-from groundcloud.services.dynamodb.partiql.clauses import check_ordered, conjuncts, constraint_of, split_key
+from groundcloud.services.dynamodb.partiql.clauses import conjuncts, constraint_of, split_key
 from groundcloud.services.dynamodb.selections import Selection
 from groundcloud.services.dynamodb.state import TableDefinition
 from groundcloud.services.dynamodb.values import Item, Value
@@ -155,11 +155,6 @@ def execute_transaction(call: Call, request: Request) -> dict[str, Any]:
     if answered is not None:
         return {"Responses": [], **answered}
     read = [_read(entry) for entry in entries]
-    for position, (statement, _) in enumerate(read):
-        if getattr(statement, "returning", None) is not None:
-            raise errors.part_of_transaction(position, "RETURNING clause is not supported in ExecuteTransaction.")
-        if isinstance(statement, Select) and statement.index_name is not None:
-            raise errors.part_of_transaction(position, "Reads on indices are not supported within transactions.")
     kinds = {isinstance(statement, Select) for statement, _ in read}
     if len(kinds) > 1:
         raise errors.validation("ExecuteTransaction can not contain both reads and writes")
@@ -185,9 +180,7 @@ def _read(entry: Request) -> tuple[Statement, dict[str, Value]]:
     found = statement.bind(parameters)
     for value in found.values():
         values.check(value)
-    if not isinstance(statement, Insert):
-        check_ordered(statement.where, found)
-    else:
+    if isinstance(statement, Insert):
         assert statement.item is not None
         item = statement.item(parameters)
         if "M" not in item:

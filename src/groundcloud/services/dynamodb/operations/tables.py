@@ -44,7 +44,7 @@ _UNTOLD_OF_A_DELETED = frozenset(
 
 
 def _access_to_create(call: Call, request: Request) -> list[Access]:
-    shapes.check("CreateTable", named(request, any_length=True))
+    shapes.check("CreateTable", named(request))
     resource = access.table_of_request(call, request)
     wanted = [Access("dynamodb:CreateTable", resource)]
     if request.get("Tags"):
@@ -239,12 +239,12 @@ def new_table(call: Call, tx: Any, table_name: str, request: Request, key: state
     )
 
 
-def named(request: Request, *, any_length: bool = False) -> Request:
+def named(request: Request) -> Request:
     """AWS words a TableName that is missing, too short or too long in its own way for the operations on tables."""
     if isinstance(request, dict):
         name = request.get("TableName")
         if name is None:
             raise errors.validation("The parameter 'TableName' is required but was not present in the request")
-        if not any_length and isinstance(name, str) and not name.startswith("arn:") and not 3 <= len(name) <= 255:
+        if isinstance(name, str) and not name.startswith("arn:") and not 3 <= len(name) <= 255:
             raise errors.validation("TableName must be at least 3 characters long and at most 255 characters long")
     return request

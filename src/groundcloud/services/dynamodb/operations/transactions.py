@@ -344,7 +344,7 @@ def _prepare(call: Call, part: Part) -> dict[str, Any] | None:
         part.new = part.key_item
     elif part.kind == "Update":
         try:
-            part.new = updated_item(part.table, part.key_item, part.old, part.update, part.found, in_transaction=True)
+            part.new = updated_item(part.table, part.key_item, part.old, part.update, part.found)
             assert part.new is not None
             part.new_size = values.check_item(part.new)
             if part.new_size > values.ITEM_BYTES_MAX:

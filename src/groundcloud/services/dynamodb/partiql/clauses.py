@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from groundcloud.services.dynamodb import errors, indexes, keys
 from groundcloud.services.dynamodb.expressions.conditions import Comparison, Logic, Node
-from groundcloud.services.dynamodb.expressions.operands import FunctionOperand, PathOperand, ValueOperand, operand_type_error
+from groundcloud.services.dynamodb.expressions.operands import PathOperand, ValueOperand
 from groundcloud.services.dynamodb.pages import Source
 from groundcloud.services.dynamodb.state import TableDefinition
 from groundcloud.services.dynamodb.values import Item, Value
@@ -19,7 +19,6 @@ Range = tuple[bytes | None, bytes | None, bytes | None]
 """(partition, start, stop); a partition of None is the whole table."""
 
 _SORT_OPERATORS = frozenset(("=", "<", "<=", ">", ">=", "BETWEEN", "begins_with"))
-_ORDERINGS = frozenset(("<", "<=", ">", ">="))
 _FLIPPED = {"=": "=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 
 
@@ -29,36 +28,6 @@ def conjuncts(node: Node | None) -> list[Node]:
     if isinstance(node, Logic) and node.operator == "AND":
         return [leaf for inner in node.nodes for leaf in conjuncts(inner)]
     return [node]
-
-
-def leaves(node: Node | None) -> list[Comparison]:
-    """Every comparison and function of a clause, in the order of its text."""
-    if isinstance(node, Logic):
-        return [leaf for inner in node.nodes for leaf in leaves(inner)]
-    return [node] if isinstance(node, Comparison) else []
-
-
-def heads(node: Node | None) -> list[str]:
-    """The attributes that a clause asks for, each once."""
-    waiting = [operand for leaf in leaves(node) for operand in leaf.operands]
-    found: dict[str, None] = {}
-    while waiting:
-        operand = waiting.pop(0)
-        if isinstance(operand, PathOperand):
-            found[str(operand.path[0])] = None
-        elif isinstance(operand, FunctionOperand):
-            waiting[:0] = operand.arguments
-    return list(found)
-
-
-def check_ordered(node: Node | None, found: dict[str, Value]) -> None:
-    """Only strings, numbers and binaries have an order."""
-    for leaf in leaves(node):
-        if leaf.operator in _ORDERINGS:
-            for operand in leaf.operands:
-                kind = next(iter(found[operand.placeholder])) if isinstance(operand, ValueOperand) else "S"
-                if kind not in ("S", "N", "B"):
-                    raise errors.validation(operand_type_error(leaf.operator, kind))
 
 
 def constraint_of(node: Node, name: str) -> tuple[str, list[str]] | None:

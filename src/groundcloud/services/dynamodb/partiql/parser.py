@@ -19,7 +19,7 @@ IN_OPERANDS_MAX = 100
 STATEMENTS_CACHED_MAX = 4096
 
 _TOKEN = re.compile(
-    r"(?P<space>\s+|--[^\n]*|/\*.*?\*/)|(?P<number>(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)|(?P<word>[A-Za-z_][A-Za-z0-9_]*)"
+    r"(?P<space>\s+|--[^\n]*)|(?P<number>(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)|(?P<word>[A-Za-z_][A-Za-z0-9_]*)"
     r"|(?P<quoted>\"(?:[^\"]|\"\")*\")|(?P<text>'(?:[^']|'')*')|(?P<symbol><<|>>|<=|>=|<>|!=|[-+*()\[\]{},.:;=<>?])|(?P<other>.)",
     re.ASCII | re.DOTALL,
 )
@@ -186,13 +186,7 @@ class _Parser:
         table_name, _ = self._table()
         self._word("WHERE")
         where = self._condition()
-        returning = self._returning()
-        if returning not in (None, "ALL_OLD"):
-            shown = returning.replace("UPDATED", "MODIFIED").replace("_", " ")
-            raise errors.validation(
-                f"Invalid returning clause: RETURNING {shown} *. Only RETURNING ALL OLD * is allowed in DELETE statements."
-            )
-        return Delete(table_name, None, where, self.values, returning=returning)
+        return Delete(table_name, None, where, self.values, returning=self._returning())
 
     def _assign(self, update: Update) -> None:
         path = self._path()
@@ -423,14 +417,8 @@ class _Parser:
         self.fail("Expected identifier for simple path")
 
     def _table(self) -> tuple[str, str | None]:
-        names = [self._name()]
-        while self.symbol("."):
-            names.append(self._name())
-        if "" in names:
-            raise errors.validation("Path component cannot be an empty string")
-        if len(names) > 2:
-            raise errors.validation("A path may contain at most 2 components in the FROM clause")
-        return names[0], names[1] if len(names) == 2 else None
+        table_name = self._name()
+        return table_name, self._name() if self.symbol(".") else None
 
     # Tokens
 
