@@ -53,10 +53,6 @@ WRITES: dict[str, Callable[[Any, str], Any]] = {
     "nothing": lambda d, t: (d.delete_item, {"TableName": t, "Key": {"pk": {"S": "none"}}}),
     "batch": lambda d, t: (d.batch_write_item, {"RequestItems": {"alone": [put("b")], t: [put("b"), {"DeleteRequest": {"Key": KEY}}]}}),
     "statement": lambda d, t: (d.execute_statement, {"Statement": f"DELETE FROM {t} WHERE pk = 'a'"}),
-    "transaction": lambda d, t: (
-        d.transact_write_items,
-        {"TransactItems": [{"Put": {"TableName": "alone", "Item": KEY}}, {"Delete": {"TableName": t, "Key": KEY}}]},
-    ),
 }
 READS: dict[str, Callable[[Any, str, bool], Any]] = {
     "get": lambda d, t, strongly: (d.get_item, {"TableName": t, "Key": KEY, "ConsistentRead": strongly}),
@@ -142,14 +138,3 @@ def test_eventual_replicas_go_on_alone(dynamodb: Any, make_table: Any, clock: An
     lose("us-east-2")
     dynamodb.put_item(TableName="eventual", Item=KEY)
     assert dynamodb.get_item(TableName="eventual", Key=KEY, ConsistentRead=True)["Item"] == KEY
-
-
-def test_expiry_waits_for_a_majority(dynamodb: Any, strong: str, lose: Any, clock: Any) -> None:
-    dynamodb.update_time_to_live(TableName=strong, TimeToLiveSpecification={"Enabled": True, "AttributeName": "ends"})
-    dynamodb.put_item(TableName=strong, Item={**KEY, "ends": {"N": str(int(clock.now_s()) + 60)}})
-    lose("us-east-2", "us-west-2")
-    clock.advance("5m")
-    assert dynamodb.scan(TableName=strong)["Count"] == 1
-    lose()
-    clock.advance("1m")
-    assert dynamodb.scan(TableName=strong)["Count"] == 0

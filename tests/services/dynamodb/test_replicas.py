@@ -96,6 +96,23 @@ def test_strong_consistency_has_no_lag(client: Any, dynamodb: Any, make_table: A
     assert dynamodb.describe_table(TableName="strong")["Table"]["MultiRegionConsistency"] == "STRONG"
 
 
+def test_what_strong_consistency_does_not_go_with(dynamodb: Any, make_table: Any, clock: Any) -> None:
+    strong = {"MultiRegionConsistency": "STRONG", "ReplicaUpdates": create("us-east-2", "us-west-2")}
+    make_table("local", "pk", "sk", LocalSecondaryIndexes=[index("by-g", "pk", "g")])
+    assert "Local secondary indexes are not supported" in refusal(dynamodb.update_table, TableName="local", **strong)[1]
+    make_table("plain", "pk")
+    dynamodb.update_table(TableName="plain", **strong)
+    clock.settle()
+    sentence = ("ValidationException", "Transactions are not supported on global tables with MultiRegionConsistency STRONG")
+    key = {"TableName": "plain", "Key": {"pk": {"S": "a"}}}
+    assert refusal(dynamodb.transact_write_items, TransactItems=[{"Delete": key}]) == sentence
+    assert refusal(dynamodb.transact_get_items, TransactItems=[{"Get": key}]) == sentence
+    statement = {"Statement": "INSERT INTO plain VALUE {'pk': 'a'}"}
+    assert refusal(dynamodb.execute_transaction, TransactStatements=[statement]) == sentence
+    lives = {"Enabled": True, "AttributeName": "until"}
+    assert "Time to live is not supported" in refusal(dynamodb.update_time_to_live, TableName="plain", TimeToLiveSpecification=lives)[1]
+
+
 def test_a_replica_has_settings_of_its_own(dynamodb: Any, europe: Any, make_table: Any, clock: Any) -> None:
     make_table("own", "pk", GlobalSecondaryIndexes=[index("by-g", "g")])
     key = "arn:aws:kms:eu-west-1:111122223333:key/own"

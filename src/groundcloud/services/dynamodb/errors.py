@@ -211,6 +211,11 @@ def invalid_document_path() -> AwsError:
     return validation("The document path provided in the update expression is invalid for update")
 
 
+def not_of_strong_tables(what: str) -> AwsError:
+    """Developer Guide: "Global tables core concepts", of multi-Region strong consistency. The sentence is this server's."""
+    return validation(f"{what} not supported on global tables with MultiRegionConsistency STRONG")
+
+
 def no_such_index(index_name: str) -> AwsError:
     return validation(f"The table does not have the specified index: {index_name}")
 

@@ -79,6 +79,10 @@ def change_replicas(call: Call, tx: Any, table: TableDefinition, request: Reques
         if table.replicas or state.counts(tx, table.table_number)[0]:
             raise errors.validation("MultiRegionConsistency can only be set while replicas are added to an empty table without replicas")
         if consistency == "STRONG":
+            if table.time_to_live_attribute is not None:
+                raise errors.not_of_strong_tables("Time to live is")
+            if any(not index.is_global for index in table.indexes):
+                raise errors.not_of_strong_tables("Local secondary indexes are")
             _check_regions(tx, updates, witness)
         table = table.replace(consistency=consistency, witness=witness)
     elif witness:

@@ -158,6 +158,10 @@ def execute_transaction(call: Call, request: Request) -> dict[str, Any]:
     kinds = {isinstance(statement, Select) for statement, _ in read}
     if len(kinds) > 1:
         raise errors.validation("ExecuteTransaction can not contain both reads and writes")
+    for statement, _ in read:
+        table = access.find(call, statement.table_name)
+        if table is not None and table.consistency == "STRONG":
+            raise errors.not_of_strong_tables("Transactions are")
     if True in kinds:
         return _read_transaction(call, request, read)
     parts = [_prepared(call, statement, found, entry) for entry, (statement, found) in zip(entries, read, strict=True)]

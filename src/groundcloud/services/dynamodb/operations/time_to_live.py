@@ -26,6 +26,8 @@ def update_time_to_live(call: Call, request: Request) -> dict[str, Any]:
     tx, table = load(call, request["TableName"])
     attribute, enabled = wanted["AttributeName"], wanted["Enabled"]
     current = table.time_to_live_attribute
+    if enabled and table.consistency == "STRONG":
+        raise errors.not_of_strong_tables("Time to live is")
     if enabled:
         if current is not None:
             if current == attribute:

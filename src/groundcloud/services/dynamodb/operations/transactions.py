@@ -137,6 +137,8 @@ def transact_get_items(call: Call, request: Request) -> dict[str, Any]:
         projection = read_projection(spec)
         tx, table_name = access.place(call, spec["TableName"])
         table = state.load_table(tx, table_name)
+        if table.consistency == "STRONG":
+            raise errors.not_of_strong_tables("Transactions are")
         if projection is not None and projection.nested:
             check_scalar_keys(table, projection.paths)
         try:
@@ -289,6 +291,8 @@ def _read_part(call: Call, kind: str, spec: Request) -> Part:
             test, nested = expressions.condition.test, expressions.condition.nested
     tx, table_name = access.place(call, spec["TableName"])
     table = state.load_table(tx, table_name)
+    if table.consistency == "STRONG":
+        raise errors.not_of_strong_tables("Transactions are")
     part = Part(kind, spec, tx, table, None, spec["Item"] if kind == "Put" else spec["Key"], test, update, found, size)
     try:
         if kind == "Put":
