@@ -303,6 +303,23 @@ def test_after_any_interruption_nothing_is_lost_and_nothing_that_was_done_comes_
         assert own == sorted(own)
 
 
+def test_what_a_quick_lane_did_before_two_restarts_does_not_come_again() -> None:
+    first, second = keys_of_lanes(2)
+    lanes = Lanes(2, 1, None)
+    lanes.add(item(1), second, 0)
+    lanes.add(item(2), first, 0)
+    lanes.take(lanes.lanes[0])
+    lanes.finish(lanes.lanes[0])
+    lanes = Lanes(2, 1, checkpoint(lanes))
+    lanes.add(item(1), second, 0)
+    lanes.take(lanes.lanes[1])
+    lanes.finish(lanes.lanes[1])
+    lanes = Lanes(2, 1, checkpoint(lanes))
+    assert lanes.last == "1"
+    lanes.add(item(2), first, 0)
+    assert lanes.is_empty() and lanes.checkpoint() == ("2", ())
+
+
 def test_reading_goes_on_while_a_lane_is_free_and_memory_is_left() -> None:
     lanes = Lanes(2, 1, None)
     first, second = keys_of_lanes(2)

@@ -120,10 +120,12 @@ class Lanes:
 
     def checkpoint(self) -> tuple[str, tuple[str, ...]]:
         """The number before the oldest record that is not done with, and what each lane has done beyond it; nothing where there is nothing beyond it."""
+        done = tuple(lane.done for lane in self.lanes)
         oldest = min((lane.entries[0] for lane in self.lanes if lane.entries), default=None)
-        if oldest is None:
-            return self.last, ()
-        return oldest.before, tuple(lane.done for lane in self.lanes)
+        if oldest is not None:
+            return oldest.before, done
+        # After a restart a lane may have been done with records that are not read again yet.
+        return self.last, done if any(int(number or 0) > int(self.last or 0) for number in done) else ()
 
 
 class Workers:
