@@ -6,6 +6,7 @@ import os
 from itertools import islice
 from typing import Any
 
+from groundcloud.base.regions import REGIONS
 from groundcloud.kernel import authorization
 from groundcloud.kernel.call import Call
 from groundcloud.kernel.service import operation
@@ -20,50 +21,8 @@ BUCKETS_MAX = 10_000
 LIST_MAX = 10_000
 TAKES_CUSTOMER_KEYS = "GROUND_NEW_BUCKETS_TAKE_SSE_C"
 """Names the variable by which new buckets take SSE-C, as AWS's did until April 2026 ("Blocking or unblocking SSE-C for a general purpose bucket")."""
-
-REGIONS = frozenset(
-    [
-        "af-south-1",
-        "ap-east-1",
-        "ap-east-2",
-        "ap-northeast-1",
-        "ap-northeast-2",
-        "ap-northeast-3",
-        "ap-south-1",
-        "ap-south-2",
-        "ap-southeast-1",
-        "ap-southeast-2",
-        "ap-southeast-3",
-        "ap-southeast-4",
-        "ap-southeast-5",
-        "ap-southeast-6",
-        "ap-southeast-7",
-        "ca-central-1",
-        "ca-west-1",
-        "cn-north-1",
-        "cn-northwest-1",
-        "EU",
-        "eu-central-1",
-        "eu-central-2",
-        "eu-north-1",
-        "eu-south-1",
-        "eu-south-2",
-        "eu-west-1",
-        "eu-west-2",
-        "eu-west-3",
-        "il-central-1",
-        "me-central-1",
-        "me-south-1",
-        "mx-central-1",
-        "sa-east-1",
-        "us-east-1",
-        "us-east-2",
-        "us-gov-east-1",
-        "us-gov-west-1",
-        "us-west-1",
-        "us-west-2",
-    ]
-)
+CONSTRAINTS = REGIONS | {"EU"}
+"""AWS: CreateBucketConfiguration, LocationConstraint: "EU" stands for eu-west-1."""
 
 
 def owner_of(account: str) -> dict[str, Any]:
@@ -135,7 +94,7 @@ def _region_of(call: Call, constraint: str | None) -> str:
         if call.region != "us-east-1":
             raise errors.illegal_location_constraint("unspecified")
         return "us-east-1"
-    if constraint not in REGIONS or (constraint == "us-east-1" and call.region == "us-east-1"):
+    if constraint not in CONSTRAINTS or (constraint == "us-east-1" and call.region == "us-east-1"):
         raise errors.invalid_location_constraint(constraint)
     region = "eu-west-1" if constraint == "EU" else constraint
     if call.region not in (region, "us-east-1"):
