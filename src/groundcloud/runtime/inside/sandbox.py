@@ -108,12 +108,13 @@ def _keep_only(*descriptors: int) -> None:
 
 
 def _environment(channel_fd: int) -> dict[str, str]:
-    size = LENGTH.unpack(_read(channel_fd, LENGTH.size))[0]
-    variables: dict[str, str] = json.loads(_read(channel_fd, size))
+    size = LENGTH.unpack(read_exactly(channel_fd, LENGTH.size))[0]
+    variables: dict[str, str] = json.loads(read_exactly(channel_fd, size))
     return variables
 
 
-def _read(fd: int, size: int) -> bytes:
+def read_exactly(fd: int, size: int) -> bytes:
+    """Ends the process where the server has closed the channel."""
     data = b""
     while len(data) < size:
         chunk = os.read(fd, size - len(data))

@@ -43,7 +43,7 @@ def serve(channel_fd: int, walls: sandbox.Walls, restore: Restore) -> None:
         head, descriptors, _, _ = socket.recv_fds(channel, LENGTH.size, _DESCRIPTORS_MAX)
         if len(head) < LENGTH.size:
             os._exit(0)
-        request = json.loads(_read(channel_fd, LENGTH.unpack(head)[0]))
+        request = json.loads(sandbox.read_exactly(channel_fd, LENGTH.unpack(head)[0]))
         flags = linux.CLONE_NEWUSER | linux.CLONE_NEWNS | linux.CLONE_NEWPID | linux.CLONE_NEWIPC
         if request["listeners"] is not None:
             flags |= linux.CLONE_NEWNET
@@ -60,16 +60,6 @@ def serve(channel_fd: int, walls: sandbox.Walls, restore: Restore) -> None:
         socket.send_fds(channel, [data], [pidfd] if pidfd >= 0 else [])
         for fd in (*descriptors, *([pidfd] if pidfd >= 0 else [])):
             os.close(fd)
-
-
-def _read(fd: int, size: int) -> bytes:
-    data = b""
-    while len(data) < size:
-        chunk = os.read(fd, size - len(data))
-        if not chunk:
-            os._exit(0)
-        data += chunk
-    return data
 
 
 def _live(
