@@ -218,7 +218,9 @@ class Pool:
         if self.count() >= self._sandboxes_max and not self._evict():
             raise PoolFull(f"{self.count()} sandboxes are busy")
         if not self._make_room(self._known_mb.get(spec.key, NEW_SANDBOX_MB)):
-            raise PoolFull(f"the sandboxes that are busy hold all of the {self._memory_mb_max} MB for functions")
+            raise PoolFull(
+                f"the sandboxes that are busy hold all of the {self._memory_mb_max} MB for functions (ground up --function-memory)"
+            )
         if isinstance(spec, ContainerFunctionSpec):
             return await self._start_container(spec, prepare)
         choice = resolve_runtime(spec.runtime)

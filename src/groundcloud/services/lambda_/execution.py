@@ -163,7 +163,8 @@ class Executor:
                 await self._open(call, prepared)
             try:
                 sandbox = await self.pool.acquire(prepared.spec, prepare)
-            except PoolFull:
+            except PoolFull as full:
+                call.log.warning("%s is throttled: %s", prepared.name.arn, full)
                 raise errors.throttled("ConcurrentInvocationLimitExceeded") from None
             except (RuntimeNotAvailable, ZygoteFailed) as failure:
                 raise errors.cannot_run(str(failure)) from failure
